@@ -1,0 +1,44 @@
+# `make repro` and `make test` set up all they need: Python 3.11 or newer, git and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONWARNINGS ?=
+
+.PHONY: repro test check bench setup setup-dev clean lock
+
+repro: setup  ## the whole chain, then the page
+	dvc repro
+	@echo "The report is report/index.html"
+
+test: setup-dev  ## the fast suite
+	python -m pytest
+
+check: setup-dev  ## format, lint, types
+	ruff format --check kmerl stages tests benchmarks
+	ruff check kmerl stages tests benchmarks
+	mypy
+
+bench: setup  ## ratios, one JSON document last
+	python -m benchmarks
+
+setup: $(VENV)/.installed
+setup-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	pip install --quiet --constraint requirements.lock "$$(grep '^torch==' requirements.lock)"
+	pip install --quiet --no-deps --requirement requirements.lock
+	pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	pip install --quiet --no-deps --requirement requirements-dev.lock
+	touch $@
+
+lock:  ## pin what a fresh resolution of pyproject.toml gives
+	$(PYTHON) -m tests.lock
+
+clean:
+	rm -rf $(VENV) .checkpoints live

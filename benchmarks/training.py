@@ -1,0 +1,84 @@
+"""Training step fed by the store, beside the same step on tensors already in memory."""
+
+import itertools
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kmerl import params
+from kmerl.methods.kmerl import Method, MethodParams
+from kmerl.models.inputs import Batch, SignalParams
+from kmerl.params import build
+from kmerl.store import read_table, row_groups
+from kmerl.training.data import Pairs, loader
+from kmerl.training.loop import PretrainParams
+from kmerl.training.optimiser import Optimiser
+
+ENTITIES, TEXT_WIDTH, STEPS, ROUNDS = 60, 384, 8, 5
+
+
+class Step:
+    """One training step of the model that params.yaml describes."""
+
+    def __init__(self, method: MethodParams, pretrain: PretrainParams, samples: int) -> None:
+        torch.manual_seed(0)
+        self.model = Method(method, torch.randn(ENTITIES, TEXT_WIDTH), samples)
+        self.optimiser = Optimiser(
+            self.model, pretrain.weight_decay, pretrain.clip, pretrain.precision, "cpu"
+        )
+        self.generator = torch.Generator()
+
+    def rate(self, batches: Iterable[Batch]) -> float:
+        """Samples a second over the batches."""
+        start, count = time.perf_counter(), 0
+        for batch in batches:
+            terms = self.model(batch, self.generator)
+            self.optimiser.step(torch.stack(list(terms.values())).sum(), 1e-4)
+            count += len(batch.signal)
+        return count / (time.perf_counter() - start)
+
+
+def measure(store: Path, settings: Path = Path("params.yaml")) -> dict[str, float]:
+    """Samples/s of both, in turn, and the median ratio (aim: 0.9).
+
+    Args:
+        store: data/ecg/<corpus> as stage `ingest` leaves it.
+        settings: the params.yaml whose model and batch are timed.
+    """
+    values = params.read(settings)
+    sections = {name: values[name] for name in MethodParams.__dataclass_fields__}
+    method = build(MethodParams, sections, "params")
+    pretrain = build(PretrainParams, values["pretrain"], "pretrain")
+    signal = build(SignalParams, values["signal"], "signal")
+    source = loader(_pairs(store), "train", pretrain.batch, method.mask, signal, 0, (0, 1), "cpu")
+    step = Step(method, pretrain, row_groups(store).samples)
+    held = list(itertools.islice(source.epoch(0), STEPS))
+    step.rate(held)
+    memory, streamed = [], []
+    for _ in range(ROUNDS):  # the same batches, so the same leads and the same arithmetic
+        memory.append(step.rate(held))
+        streamed.append(step.rate(itertools.islice(source.epoch(0), STEPS)))
+    ratios = [a / b for a, b in zip(streamed, memory, strict=True)]
+    return {
+        "step_from_store_samples_per_s": float(np.median(streamed)),
+        "step_in_memory_samples_per_s": float(np.median(memory)),
+        "step_from_store_over_in_memory": float(np.median(ratios)),
+    }
+
+
+def _pairs(store: Path) -> Pairs:
+    """Every row of the store with random text and labels: their values cost nothing."""
+    rows = len(read_table(store, ["record"]))
+    generator = torch.Generator().manual_seed(0)
+    return Pairs(
+        directory=store,
+        split=np.full(rows, "train"),
+        vector=np.zeros(rows, np.int64),
+        texts=torch.randn(1, TEXT_WIDTH, generator=generator),
+        labels=torch.randint(0, 2, (rows, ENTITIES), dtype=torch.uint8, generator=generator),
+        entities=torch.randn(ENTITIES, TEXT_WIDTH, generator=generator),
+        names=[f"entity {i}" for i in range(ENTITIES)],
+    )

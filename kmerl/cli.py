@@ -1,0 +1,136 @@
+"""The `kmerl` command: ask a trained model about one recording."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kmerl import ecg_paper, files, predict
+from kmerl.leads import LEADS, NAMED_SETS, ORDERS
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="K-MERL: classify an ECG by any class names, from any leads.",
+    epilog=predict.NOTICE,
+)
+BAR = 24  # characters of a probability of 1
+CAPTION_CLASSES = 6
+
+
+@app.command(name="predict", epilog=predict.NOTICE)
+def predict_command(
+    record: Annotated[
+        Path, typer.Argument(help="A WFDB record (.hea), or a .csv of lead columns.")
+    ],
+    *,
+    leads: Annotated[
+        str | None, typer.Option(help="Leads to use: I,II or limb; by default all there are.")
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help='Class names, "atrial fibrillation,left bundle branch block".'),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="The classes of a downstream task, such as ptbxl_super.")
+    ] = None,
+    model: Annotated[Path, typer.Option(help="Where stage pretrain wrote the model.")] = Path(
+        "models"
+    ),
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the leads on ECG paper into this .svg file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    top: Annotated[int, typer.Option(min=0, help="Print so many classes; 0 prints all.")] = 0,
+    start: Annotated[float, typer.Option(help="Seconds into the recording to begin at.")] = 0.0,
+    rate: Annotated[float | None, typer.Option(help="Samples a second of a .csv.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit of a .csv: mV, uV or V.")] = "mV",
+) -> None:
+    """Print the probability of each class, likeliest first.
+
+    Without --classes and --task the model is asked for every entity it was pretrained on.
+    Probabilities are the model's own and not calibrated.
+    """
+    with _clear_errors():
+        if picture is not None and picture.suffix.lower() != ".svg":
+            raise ValueError(f"--picture {picture}: pictures are .svg files")
+        recording = predict.choose(predict.read(record, rate, unit), leads)
+        scorer = load_model(model)
+        prepared = predict.prepare(recording, scorer.config, start)
+        names = predict.class_names(classes, task, scorer.entities)
+        found = predict.ranked(scorer, prepared, names)
+        if picture is not None:
+            _draw(picture, record, prepared, scorer.config.rate, found)
+    shown = found[:top] if top else found
+    typer.echo(_as_json(record, prepared, shown) if as_json else _as_text(record, prepared, shown))
+
+
+@app.command(name="leads")
+def leads_command() -> None:
+    """List the names of the leads, the named sets, and the orders in which leads are added."""
+    typer.echo(f"leads   {' '.join(LEADS)}")
+    for name, members in NAMED_SETS.items():
+        typer.echo(f"set     {name:9} {' '.join(members)}")
+    for name, members in ORDERS.items():
+        typer.echo(f"order   {name:9} {' '.join(members)}")
+    typer.echo("Write a set as a name, or its leads with commas: --leads limb, --leads I,II,V2")
+
+
+def load_model(directory: Path) -> predict.Scorer:
+    """The predictor of a models directory; torch is imported here and not before."""
+    from kmerl import predictor
+
+    return predictor.load(directory)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """What a person can put right is one line and exit status 1; anything else is a bug's trace."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        typer.echo(f"kmerl: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _as_text(record: Path, prepared: predict.Prepared, found: list[tuple[str, float]]) -> str:
+    width = max((len(name) for name, _ in found), default=0)
+    rows = [
+        f"  {name:{width}}  {probability:6.3f}  {'#' * round(BAR * probability)}".rstrip()
+        for name, probability in found
+    ]
+    head = f"{record}: {len(prepared.leads)} leads ({', '.join(prepared.leads)})"
+    notes = [f"note: {note}" for note in prepared.notes]
+    return "\n".join([head, *notes, *rows, predict.NOTICE])
+
+
+def _as_json(record: Path, prepared: predict.Prepared, found: list[tuple[str, float]]) -> str:
+    answer = {
+        "record": str(record),
+        "leads": list(prepared.leads),
+        "predictions": [{"name": name, "probability": round(p, 6)} for name, p in found],
+        "notes": list(prepared.notes),
+        "notice": predict.NOTICE,
+    }
+    return json.dumps(answer, indent=1)
+
+
+def _draw(
+    path: Path,
+    record: Path,
+    prepared: predict.Prepared,
+    rate: int,
+    found: list[tuple[str, float]],
+) -> None:
+    signals = dict(zip(prepared.leads, prepared.signal, strict=True))
+    title = f"{record.name}, {', '.join(prepared.leads)}"
+    caption = [f"{p:.2f}  {name}" for name, p in found[:CAPTION_CLASSES]]
+    svg = ecg_paper.picture(signals, rate, title)
+    files.write_text(path, ecg_paper.standalone(svg, [title, *caption, predict.NOTICE]))
+
+
+if __name__ == "__main__":
+    app()

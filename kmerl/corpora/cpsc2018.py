@@ -1,0 +1,85 @@
+"""CPSC2018 (PhysioNet Challenge 2020 form): `A*.hea` with `.mat`, and REFERENCE.csv if present.
+
+Labels come from the organisers' REFERENCE.csv (numbers 1 to 9); a record that it does not list
+has the SNOMED codes of its header's `#Dx` line. Either way they become MERL's nine class codes.
+The corpus names no patients, so records are split: 72 % train, 8 % validation, 20 % test, the
+proportions of MERL's split.
+"""
+
+from pathlib import Path
+
+from kmerl.corpora.records import (
+    Entry,
+    Listing,
+    Rejection,
+    Scheme,
+    hashed_split,
+    listing_table,
+    read_csv,
+)
+from kmerl.corpora.wfdb_files import find_headers
+
+CORPUS = "cpsc2018"
+COLUMNS = ("Recording", "First_label", "Second_label", "Third_label")
+TRAIN, VAL = 0.72, 0.08
+
+CLASSES = {
+    # REFERENCE.csv of the China Physiological Signal Challenge 2018
+    "1": "NORM",
+    "2": "AFIB",
+    "3": "1AVB",
+    "4": "CLBBB",
+    "5": "CRBBB",
+    "6": "PAC",
+    "7": "VPC",
+    "8": "STD",
+    "9": "STE",
+    # SNOMED CT codes that the Challenge 2020 gave the same nine labels
+    "426783006": "NORM",
+    "164889003": "AFIB",
+    "270492004": "1AVB",
+    "164909002": "CLBBB",
+    "59118001": "CRBBB",
+    "284470004": "PAC",
+    "164884008": "VPC",
+    "429622005": "STD",
+    "164931005": "STE",
+}
+"""{label in the corpus: class code}. The corpus says "right bundle branch block" where MERL's
+code says complete; its nine labels know no incomplete one."""
+
+
+def listing(root: Path) -> Listing:
+    """Every record with a header under `root`, sorted by path.
+
+    Raises:
+        CorpusError: REFERENCE.csv lacks a column.
+    """
+    numbers, bad = _reference(root)
+    entries = [_entry(path, numbers) for path in find_headers(root)]
+    return Listing(listing_table(entries), Scheme({"cpsc2018": CLASSES}), tuple(bad))
+
+
+def _reference(root: Path) -> tuple[dict[str, list[str]], list[Rejection]]:
+    """{record: its label numbers} and the unreadable rows; empty without a REFERENCE.csv."""
+    path = root / "REFERENCE.csv"
+    if not path.is_file():
+        return {}, []
+    table, bad = read_csv(path, COLUMNS)
+    numbers = {
+        row["Recording"]: sorted(row[name].removesuffix(".0") for name in COLUMNS[1:] if row[name])
+        for row in table.to_pylist()
+    }
+    return numbers, bad
+
+
+def _entry(path: str, numbers: dict[str, list[str]]) -> Entry:
+    record = Path(path).name
+    return Entry(
+        record=record,
+        patient=record,
+        split=hashed_split(CORPUS, record, TRAIN, VAL),
+        path=path,
+        report=[],
+        codes=numbers.get(record),
+    )

@@ -1,0 +1,62 @@
+"""Chapman-Shaoxing-Ningbo (ecg-arrhythmia 1.0.0): `WFDBRecords/**/JS*.hea` with `.mat`.
+
+Labels by exact SNOMED code: a class's code is the one that the corpus's own
+ConditionNames_SNOMED-CT.csv gives its acronym. MERL's released labels are substring matches of
+acronyms (every "AFIB" also counts as "AF", atrial flutter), wrong in 3,817 of 23,026 rows; these
+are not. As there, a record with a code that ConditionNames does not list is "unknown" and a
+member of no task (Sec. 4.1). The corpus names no patients, so records are split 72/8/20.
+"""
+
+from pathlib import Path
+
+from kmerl.corpora.classes import classes
+from kmerl.corpora.records import (
+    CorpusError,
+    Entry,
+    Listing,
+    Scheme,
+    corpus_file,
+    hashed_split,
+    listing_table,
+    read_csv,
+)
+from kmerl.corpora.wfdb_files import find_headers
+
+CORPUS = "csn"
+NAMES = "ConditionNames_SNOMED-CT.csv"
+COLUMNS = ("AcronymName", "Snomed_CT")
+TRAIN, VAL = 0.72, 0.08
+
+
+def listing(root: Path) -> Listing:
+    """Every record with a header under `root`, sorted by path; its codes are in the header.
+
+    Raises:
+        CorpusError: ConditionNames_SNOMED-CT.csv, a column of it, or a class's acronym is missing.
+    """
+    entries = [_entry(path) for path in find_headers(root)]
+    return Listing(listing_table(entries), scheme(root))
+
+
+def scheme(root: Path) -> Scheme:
+    """{SNOMED code: class}. Acronyms that share a code (MI, MIBW, ...) count as the class of it."""
+    path = corpus_file(root, NAMES)
+    table, _ = read_csv(path, COLUMNS)
+    snomed = {row["AcronymName"].strip(): row["Snomed_CT"].strip() for row in table.to_pylist()}
+    codes = [c.code for c in classes("csn")]
+    missing = [code for code in codes if code not in snomed]
+    if missing:
+        raise CorpusError(f"{path} names no {', '.join(missing)}; restore the official file")
+    return Scheme({"csn": {snomed[code]: code for code in codes}}, frozenset(snomed.values()))
+
+
+def _entry(path: str) -> Entry:
+    record = Path(path).name
+    return Entry(
+        record=record,
+        patient=record,
+        split=hashed_split(CORPUS, record, TRAIN, VAL),
+        path=path,
+        report=[],
+        codes=None,
+    )

@@ -1,0 +1,80 @@
+"""MIMIC-IV-ECG 1.0: record_list.csv joined with machine_measurements.csv on `study_id`.
+
+The pretraining corpus (Sec. 4.1): up to 18 machine statements a record and no labels. The two
+tables are joined by key, never by row order. Patients, not records, are split: a fiftieth of
+them is held out for validation.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kmerl.corpora.records import (
+    LISTING,
+    Listing,
+    Rejection,
+    Scheme,
+    corpus_file,
+    hashed_split,
+    read_csv,
+)
+
+CORPUS = "mimic-iv-ecg"
+STATEMENTS = tuple(f"report_{i}" for i in range(18))
+TRAIN, VAL = 0.98, 0.02
+
+
+def listing(root: Path) -> Listing:
+    """The records of record_list.csv with the statements of machine_measurements.csv.
+
+    A study that machine_measurements.csv lists twice keeps the first row's statements; a study
+    it does not list has no statement.
+
+    Raises:
+        CorpusError: a file or a column is missing.
+    """
+    records, bad_records = read_csv(
+        corpus_file(root, "record_list.csv"), ("subject_id", "study_id", "path")
+    )
+    measured, bad_measured = read_csv(
+        corpus_file(root, "machine_measurements.csv"), ("study_id", *STATEMENTS)
+    )
+    unmeasured = len(measured)  # the row after the last: no statement
+    row = pc.index_in(records["study_id"], value_set=measured["study_id"]).fill_null(unmeasured)
+    subjects = records["subject_id"].to_pylist()
+    table = pa.table(
+        {
+            "record": records["study_id"],
+            "patient": records["subject_id"],
+            "split": pa.array([hashed_split(CORPUS, s, TRAIN, VAL) for s in subjects], pa.string()),
+            "path": records["path"],
+            "report": statement_lists(measured).take(row.combine_chunks()),
+            "codes": pa.array([[]] * len(records), pa.list_(pa.string())),
+        },
+        schema=LISTING,
+    )
+    return Listing(table, Scheme(), _rejections(bad_records, bad_measured))
+
+
+def statement_lists(measured: pa.Table) -> pa.ListArray:
+    """The statements of each row, in the order of their columns, blank ones left out.
+
+    One row more than `measured` has: the last is empty.
+    """
+    rows, values = [], []
+    for name in STATEMENTS:
+        column = measured[name].combine_chunks()
+        filled = pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(column)), 0)
+        rows.append(np.flatnonzero(filled.to_numpy(zero_copy_only=False)))
+        values.append(column.filter(filled))
+    row = np.concatenate(rows)
+    flat = pa.concat_arrays(values).take(pa.array(np.argsort(row, kind="stable")))
+    offsets = np.zeros(len(measured) + 2, np.int32)
+    np.cumsum(np.bincount(row, minlength=len(measured) + 1), out=offsets[1:])
+    return pa.ListArray.from_arrays(pa.array(offsets), flat)
+
+
+def _rejections(*found: list[Rejection]) -> tuple[Rejection, ...]:
+    return tuple(rejection for part in found for rejection in part)

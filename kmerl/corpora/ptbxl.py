@@ -1,0 +1,89 @@
+"""PTB-XL 1.0.3: ptbxl_database.csv, scp_statements.csv and the 500 Hz records.
+
+Labels as the corpus's own benchmark makes them: every SCP code of a record counts, whatever its
+likelihood; super- and subclasses through `diagnostic_class` and `diagnostic_subclass` of
+scp_statements.csv. Splits by the official folds: 1-8 train, 9 validation, 10 test (Sec. 4.1).
+"""
+
+import ast
+from pathlib import Path
+
+from kmerl.corpora.records import (
+    Entry,
+    Listing,
+    RejectedRecord,
+    Rejection,
+    Scheme,
+    corpus_file,
+    listing_table,
+    read_csv,
+)
+
+CORPUS = "ptb-xl"
+COLUMNS = ("ecg_id", "patient_id", "report", "scp_codes", "strat_fold", "filename_hr")
+STATEMENT_COLUMNS = ("", "diagnostic_class", "diagnostic_subclass", "form", "rhythm")
+SPLITS = {**{str(fold): "train" for fold in range(1, 9)}, "9": "val", "10": "test"}
+
+
+def listing(root: Path) -> Listing:
+    """The records of ptbxl_database.csv, each with its report and its SCP codes.
+
+    Raises:
+        CorpusError: a file or a column is missing.
+    """
+    table, bad = read_csv(corpus_file(root, "ptbxl_database.csv"), COLUMNS)
+    entries = []
+    for row in table.to_pylist():
+        try:
+            entries.append(_entry(row))
+        except RejectedRecord as rejected:
+            bad.append(Rejection(row["ecg_id"], rejected.reason, rejected.detail))
+    return Listing(listing_table(entries), scheme(root), tuple(bad))
+
+
+def scheme(root: Path) -> Scheme:
+    """{SCP code: class} of the four tasks, from the corpus's own scp_statements.csv."""
+    table, _ = read_csv(corpus_file(root, "scp_statements.csv"), STATEMENT_COLUMNS)
+    rows = table.to_pylist()
+
+    def classes_by(column: str) -> dict[str, str]:
+        return {row[""]: row[column].strip("_") for row in rows if row[column]}
+
+    def codes_in(column: str) -> dict[str, str]:
+        return {row[""]: row[""].strip("_") for row in rows if row[column]}
+
+    return Scheme(
+        {
+            "ptbxl_super": classes_by("diagnostic_class"),
+            "ptbxl_sub": classes_by("diagnostic_subclass"),
+            "ptbxl_form": codes_in("form"),
+            "ptbxl_rhythm": codes_in("rhythm"),
+        }
+    )
+
+
+def _entry(row: dict[str, str]) -> Entry:
+    fold = row["strat_fold"].removesuffix(".0")
+    if fold not in SPLITS:
+        raise RejectedRecord("unknown_fold", f"strat_fold is {fold!r}, not 1 to 10")
+    record = row["ecg_id"]
+    return Entry(
+        record=record,
+        patient=row["patient_id"].removesuffix(".0") or f"record {record}",
+        split=SPLITS[fold],
+        path=row["filename_hr"],
+        report=[row["report"]] if row["report"].strip() else [],
+        codes=scp_codes(row["scp_codes"]),
+    )
+
+
+def scp_codes(text: str) -> list[str]:
+    """The codes of a `scp_codes` cell such as "{'NORM': 80.0, 'SBRAD': 0.0}", sorted.
+
+    Raises:
+        RejectedRecord: the cell is no such mapping.
+    """
+    try:
+        return sorted(str(code) for code in dict(ast.literal_eval(text)))
+    except (ValueError, SyntaxError, TypeError):
+        raise RejectedRecord("unreadable_codes", "scp_codes is no {code: likelihood}") from None

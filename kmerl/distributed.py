@@ -1,0 +1,72 @@
+"""One definition of the world, and a gather that keeps the gradient."""
+
+import os
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def is_main() -> bool:
+    """Whether this process writes files and shows progress."""
+    return rank() == 0
+
+
+def join(device: str) -> None:
+    """Join the process group that torchrun's environment describes; alone, do nothing."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+
+
+def leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def barrier() -> None:
+    if dist.is_initialized():
+        dist.barrier()
+
+
+class _Gather(torch.autograd.Function):
+    """All-gather whose backward sums what every rank owes this rank's slice."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        parts = [torch.empty_like(tensor) for _ in range(world_size())]
+        dist.all_gather(parts, tensor.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        gradient = gradients[0].contiguous()
+        dist.all_reduce(gradient)
+        return gradient.chunk(world_size())[rank()]
+
+
+def gather(tensor: Float[Tensor, "local width"]) -> Float[Tensor, "whole width"]:
+    """The rows of every rank, in rank order, with gradient to each of them.
+
+    Every rank must hold the same number of rows. With DDP's averaging of gradients, a loss that
+    is the mean over *local* rows then has the gradient of the mean over the global batch.
+    """
+    return _Gather.apply(tensor) if world_size() > 1 else tensor
+
+
+def mean(values: Tensor) -> Tensor:
+    """The mean over ranks, without gradient: for logging."""
+    if world_size() == 1:
+        return values.detach()
+    values = values.detach().clone()
+    dist.all_reduce(values)
+    return values / world_size()

@@ -1,0 +1,142 @@
+"""Bootstrap intervals over patients.
+
+Records of one patient resemble each other, so patients are drawn, not records: in a replicate
+each record weighs as often as its patient was drawn. One draw of a corpus's patients serves
+every task, lead set and protocol measured on that corpus, which pairs their replicates: the
+interval of a difference is read from the replicates' differences.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Shaped
+
+from kmerl.params import ParamsError
+
+Weights = Float32[np.ndarray, "record replicate"]
+"""How often each record counts in each replicate; float32 is exact for sums below 2**24."""
+
+Replicates = Float[np.ndarray, "replicate class"]
+
+REPLICATES_AT_ONCE = 64
+"""Replicates whose sums are formed together: few enough for the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """The `bootstrap` section of params.yaml."""
+
+    replicates: int
+    level: float
+
+    def __post_init__(self) -> None:
+        if self.replicates < 1:
+            raise ParamsError(f"bootstrap.replicates is {self.replicates}; it must be at least 1")
+        if not 0 < self.level < 1:
+            raise ParamsError(f"bootstrap.level is {self.level}; it must be between 0 and 1")
+
+
+@dataclass(frozen=True)
+class PatientDraws:
+    """Patients drawn with replacement: how often each came, in each replicate."""
+
+    patients: Shaped[np.ndarray, " patient"]
+    counts: Float32[np.ndarray, "patient replicate"]
+
+    def weights(self, patients: Sequence[str]) -> Weights:
+        """The weights of records, given the patient of each.
+
+        Raises:
+            ValueError: a patient that was not among those drawn from.
+        """
+        wanted = np.array(patients, dtype=str)
+        places = np.searchsorted(self.patients, wanted)
+        found = places < len(self.patients)
+        found[found] = self.patients[places[found]] == wanted[found]
+        if not found.all():
+            missing = str(wanted[~found][0])
+            raise ValueError(f"patient {missing!r} is not among the patients drawn from")
+        return self.counts[places]
+
+
+def draw_patients(
+    patients: Sequence[str], replicates: int, generator: np.random.Generator
+) -> PatientDraws:
+    """As many draws as there are different patients, in each replicate."""
+    unique = np.unique(np.array(patients, dtype=str))
+    counts = np.zeros((replicates, len(unique)), dtype=np.float32)
+    for row in counts:
+        drawn = generator.integers(max(len(unique), 1), size=len(unique))
+        row[:] = np.bincount(drawn, minlength=len(unique))
+    return PatientDraws(unique, np.ascontiguousarray(counts.T))
+
+
+def auroc_replicates(
+    truth: Bool[np.ndarray, "record class"],
+    score: Float[np.ndarray, "record class"],
+    weights: Weights,
+) -> Replicates:
+    """The AUROC of each class in each replicate; NaN where it has no positive or no negative.
+
+    The scores are sorted once a class. With the negatives in order, the weight below a positive
+    is a difference of cumulative sums, for all replicates at a time.
+    """
+    columns = [_class_auroc(*pair, weights) for pair in zip(truth.T, score.T, strict=True)]
+    return np.stack(columns, axis=1) if columns else np.empty((weights.shape[1], 0))
+
+
+def f1_replicates(
+    truth: Bool[np.ndarray, "record class"],
+    predicted: Bool[np.ndarray, "record class"],
+    weights: Weights,
+) -> Replicates:
+    """The F1 of each class in each replicate; NaN where it has no positive."""
+    hits = weights.T @ (truth & predicted).astype(np.float32)
+    positives = weights.T @ truth.astype(np.float32)
+    called = weights.T @ predicted.astype(np.float32)
+    values = np.full(hits.shape, np.nan)
+    np.divide(2.0 * hits, positives + called, out=values, where=positives > 0)
+    return values
+
+
+def interval(replicates: Float[np.ndarray, " replicate"], level: float) -> tuple[float, float]:
+    """The percentile interval over the replicates in which the metric is defined; else NaNs."""
+    low, high = class_intervals(replicates[:, None], level)
+    return float(low[0]), float(high[0])
+
+
+def class_intervals(
+    replicates: Replicates, level: float
+) -> tuple[Float[np.ndarray, " class"], Float[np.ndarray, " class"]]:
+    """The interval of each class; see `interval`."""
+    ordered = np.sort(replicates, axis=0)  # NaN last
+    last = (~np.isnan(ordered)).sum(axis=0) - 1
+    columns = np.arange(ordered.shape[1])
+    ends = []
+    for share in ((1 - level) / 2, (1 + level) / 2):
+        place = share * np.maximum(last, 0)
+        below = np.floor(place).astype(int)
+        low, high = (ordered[row, columns] for row in (below, np.ceil(place).astype(int)))
+        ends.append(np.where(last >= 0, low + (high - low) * (place - below), np.nan))
+    return ends[0], ends[1]
+
+
+def _class_auroc(
+    truth: Bool[np.ndarray, " record"], score: Float[np.ndarray, " record"], weights: Weights
+) -> Float[np.ndarray, " replicate"]:
+    negatives = np.flatnonzero(~truth)
+    negatives = negatives[np.argsort(score[negatives], kind="stable")]
+    positives = np.flatnonzero(truth)
+    below = np.searchsorted(score[negatives], score[positives], side="left")
+    up_to = np.searchsorted(score[negatives], score[positives], side="right")
+    out = np.full(weights.shape[1], np.nan)
+    for start in range(0, weights.shape[1], REPLICATES_AT_ONCE):
+        part = slice(start, start + REPLICATES_AT_ONCE)
+        won = weights[positives, part].astype(np.float64)
+        total = np.zeros((len(negatives) + 1, won.shape[1]), dtype=np.float32)
+        np.cumsum(weights[negatives, part], axis=0, out=total[1:])
+        wins = np.einsum("pr,pr->r", won, total[below]) + np.einsum("pr,pr->r", won, total[up_to])
+        pairs = 2 * won.sum(axis=0) * total[-1]
+        np.divide(wins, pairs, out=out[part], where=pairs > 0)
+    return out

@@ -1,0 +1,82 @@
+"""What there is to learn from and to measure on: records, patients, splits, labels."""
+
+import json
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from kmerl import store
+from kmerl.corpora.classes import TASKS
+from kmerl.evaluation.cohort import SPLITS, Cohort
+
+CLASS_COLUMNS = ("task", "code", "name", *SPLITS)
+
+
+class LeakageError(ValueError):
+    """Records of one patient are in two splits: a test patient has been trained on."""
+
+
+def corpus_entry(ingested: Path, store_root: Path, corpus: str) -> dict[str, Any]:
+    """The counts of stage `ingest`, with patients, and records a split.
+
+    Raises:
+        LeakageError: a patient is in two splits.
+    """
+    counts = json.loads(ingested.read_text(encoding="utf-8"))[corpus]
+    table = store.read_table(store_root / corpus, ["patient", "split"])
+    patients, splits = (np.array(table[c].to_pylist(), dtype=str) for c in ("patient", "split"))
+    crossing = crossing_patients(patients, splits)
+    if crossing:
+        raise LeakageError(
+            f"{corpus}: {len(crossing)} patients are in more than one split, the first is "
+            f"{crossing[0]!r}; correct the corpus's split before measuring anything on it"
+        )
+    here = {f"records_{name}": int((splits == name).sum()) for name in SPLITS}
+    people = {"patients": len(np.unique(patients)), "patients_crossing_splits": 0}
+    return {**counts, **here, **people, "tasks": {}}
+
+
+def crossing_patients(
+    patients: Shaped[np.ndarray, " record"], splits: Shaped[np.ndarray, " record"]
+) -> list[str]:
+    """Patients with records in more than one split, sorted."""
+    pairs = sorted(set(zip(patients.tolist(), splits.tolist(), strict=True)))
+    names = [patient for patient, _ in pairs]
+    return sorted({one for one, two in pairwise(names) if one == two})
+
+
+def task_entry(cohort: Cohort) -> dict[str, dict[str, int]]:
+    """For each split: rows, labels given (`positives`), and classes with a positive row."""
+    entry = {}
+    for name in SPLITS:
+        truth = cohort.split(name).truth
+        positives, present = int(truth.sum()), int(truth.any(axis=0).sum())
+        entry[name] = {"rows": len(truth), "positives": positives, "classes": present}
+    return entry
+
+
+def catalogue(
+    ingest_metrics: Path, store_root: Path, corpora: Iterable[str], cohorts: Iterable[Cohort]
+) -> dict[str, dict[str, Any]]:
+    """{corpus: {records, rejected, ..., patients, tasks: {task: {split: rows, positives}}}}."""
+    entries = {
+        corpus: corpus_entry(ingest_metrics / f"{corpus}.json", store_root, corpus)
+        for corpus in corpora
+    }
+    for cohort in cohorts:
+        entries[TASKS[cohort.task]]["tasks"][cohort.task] = task_entry(cohort)
+    return entries
+
+
+def class_rows(cohorts: Iterable[Cohort]) -> list[list[object]]:
+    """Rows of `CLASS_COLUMNS`: the positive records of each class and split."""
+    rows: list[list[object]] = []
+    for cohort in cohorts:
+        counts = [cohort.split(name).truth.sum(axis=0).tolist() for name in SPLITS]
+        for name, *positives in zip(cohort.classes, *counts, strict=True):
+            rows.append([cohort.task, name.code, name.name, *positives])
+    return sorted(rows, key=lambda row: [str(part) for part in row[:2]])

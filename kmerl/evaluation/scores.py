@@ -1,0 +1,96 @@
+"""Scores of a task's test records, kept so that protocols and models can be compared later."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from kmerl.evaluation.cohort import Cohort
+from kmerl.evaluation.metrics import best_threshold
+from kmerl.files import atomic, write_json
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The test records of one task: labels, and for each lead set scores and thresholds.
+
+    `lead_sets` maps each key of `score` to its leads. A threshold has the best F1 on the
+    validation records; NaN where none of them is positive.
+    """
+
+    task: str
+    corpus: str
+    codes: tuple[str, ...]
+    names: tuple[str, ...]
+    records: tuple[str, ...]
+    patients: tuple[str, ...]
+    lead_sets: dict[str, tuple[str, ...]]
+    truth: Bool[np.ndarray, "record class"]
+    score: dict[str, Float[np.ndarray, "record class"]]
+    threshold: dict[str, Float[np.ndarray, " class"]]
+
+    def write(self, directory: Path) -> None:
+        """`directory/<task>.safetensors` for the arrays, `<task>.json` for the names."""
+        tensors = {"truth": self.truth.astype(np.uint8)}
+        tensors |= {f"score/{key}": np.ascontiguousarray(v) for key, v in self.score.items()}
+        tensors |= {f"threshold/{key}": v for key, v in self.threshold.items()}
+        with atomic(directory / f"{self.task}.safetensors") as partial:
+            save_file(tensors, partial)
+        names = ("corpus", "codes", "names", "records", "patients", "lead_sets")
+        index = {name: getattr(self, name) for name in names}
+        write_json(directory / f"{self.task}.json", index)
+
+
+def scored(
+    validation: Cohort,
+    test: Cohort,
+    validation_score: dict[str, Float[np.ndarray, "validation class"]],
+    test_score: dict[str, Float[np.ndarray, "test class"]],
+    lead_sets: dict[str, tuple[str, ...]],
+) -> Scores:
+    """Scores of a task's test records with thresholds from its validation records, by lead set."""
+    return Scores(
+        task=test.task,
+        corpus=test.corpus,
+        codes=tuple(name.code for name in test.classes),
+        names=tuple(name.name for name in test.classes),
+        records=tuple(map(str, test.records)),
+        patients=tuple(map(str, test.patients)),
+        lead_sets=lead_sets,
+        truth=test.truth,
+        score=test_score,
+        threshold={
+            key: best_threshold(validation.truth, score)[0]
+            for key, score in validation_score.items()
+        },
+    )
+
+
+def read_scores(directory: Path, task: str) -> Scores:
+    """What `Scores.write` left.
+
+    Raises:
+        FileNotFoundError: the protocol has not scored this task.
+    """
+    path = directory / f"{task}.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; run `dvc repro {directory.name}` first")
+    index = json.loads(path.read_text(encoding="utf-8"))
+    lead_sets = {key: tuple(leads) for key, leads in index["lead_sets"].items()}
+    with safe_open(path.with_suffix(".safetensors"), framework="numpy") as file:
+        return Scores(
+            task=task,
+            corpus=index["corpus"],
+            codes=tuple(index["codes"]),
+            names=tuple(index["names"]),
+            records=tuple(index["records"]),
+            patients=tuple(index["patients"]),
+            lead_sets=lead_sets,
+            truth=file.get_tensor("truth").astype(bool),
+            score={key: file.get_tensor(f"score/{key}") for key in lead_sets},
+            threshold={key: file.get_tensor(f"threshold/{key}") for key in lead_sets},
+        )

@@ -1,0 +1,172 @@
+"""Scores to metrics: a row a task and lead set, their average over tasks, a row a class."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from kmerl.evaluation import metrics
+from kmerl.evaluation.bootstrap import (
+    Bootstrap,
+    Replicates,
+    Weights,
+    auroc_replicates,
+    class_intervals,
+    draw_patients,
+    f1_replicates,
+    interval,
+)
+from kmerl.evaluation.scores import Scores
+from kmerl.progress import track
+from kmerl.seeds import generator
+
+Row = dict[str, float | int | None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One task under one lead set: its metrics class by class, also in each replicate."""
+
+    records: int
+    positives: Int[np.ndarray, " class"]
+    auroc: Float[np.ndarray, " class"]
+    auprc: Float[np.ndarray, " class"]
+    f1: Float[np.ndarray, " class"]
+    f1_max: Float[np.ndarray, " class"]
+    auroc_replicates: Replicates
+    f1_replicates: Replicates
+
+
+Evaluations = dict[str, dict[str, Evaluation]]
+"""By task, then by lead set."""
+
+
+def evaluate(
+    scores: Sequence[Scores],
+    bootstrap: Bootstrap,
+    seed: int,
+    lead_sets: Sequence[str] | None = None,
+) -> Evaluations:
+    """Every task under the given lead sets, or all, from one draw of patients a corpus.
+
+    Raises:
+        ValueError: a task was not scored under a lead set that is wanted.
+    """
+    wanted = list(lead_sets or scores[0].score)
+    for task in scores:
+        missing = sorted(set(wanted) - set(task.score))
+        if missing:
+            raise ValueError(f"{task.task} has no scores for leads {missing[0]!r}; encode it again")
+    weights: dict[str, Weights] = {}
+    for corpus in sorted({task.corpus for task in scores}):
+        members = [task for task in scores if task.corpus == corpus]
+        patients = [patient for task in members for patient in task.patients]
+        stream = generator(seed, "bootstrap", corpus)
+        draws = draw_patients(patients, bootstrap.replicates, stream)
+        weights |= {task.task: draws.weights(task.patients) for task in members}
+    return {
+        task.task: {key: _evaluate(task, key, weights[task.task]) for key in wanted}
+        for task in track(scores, "metrics", unit="tasks")
+    }
+
+
+def metric_table(evaluations: Evaluations, level: float) -> dict[str, dict[str, Row]]:
+    """{task: {leads: row}}, with the mean over the tasks as task "average"."""
+    table = {
+        task: {key: summarise([one], level) for key, one in by_leads.items()}
+        for task, by_leads in evaluations.items()
+    }
+    keys = next(iter(evaluations.values()))
+    return table | {
+        "average": {
+            key: summarise([by_leads[key] for by_leads in evaluations.values()], level)
+            for key in keys
+        }
+    }
+
+
+def summarise(evaluations: Iterable[Evaluation], level: float) -> Row:
+    """Macro averages over classes, then the mean over tasks; tasks without data are left out.
+
+    `classes` and `f1_classes` count the classes behind auroc and f1, `positives_min` the
+    positive records of the rarest of them.
+    """
+    tasks = list(evaluations)
+    auroc_low, auroc_high = interval(mean_replicates(e.auroc_replicates for e in tasks), level)
+    f1_low, f1_high = interval(mean_replicates(e.f1_replicates for e in tasks), level)
+    present = [int(count) for e in tasks for count in e.positives if count]
+    return {
+        "auroc": mean(e.auroc for e in tasks),
+        "auroc_lo": auroc_low,
+        "auroc_hi": auroc_high,
+        "auprc": mean(e.auprc for e in tasks),
+        "f1": mean(e.f1 for e in tasks),
+        "f1_lo": f1_low,
+        "f1_hi": f1_high,
+        "f1_max": mean(e.f1_max for e in tasks),
+        "records": sum(e.records for e in tasks),
+        "classes": sum(int((~np.isnan(e.auroc)).sum()) for e in tasks),
+        "f1_classes": sum(int((~np.isnan(e.f1)).sum()) for e in tasks),
+        "positives_min": min(present) if present else None,
+    }
+
+
+def mean(tasks: Iterable[Float[np.ndarray, "..."]]) -> float:
+    """The mean over tasks of the macro averages over their classes."""
+    return float(metrics.macro(np.array([metrics.macro(values) for values in tasks])))
+
+
+def mean_replicates(tasks: Iterable[Replicates]) -> Float[np.ndarray, " replicate"]:
+    """The same mean in each replicate, over the classes defined in that replicate."""
+    return metrics.macro(np.stack([metrics.macro(values) for values in tasks]), axis=0)
+
+
+CLASS_COLUMNS = (
+    "task", "leads", "code", "name", "records", "positives", "prevalence",
+    "auroc", "auroc_lo", "auroc_hi", "auprc", "f1", "f1_lo", "f1_hi", "f1_max",
+)  # fmt: skip
+
+
+def class_rows(scores: Sequence[Scores], evaluations: Evaluations, level: float) -> list[list[Any]]:
+    """One row a task, lead set and class, in the order of `CLASS_COLUMNS`, sorted."""
+    rows = []
+    for task in scores:
+        for leads, found in evaluations[task.task].items():
+            values = _class_values(found, level)
+            for code, name, *row in zip(task.codes, task.names, *values, strict=True):
+                rows.append([task.task, leads, code, name, *row])
+    return sorted(rows, key=lambda row: row[:3])
+
+
+def _class_values(found: Evaluation, level: float) -> list[list[float | int]]:
+    """The columns after "name", each with a value a class."""
+    columns = [
+        np.full(len(found.positives), found.records),
+        found.positives,
+        found.positives / found.records if found.records else np.full_like(found.auroc, np.nan),
+        found.auroc,
+        *class_intervals(found.auroc_replicates, level),
+        found.auprc,
+        found.f1,
+        *class_intervals(found.f1_replicates, level),
+        found.f1_max,
+    ]
+    return [column.tolist() for column in columns]
+
+
+def _evaluate(scores: Scores, key: str, weights: Weights) -> Evaluation:
+    truth, score, threshold = scores.truth, scores.score[key], scores.threshold[key]
+    predicted = score >= threshold
+    unknown = np.isnan(threshold)
+    return Evaluation(
+        records=len(truth),
+        positives=truth.sum(axis=0),
+        auroc=metrics.auroc(truth, score),
+        auprc=metrics.auprc(truth, score),
+        f1=np.where(unknown, np.nan, metrics.f1(truth, predicted)),
+        f1_max=metrics.best_threshold(truth, score)[1],
+        auroc_replicates=auroc_replicates(truth, score, weights),
+        f1_replicates=np.where(unknown, np.nan, f1_replicates(truth, predicted, weights)),
+    )

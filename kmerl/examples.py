@@ -1,0 +1,135 @@
+"""Example recordings for the report: which, what the model says of them, what their labels say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int16
+
+from kmerl import store
+from kmerl.corpora.classes import TASKS, tasks_of
+from kmerl.evaluation.encodings import Encodings, open_encodings
+from kmerl.evaluation.scores import Scores, read_scores
+from kmerl.leads import LEADS
+
+ALL_LEADS = "12"
+EXAMPLES_AT_ONCE = 32  # records read together
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A class of a task: the probability with all leads and with few, and its label."""
+
+    name: str
+    labelled: bool
+    all_leads: float
+    few_leads: float
+
+
+@dataclass(frozen=True)
+class Example:
+    """A test record: its signals in microvolt by lead, and predictions by task.
+
+    `shown_for` is the class as whose first positive record it was chosen.
+    """
+
+    record: str
+    shown_for: str
+    rate: float
+    signals: dict[str, Int16[np.ndarray, " sample"]]
+    predictions: dict[str, list[Prediction]]
+
+
+def examples(task: str, few_leads: str, top: int, data: Path) -> list[Example]:
+    """One test record for each class of `task`, and what F_CQ says of it.
+
+    The first record by id that has the class is taken, and none twice: the choice knows labels,
+    never predictions. Classes without a test record are left out.
+
+    Args:
+        task: a downstream task.
+        few_leads: key of the lead set beside all twelve.
+        top: classes to list for each task, beside those that the labels name.
+        data: where the stages keep their outputs.
+    """
+    corpus = TASKS[task]
+    scores = {name: read_scores(data / "zero_shot", name) for name in tasks_of(corpus)}
+    chosen = first_positives(scores[task])
+    encodings = open_encodings(data / "encode", corpus)
+    rate, signals = read_signals(data / "ecg" / corpus, list(chosen))
+    return [
+        Example(
+            record,
+            shown_for,
+            rate,
+            signals[record],
+            {
+                name: found
+                for name, one in scores.items()
+                if (found := _predictions(one, encodings, record, few_leads, top))
+            },
+        )
+        for record, shown_for in chosen.items()
+    ]
+
+
+def first_positives(scores: Scores) -> dict[str, str]:
+    """{record: class name}: for each class the first test record by id with its label."""
+    chosen: dict[str, str] = {}
+    order = sorted(range(len(scores.records)), key=lambda row: _by_number(scores.records[row]))
+    for column, class_name in enumerate(scores.names):
+        for row in order:
+            if scores.truth[row, column] and scores.records[row] not in chosen:
+                chosen[scores.records[row]] = class_name
+                break
+    return chosen
+
+
+def read_signals(
+    directory: Path, records: Sequence[str]
+) -> tuple[float, dict[str, dict[str, Int16[np.ndarray, " sample"]]]]:
+    """The rate in Hz, and {record: {lead: microvolt}}; reads the row groups of `records` alone.
+
+    Raises:
+        StoreError: a record is not in the store.
+    """
+    ids = store.read_table(directory, ["record"])["record"].to_pylist()
+    row_of = {record: row for row, record in enumerate(ids)}
+    for record in records:
+        if record not in row_of:
+            raise store.StoreError(f"{directory} has no record {record!r}; run `dvc repro` again")
+    rows = np.array(sorted(row_of[record] for record in records), dtype=np.int64)
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for batch, signals in store.read_signals(directory, LEADS, EXAMPLES_AT_ONCE, rows):
+        for row, signal in zip(batch, signals, strict=True):
+            found[ids[row]] = dict(zip(LEADS, signal, strict=True))
+    return float(store.row_groups(directory).rate), found
+
+
+def _predictions(
+    scores: Scores, encodings: Encodings, record: str, few_leads: str, top: int
+) -> list[Prediction]:
+    """The likeliest classes and the labelled ones; none where the record is no member."""
+    if record not in scores.records:
+        return []
+    labels = scores.truth[scores.records.index(record)]
+    row = encodings.row_of[record]
+    whole, few = (
+        _sigmoid(encodings.scores("query", scores.task, leads)[row])
+        for leads in (ALL_LEADS, few_leads)
+    )
+    order = np.argsort(-whole, kind="stable")
+    kept = [i for rank, i in enumerate(order) if rank < top or labels[i]]
+    return [
+        Prediction(scores.names[i], bool(labels[i]), float(whole[i]), float(few[i])) for i in kept
+    ]
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))))
+
+
+def _by_number(record: str) -> tuple[int, str]:
+    """Record ids in the order a person expects: 9 before 10."""
+    return (int(record), "") if record.isdigit() else (0, record)

@@ -1,0 +1,247 @@
+"""Ingest: a corpus in its official layout in, a store and a list of rejections out.
+
+Records are taken in the order of sha256(record id) and cut into shards of `ingest.shard` of them;
+each shard is read, converted and written by one worker, record by record. So what is written
+does not depend on the number of workers, memory does not grow with the number of records, and
+one bad record costs one line of rejected.csv.
+"""
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from joblib import Parallel, delayed
+
+from kmerl import params
+from kmerl.corpora.classes import classes, tasks_of
+from kmerl.corpora.records import (
+    CORPORA,
+    CorpusError,
+    Entry,
+    Listing,
+    RejectedRecord,
+    Rejection,
+    Scheme,
+)
+from kmerl.corpora.wfdb_files import Recording, read_header, read_recording
+from kmerl.files import atomic, fresh_directory, write_json, write_text
+from kmerl.leads import LEADS
+from kmerl.prepare import Ingest, prepare
+from kmerl.progress import track
+from kmerl.store import NAME, ShardWriter, label_column, schema
+
+
+@dataclass(frozen=True)
+class CorpusFiles:
+    """One entry of the `corpora` section: where a corpus lies, and its own list of files."""
+
+    root: str
+    manifest: str
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What a worker is told: which records, and how to write them."""
+
+    root: Path
+    path: Path
+    entries: list[Entry]
+    scheme: Scheme
+    layout: pa.Schema
+    settings: Ingest
+
+
+def corpus_files(corpus: str, path: Path | str = "params.yaml") -> CorpusFiles:
+    """`corpora.<corpus>` of params.yaml.
+
+    Raises:
+        ParamsError: the corpus is none of the four, or not in the file.
+    """
+    if corpus not in CORPORA:
+        raise params.ParamsError(f"unknown corpus {corpus!r}; choose from {', '.join(CORPORA)}")
+    section = params.read(path).get("corpora") or {}
+    if corpus not in section:
+        raise params.ParamsError(f"{path}: corpora.{corpus} is missing")
+    return params.build(CorpusFiles, section[corpus], f"corpora.{corpus}")
+
+
+def ingest(
+    corpus: str,
+    root: Path,
+    out: Path,
+    metrics: Path,
+    *,
+    settings: Ingest,
+    workers: int,
+    backend: str,
+) -> None:
+    """Write the store of a corpus to `out`, with rejected.csv, and its counts to `metrics`.
+
+    Args:
+        workers: processes; what is written does not depend on it.
+        backend: joblib's: loky, threading, or ray and dask where they are installed.
+
+    Raises:
+        CorpusError: the root, an official file or a column of one is missing.
+    """
+    listing = read_listing(corpus, root, settings)
+    fresh_directory(out)
+    labels = [label_column(task, c.code) for task in tasks_of(corpus) for c in classes(task)]
+    layout = schema(settings.rate, settings.samples, labels)
+    parts = [
+        (out / NAME.format(number), start)
+        for number, start in enumerate(range(0, max(len(listing.table), 1), settings.shard))
+    ]
+    jobs = (
+        delayed(write_shard)(
+            Shard(root, path, _entries(listing, start, settings), listing.scheme, layout, settings)
+        )
+        for path, start in parts
+    )
+    parallel = Parallel(min(workers, len(parts)), backend=backend, return_as="generator")
+    counts, rejected = Counter[str](), list(listing.rejected)
+    for part, bad in track(parallel(jobs), f"ingest {corpus}", total=len(parts), unit="shards"):
+        counts += part
+        rejected += bad
+    write_rejected(out / "rejected.csv", rejected)
+    write_json(metrics, {corpus: summary(counts, rejected)})
+
+
+def read_listing(corpus: str, root: Path, settings: Ingest) -> Listing:
+    """The records of a corpus in store order, without duplicates and unreported ones.
+
+    Raises:
+        CorpusError: the root, an official file or a column of one is missing.
+    """
+    if not root.is_dir():
+        raise CorpusError(
+            f"corpora.{corpus}.root is {root}, which is no directory; set it in params.yaml to the "
+            f"corpus's official folder, or run `dvc repro synthesize` for the synthetic cohort"
+        )
+    listing: Listing = import_module(f"kmerl.corpora.{CORPORA[corpus]}").listing(root)
+    table, rejected = listing.table, list(listing.rejected)
+    table, repeated = _first_of_each(table)
+    rejected += [Rejection(record, "duplicate_id", "listed before") for record in repeated]
+    if corpus in settings.require_report:
+        reported = np.asarray(pc.list_value_length(table["report"])) > 0
+        without = table.filter(pa.array(~reported))["record"].to_pylist()
+        rejected += [Rejection(record, "missing_report", "no statement") for record in without]
+        table = table.filter(pa.array(reported))
+    return Listing(table.take(_store_order(table["record"])), listing.scheme, tuple(rejected))
+
+
+def _first_of_each(table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """The first row of each record id, and the ids of the others."""
+    seen: set[str] = set()
+    first = np.zeros(len(table), bool)
+    for row, record in enumerate(table["record"].to_pylist()):
+        first[row] = record not in seen
+        seen.add(record)
+    return table.filter(pa.array(first)), table.filter(pa.array(~first))["record"].to_pylist()
+
+
+def _store_order(records: pa.ChunkedArray) -> pa.Array:
+    digests = [hashlib.sha256(record.encode()).digest() for record in records.to_pylist()]
+    return pa.array(sorted(range(len(digests)), key=digests.__getitem__), pa.int64())
+
+
+def _entries(listing: Listing, start: int, settings: Ingest) -> list[Entry]:
+    return [Entry(**row) for row in listing.table.slice(start, settings.shard).to_pylist()]
+
+
+def write_shard(shard: Shard) -> tuple[Counter[str], list[Rejection]]:
+    """Read, convert and write the records of one shard; its counts and its rejections."""
+    counts, rejected = Counter[str](), []
+    with (
+        atomic(shard.path) as partial,
+        ShardWriter(partial, shard.layout, shard.settings.group) as writer,
+    ):
+        for entry in shard.entries:
+            try:
+                row, signal, noted = read_record(entry, shard)
+            except RejectedRecord as reason:
+                rejected.append(Rejection(entry.record, reason.reason, reason.detail))
+                continue
+            writer.add(row, signal)
+            counts.update({"records": 1, **noted})
+    return counts, rejected
+
+
+def read_record(entry: Entry, shard: Shard) -> tuple[dict[str, object], np.ndarray, dict[str, int]]:
+    """A record's columns, its int16 (12, samples) signal, and what was noted about it.
+
+    Raises:
+        RejectedRecord: the record cannot be used.
+    """
+    path = (shard.root / entry.path).with_name(Path(entry.path).name + ".hea")
+    try:
+        header = read_header(path)
+        recording = read_recording(path, header)
+    except OSError as error:
+        raise RejectedRecord("unreadable_file", f"{path.name}: errno {error.errno}") from None
+    signal, nan = prepare(recording, shard.settings)
+    codes = header.comment("Dx").split(",") if entry.codes is None else entry.codes
+    codes = sorted(code.strip() for code in codes if code.strip())
+    row: dict[str, object] = {
+        "record": entry.record,
+        "patient": entry.patient,
+        "split": entry.split,
+        "source_rate": round(recording.rate),
+        "source_samples": recording.signal.shape[1],
+        "report": entry.report,
+        "codes": codes,
+        **_facts(signal, nan),
+    }
+    for task, labels in shard.scheme.labels(codes).items():
+        row |= {label_column(task, code): value for code, value in labels.items()}
+    return row, signal, _noted(recording, shard.settings, nan)
+
+
+def _facts(signal: np.ndarray, nan: np.ndarray) -> dict[str, object]:
+    facts = {"min": signal.min(axis=1), "max": signal.max(axis=1), "nan": nan}
+    return {
+        f"{fact}.{lead}": int(values[i])
+        for fact, values in facts.items()
+        for i, lead in enumerate(LEADS)
+    }
+
+
+def _noted(recording: Recording, settings: Ingest, nan: np.ndarray) -> dict[str, int]:
+    """What happened to an accepted record, as counts for the metrics."""
+    seconds = recording.signal.shape[1] / recording.rate
+    return {
+        "extra_leads": int(recording.extra_leads > 0),
+        "saturated": int(recording.saturated > 0),
+        "repaired_nan": int(nan.any()),
+        "resampled": int(recording.rate != settings.rate),
+        "cropped": int(seconds > settings.seconds),
+        "padded": int(seconds < settings.seconds),
+    }
+
+
+def write_rejected(path: Path, rejected: list[Rejection]) -> None:
+    """rejected.csv: record, reason, detail, sorted."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("record", "reason", "detail"))
+    writer.writerows((r.record, r.reason, r.detail) for r in sorted(rejected))
+    write_text(path, text.getvalue())
+
+
+def summary(counts: Counter[str], rejected: list[Rejection]) -> dict[str, int]:
+    """The metrics of a corpus: records kept, what was done to them, rejections by reason."""
+    noted = ("extra_leads", "saturated", "repaired_nan", "resampled", "cropped", "padded")
+    reasons = Counter(rejection.reason for rejection in rejected)
+    return {
+        "records": counts["records"],
+        **{name: counts[name] for name in noted},
+        "rejected": len(rejected),
+        **{f"rejected_{reason}": number for reason, number in reasons.items()},
+    }

@@ -1,0 +1,51 @@
+"""Extraction: the entity expressions of each distinct statement (Sec. 3.4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kmerl.knowledge.backend import Backend, Coverage
+from kmerl.progress import track
+
+CHUNK = 512  # statements handed to the backend together
+
+
+@dataclass(frozen=True)
+class Extract:
+    """The `extract` section of params.yaml."""
+
+    backend: Literal["lexicon"]
+
+
+def extract(texts: Sequence[str], backend: Backend) -> list[list[str]]:
+    """The expressions of each text, sorted, each once; every text is asked once.
+
+    Raises:
+        ValueError: two of the texts are the same, or the backend did not answer each of them.
+    """
+    if len(set(texts)) != len(texts):
+        raise ValueError("extract: the statements are not distinct; mine each of them once")
+    found: list[list[str]] = []
+    starts = range(0, len(texts), CHUNK)
+    for start in track(starts, "extract", unit=f"x {CHUNK} statements"):
+        asked = texts[start : start + CHUNK]
+        answers = backend.extract(asked)
+        if len(answers) != len(asked):
+            raise ValueError(f"extract: {len(asked)} statements asked, {len(answers)} answered")
+        found += [sorted(set(names)) for names in answers]
+    return found
+
+
+def recognised(texts: Sequence[str], records: Sequence[int], backend: object) -> dict[str, Any]:
+    """The share of statements in which every clinical phrase is recognised; {} if not known.
+
+    By statement and by how many records carry it. Only a backend that reads by rules knows.
+    """
+    if not isinstance(backend, Coverage) or not texts:
+        return {}
+    whole = [not left for left in backend.unrecognised(texts)]
+    carried = sum(count for count, known in zip(records, whole, strict=True) if known)
+    return {
+        "recognised_statements": sum(whole) / len(whole),
+        "recognised_records": carried / sum(records),
+    }

@@ -1,0 +1,124 @@
+"""The label matrix: which entities and superclasses each report states (y_i of Sec. 3.4)."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class LabelMatrix:
+    """The `label_matrix` section of params.yaml."""
+
+    min_records: int
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Records by columns; entities first, then superclasses, each in alphabetical order."""
+
+    records: tuple[str, ...]
+    entities: tuple[str, ...]
+    superclasses: Mapping[str, tuple[str, ...]]  # with their children among `entities`
+    values: np.ndarray  # bool, (records, entities + superclasses)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.entities, *self.superclasses)
+
+    def stated(self) -> list[tuple[str, str]]:
+        """(record, entity) of every 1 among the entities, superclasses left out."""
+        rows, columns = np.nonzero(self.values[:, : len(self.entities)])
+        return [(self.records[r], self.entities[c]) for r, c in zip(rows, columns, strict=True)]
+
+    def table(self) -> pa.Table:
+        """`record` and one bool column a label."""
+        columns = {name: pa.array(self.values[:, i]) for i, name in enumerate(self.columns)}
+        return pa.table({"record": pa.array(self.records, pa.string()), **columns})
+
+
+def label_matrix(
+    reports: Mapping[str, Sequence[int]],
+    stated: Iterable[tuple[int, str]],
+    entity: Mapping[str, str],
+    hierarchy: Mapping[str, Sequence[str]],
+    min_records: int = 1,
+) -> Labels:
+    """Labels of all reports: 1 where a statement of the report states the entity, else 0.
+
+    Args:
+        reports: record -> its statements, in the order of the rows.
+        stated: (statement, expression) pairs that verification kept.
+        entity: expression -> canonical entity.
+        hierarchy: superclass -> children; a superclass is 1 where any child is.
+        min_records: entities and superclasses in fewer reports get no column. A child without a
+            column still counts for its superclass.
+    """
+    names = sorted(set(entity.values()))
+    by_statement: dict[int, set[int]] = {}
+    place = {name: column for column, name in enumerate(names)}
+    for statement, expression in stated:
+        by_statement.setdefault(statement, set()).add(place[entity[expression]])
+    values = np.zeros((len(reports), len(names)), bool)
+    for row, statements in enumerate(reports.values()):
+        for statement in statements:
+            values[row, list(by_statement.get(statement, ()))] = True
+    above = np.zeros((len(reports), len(hierarchy)), bool)
+    for column, superclass in enumerate(sorted(hierarchy)):
+        children = [place[child] for child in hierarchy[superclass]]
+        above[:, column] = values[:, children].any(axis=1)
+    return _frequent(tuple(reports), names, values, hierarchy, above, min_records)
+
+
+def _frequent(
+    records: tuple[str, ...],
+    names: Sequence[str],
+    values: np.ndarray,
+    hierarchy: Mapping[str, Sequence[str]],
+    above: np.ndarray,
+    min_records: int,
+) -> Labels:
+    often = values.sum(axis=0) >= min_records
+    often_above = above.sum(axis=0) >= min_records
+    entities = tuple(name for name, keep in zip(names, often, strict=True) if keep)
+    superclasses = {
+        name: tuple(child for child in hierarchy[name] if child in entities)
+        for name, keep in zip(sorted(hierarchy), often_above, strict=True)
+        if keep
+    }
+    kept = np.concatenate([values[:, often], above[:, often_above]], axis=1)
+    return Labels(records, entities, superclasses, kept)
+
+
+def readable(labels: Labels, entity: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The columns as a cardiologist reads them: name, kind, children, expressions, records."""
+    said: dict[str, list[str]] = {}
+    for expression in sorted(entity):
+        said.setdefault(entity[expression], []).append(expression)
+    counts = labels.values.sum(axis=0)
+    return [
+        {
+            "name": name,
+            "kind": "superclass" if name in labels.superclasses else "entity",
+            "children": list(labels.superclasses.get(name, ())),
+            "expressions": said.get(name, []) if name not in labels.superclasses else [],
+            "records": int(counts[column]),
+        }
+        for column, name in enumerate(labels.columns)
+    ]
+
+
+def summary(labels: Labels, verdicts: Iterable[str], entity: Mapping[str, str]) -> dict[str, Any]:
+    """Counts of each step of mining (paper: 341 expressions, 252 entities, 25 superclasses)."""
+    return {
+        "expressions": len(entity),
+        "entities": len(set(entity.values())),
+        "superclasses": len(labels.superclasses),
+        "columns": len(labels.columns),
+        "records_without_label": int((~labels.values.any(axis=1)).sum()),
+        "labels_per_record": float(labels.values.sum() / max(len(labels.records), 1)),
+        "verdicts": dict(sorted(Counter(verdicts).items())),
+    }

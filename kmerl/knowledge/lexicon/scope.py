@@ -1,0 +1,85 @@
+"""Negation and hedging: which words of a statement reach which mentions."""
+
+from itertools import pairwise
+
+from kmerl.knowledge.backend import Verdict
+from kmerl.knowledge.lexicon.items import Item
+from kmerl.knowledge.lexicon.mentions import HEADS, Mention
+
+BEFORE = {"negation": Verdict.NEGATED, "history": Verdict.NEGATED, "hedge": Verdict.HEDGED}
+AFTER = {"negation after": Verdict.NEGATED, "hedge after": Verdict.HEDGED}
+STRENGTH = {Verdict.POSITIVE: 0, Verdict.HEDGED: 1, Verdict.NEGATED: 2}
+
+
+def verdicts(items: list[Item], mentions: list[Mention], age_hedges: set[int]) -> list[Verdict]:
+    """The verdict on each mention.
+
+    A word before ("no", "possible") reaches the next finding and those joined to it; a word after
+    ("cannot be excluded", "moeglich") the finding before it. Neither passes a stop ("." , "but").
+    A hedge that belongs to an age ("infarct, probably old") reaches only the age. Findings joined
+    by "or" are alternatives, so each is hedged. A finding and its abbreviation behind it ("possible
+    Wolff-Parkinson-White syndrome (WPW)") are said once.
+    """
+    heads = [i for i, item in enumerate(items) if item.kind in HEADS]
+    by_head = dict.fromkeys(heads, Verdict.POSITIVE)
+    for index, item in enumerate(items):
+        if index in age_hedges:
+            continue
+        for head in _reached(items, heads, index):
+            verdict = BEFORE.get(item.kind) or AFTER[item.kind]
+            by_head[head] = max(by_head[head], verdict, key=STRENGTH.__getitem__)
+    for head, following in pairwise(heads):
+        if _gloss(items, head, following):
+            both = max(by_head[head], by_head[following], key=STRENGTH.__getitem__)
+            by_head[head] = by_head[following] = both
+    for head, following in pairwise(heads):
+        if _alternatives(items, head, following):
+            for one in (head, following):
+                by_head[one] = max(by_head[one], Verdict.HEDGED, key=STRENGTH.__getitem__)
+    return [_with_age(by_head[mention.position], mention) for mention in mentions]
+
+
+def _with_age(verdict: Verdict, mention: Mention) -> Verdict:
+    return Verdict.HEDGED if mention.hedged_age and verdict is Verdict.POSITIVE else verdict
+
+
+def _reached(items: list[Item], heads: list[int], index: int) -> list[int]:
+    kind = items[index].kind
+    if kind in BEFORE:
+        following = [head for head in heads if head > index and _open(items, index, head)]
+        if following:
+            return _joined(items, following, kind)
+        if kind != "hedge":
+            return []
+    elif kind not in AFTER:
+        return []
+    return [head for head in heads if head < index and _open(items, head, index)][-1:]
+
+
+def _joined(items: list[Item], heads: list[int], kind: str) -> list[int]:
+    """The first head, and the next as long as "and", "or" (after a negation ",") joins them."""
+    reached = heads[:1]
+    for head, following in pairwise(heads):
+        between = items[head + 1 : following]
+        joins = [item for item in between if item.kind in ("join", "alternative")]
+        if kind == "hedge":
+            joins = [item for item in joins if item.text != ","]
+        if not joins or any(item.text == "with" for item in between):
+            break
+        reached.append(following)
+    return reached
+
+
+def _open(items: list[Item], start: int, end: int) -> bool:
+    return all(item.kind != "stop" for item in items[start + 1 : end])
+
+
+def _gloss(items: list[Item], head: int, following: int) -> bool:
+    same = (items[head].kind, items[head].value) == (items[following].kind, items[following].value)
+    return same and all(item.text in ("(", ")") for item in items[head + 1 : following])
+
+
+def _alternatives(items: list[Item], head: int, following: int) -> bool:
+    between = items[head + 1 : following]
+    blocked = any(item.kind == "stop" or item.text in (",", "and", "with") for item in between)
+    return not blocked and any(item.kind == "alternative" for item in between)

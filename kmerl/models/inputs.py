@@ -1,0 +1,54 @@
+"""From stored microvolts to what the encoder sees."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int, Num
+from torch import Tensor
+
+from kmerl.signal import Kind, normalise
+
+
+@dataclass(frozen=True)
+class SignalParams:
+    """The `signal` section of params.yaml."""
+
+    normalise: Kind
+    over: Literal["available", "global12"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What pretraining shows a method, on its device: the leads that the mask kept."""
+
+    signal: Float[Tensor, "batch lead sample"]  # normalised
+    leads: Int[Tensor, "batch lead"]  # indices into kmerl.leads.LEADS
+    text: Float[Tensor, "batch text"]  # vector of the report
+    labels: Float[Tensor, "batch query"]  # y of Sec. 3.4
+
+
+def prepare(
+    signal: Num[np.ndarray, "batch lead sample"],
+    whole_range: tuple[np.ndarray, np.ndarray] | None,
+    params: SignalParams,
+) -> Float[np.ndarray, "batch lead sample"]:
+    """Normalised float32 of the leads that are there.
+
+    Args:
+        signal: microvolt.
+        whole_range: lowest and highest microvolt (batch,) of all twelve leads; only
+            `signal.over: global12` needs it, which is MERL's preprocessing and tells the model
+            how large the hidden leads are.
+
+    Raises:
+        ValueError: `global12` for a recording whose other leads are not known.
+    """
+    if params.over == "available" or params.normalise != "minmax":
+        return normalise(signal, params.normalise)
+    if whole_range is None:
+        raise ValueError(
+            "signal.over is global12, which needs the range of all twelve leads; "
+            "train with signal.over: available to read recordings with fewer"
+        )
+    return normalise(signal, params.normalise, *whole_range)

@@ -1,0 +1,141 @@
+"""The cardiac query network F_CQ (Sec. 3.5, Table 6b-c): entity names ask, ECG tokens answer."""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+INIT_STD = 0.02
+
+Memory = tuple[Tensor, Tensor]
+"""Keys and values, each (record, head, token, width of a head)."""
+
+
+@dataclass(frozen=True)
+class QueryParams:
+    """The `query_network` section of params.yaml."""
+
+    width: int
+    layers: int
+    heads: int
+    mlp: int
+    dropout: float
+    self_attention: bool
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(
+                f"query_network.width={self.width} is not a multiple of "
+                f"query_network.heads={self.heads}"
+            )
+
+
+class Attention(nn.Module):
+    """Multi-head attention; a batch of one on the query side is shared by every record."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def read(self, memory: Float[Tensor, "record token width"]) -> Memory:
+        """Keys and values of the tokens; they do not depend on what is asked."""
+        key, value = self.key_value(memory).chunk(2, dim=-1)
+        return _split(key, self.heads), _split(value, self.heads)
+
+    def forward(
+        self, queries: Float[Tensor, "batch query width"], memory: Memory
+    ) -> Float[Tensor, "answer query width"]:
+        key, value = memory
+        query = _split(self.query(queries), self.heads)
+        query = query.expand(max(len(queries), len(key)), -1, -1, -1)
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class QueryLayer(nn.Module):
+    """Pre-norm: self-attention over the queries, cross-attention to the tokens, MLP."""
+
+    def __init__(self, network: QueryParams) -> None:
+        super().__init__()
+        width, heads = network.width, network.heads
+        self.norm_self = nn.LayerNorm(width) if network.self_attention else None
+        self.attend_self = Attention(width, heads) if network.self_attention else None
+        self.norm_cross = nn.LayerNorm(width)
+        self.attend_tokens = Attention(width, heads)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, network.mlp), nn.ReLU(), nn.Linear(network.mlp, width)
+        )
+        self.drop = nn.Dropout(network.dropout)
+
+    def forward(
+        self,
+        queries: Float[Tensor, "batch query width"],
+        memory: Memory,
+    ) -> Float[Tensor, "record query width"]:
+        if self.norm_self is not None and self.attend_self is not None:
+            normed = self.norm_self(queries)
+            mixed = self.attend_self(normed, self.attend_self.read(normed))
+            queries = queries + self.drop(mixed)
+        queries = queries + self.drop(self.attend_tokens(self.norm_cross(queries), memory))
+        return queries + self.drop(self.mlp(self.norm_mlp(queries)))
+
+
+class QueryNetwork(nn.Module):
+    """F_CQ: one logit for each name asked of each record.
+
+    The queries enter as a batch of one; until the first cross-attention they are the same for
+    every record, so the first self-attention is computed once a batch and not once a record.
+    With `self_attention` a name's score depends on which other names are asked beside it.
+    """
+
+    def __init__(self, network: QueryParams, text_width: int, token_width: int) -> None:
+        super().__init__()
+        self.embed_query = nn.Linear(text_width, network.width)
+        self.embed_token = nn.Linear(token_width, network.width)
+        self.layers = nn.ModuleList(QueryLayer(network) for _ in range(network.layers))
+        self.norm = nn.LayerNorm(network.width)
+        self.classify = nn.Linear(network.width, 1)
+        self.apply(_initialise)
+
+    def forward(
+        self,
+        names: Float[Tensor, "query text"],
+        tokens: Float[Tensor, "record token width"],
+    ) -> Float[Tensor, "record query"]:
+        """Logits.
+
+        Args:
+            names: text vectors of the names, Q in Sec. 3.5.
+            tokens: encoded tokens z_e of each record: keys and values.
+        """
+        return self.answer(names, self.read(tokens))
+
+    def read(self, tokens: Float[Tensor, "record token width"]) -> list[Memory]:
+        """Each layer's keys and values, computed once however many sets of names are asked."""
+        memory = self.embed_token(tokens)
+        return [layer.attend_tokens.read(memory) for layer in self.layers]
+
+    def answer(
+        self, names: Float[Tensor, "query text"], memory: list[Memory]
+    ) -> Float[Tensor, "record query"]:
+        """Logits of names about records that `read` has seen."""
+        queries = self.embed_query(names).unsqueeze(0)
+        for layer, seen in zip(self.layers, memory, strict=True):
+            queries = layer(queries, seen)
+        return self.classify(self.norm(queries)).squeeze(-1)
+
+
+def _split(tensor: Tensor, heads: int) -> Tensor:
+    batch, count, width = tensor.shape
+    return tensor.view(batch, count, heads, width // heads).transpose(1, 2)
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=INIT_STD)
+        nn.init.zeros_(module.bias)

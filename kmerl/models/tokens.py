@@ -1,0 +1,73 @@
+"""Lead-specific tokens with spatial and temporal positional embeddings (Sec. 3.2, Eq. 1)."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from kmerl.leads import LEADS
+
+EMBEDDING_STD = 0.02
+
+
+class LeadTokenizer(nn.Module):
+    """Cuts each lead into segments and projects them, one token a lead and segment.
+
+    The projection W and the temporal embeddings are shared by all leads; the lead embedding is
+    chosen by the lead's name, so any leads may come in any order.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        token_samples: int,
+        record_samples: int,
+        lead_embedding: bool = True,
+        temporal_embedding: bool = True,
+    ) -> None:
+        super().__init__()
+        if record_samples % token_samples:
+            raise ValueError(
+                f"encoder.token_samples={token_samples} does not divide the {record_samples} "
+                "samples of a record"
+            )
+        self.token_samples = token_samples
+        self.segments = record_samples // token_samples
+        self.project = nn.Linear(token_samples, width)
+        self.lead = _embedding(len(LEADS), width) if lead_embedding else None
+        self.temporal = _embedding(self.segments, width) if temporal_embedding else None
+
+    def forward(
+        self,
+        signal: Float[Tensor, "batch lead sample"],
+        leads: Int[Tensor, "batch lead"],
+        kept: Int[Tensor, "batch token"] | None = None,
+    ) -> Float[Tensor, "batch token width"]:
+        """Tokens of the leads that are there.
+
+        Args:
+            signal: normalised signal, any number of leads.
+            leads: each lead's index into `kmerl.leads.LEADS`.
+            kept: tokens to keep, indices into leads x segments; None keeps all. Tokens that are
+                not kept are gathered away before the projection.
+        """
+        batch, count, samples = signal.shape
+        if samples != self.segments * self.token_samples:
+            raise ValueError(
+                f"a record has {samples} samples; this tokenizer was made for "
+                f"{self.segments * self.token_samples}"
+            )
+        pieces = signal.reshape(batch, count * self.segments, self.token_samples)
+        if kept is None:
+            kept = torch.arange(count * self.segments, device=signal.device).expand(batch, -1)
+        else:
+            pieces = pieces.gather(1, kept.unsqueeze(-1).expand(-1, -1, self.token_samples))
+        tokens = self.project(pieces)
+        if self.lead is not None:
+            tokens = tokens + self.lead[leads.gather(1, kept // self.segments)]
+        if self.temporal is not None:
+            tokens = tokens + self.temporal[kept % self.segments]
+        return tokens
+
+
+def _embedding(rows: int, width: int) -> nn.Parameter:
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(rows, width), std=EMBEDDING_STD))

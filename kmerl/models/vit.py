@@ -1,0 +1,105 @@
+"""The ECG encoder F_E: a pre-norm vision transformer over lead tokens (Sec. 3.2, Fig. 8)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from kmerl.models.tokens import LeadTokenizer
+
+
+@dataclass(frozen=True)
+class Size:
+    """Width, depth and heads of a transformer."""
+
+    width: int
+    depth: int
+    heads: int
+
+
+SIZES = {
+    "nano": Size(96, 3, 3),  # nano and micro are ours, for two CPU cores
+    "micro": Size(128, 4, 4),
+    "tiny": Size(192, 12, 3),
+    "small": Size(384, 12, 6),
+    "middle": Size(512, 12, 8),
+    "base": Size(768, 12, 12),
+}
+MLP_RATIO = 4
+
+
+@dataclass(frozen=True)
+class EncoderParams:
+    """The `encoder` section of params.yaml."""
+
+    size: Literal["nano", "micro", "tiny", "small", "middle", "base"]
+    token_samples: int
+    lead_embedding: bool
+    temporal_embedding: bool
+
+
+class Block(nn.Module):
+    """Pre-norm self-attention and MLP."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_attention = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, MLP_RATIO * width), nn.GELU(), nn.Linear(MLP_RATIO * width, width)
+        )
+
+    def forward(
+        self, tokens: Float[Tensor, "batch token width"]
+    ) -> Float[Tensor, "batch token width"]:
+        batch, count, width = tokens.shape
+        qkv = self.qkv(self.norm_attention(tokens))
+        qkv = qkv.view(batch, count, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2])
+        tokens = tokens + self.out(mixed.transpose(1, 2).reshape(batch, count, width))
+        return tokens + self.mlp(self.norm_mlp(tokens))
+
+
+class LeadEncoder(nn.Module):
+    """F_E: any subset of leads to normalised tokens z_e, whose mean is the feature."""
+
+    def __init__(self, encoder: EncoderParams, record_samples: int) -> None:
+        super().__init__()
+        size = SIZES[encoder.size]
+        self.width = size.width
+        self.tokenizer = LeadTokenizer(
+            size.width,
+            encoder.token_samples,
+            record_samples,
+            encoder.lead_embedding,
+            encoder.temporal_embedding,
+        )
+        self.blocks = nn.ModuleList(Block(size.width, size.heads) for _ in range(size.depth))
+        self.norm = nn.LayerNorm(size.width)
+
+    @property
+    def segments(self) -> int:
+        """Tokens a lead."""
+        return self.tokenizer.segments
+
+    def forward(
+        self,
+        signal: Float[Tensor, "batch lead sample"],
+        leads: Int[Tensor, "batch lead"],
+        kept: Int[Tensor, "batch token"] | None = None,
+    ) -> Float[Tensor, "batch token width"]:
+        """Encoded tokens; see `LeadTokenizer.forward` for the arguments."""
+        tokens = self.tokenizer(signal, leads, kept)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.norm(tokens)
+
+
+def pool(tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch width"]:
+    """AvgPool of Sec. 3.5: the record's feature, also the linear probe's input."""
+    return tokens.mean(dim=1)

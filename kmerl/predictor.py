@@ -1,0 +1,65 @@
+"""A trained K-MERL that answers any class name about any subset of leads."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Num
+
+from kmerl.leads import canonical, lead_indices
+from kmerl.models.inputs import prepare
+from kmerl.text import TextTower
+from kmerl.training.model import ModelConfig
+from kmerl.training.model import load as load_model
+
+
+class Predictor:
+    """Zero-shot classification of single recordings (Sec. 4.2.1)."""
+
+    def __init__(self, config: ModelConfig, model: Any) -> None:
+        self.config = config
+        self.model = model
+        self.entities = list(config.entities)
+
+    @cached_property
+    def tower(self) -> TextTower:
+        """The text tower, loaded when a name is first asked."""
+        return TextTower(self.config.text_encoder)
+
+    @torch.inference_mode()
+    def score(
+        self,
+        signal: Num[np.ndarray, "lead sample"],
+        leads: Sequence[str],
+        names: Sequence[str],
+    ) -> Float[np.ndarray, " name"]:
+        """Probability of each name.
+
+        Args:
+            signal: microvolt at the model's rate and length (`config.rate`, `config.samples`).
+            leads: name of each row; any subset of the twelve, in any order.
+            names: class names in plain words.
+
+        Raises:
+            ValueError: an unknown or repeated lead, or a signal of another shape.
+        """
+        known = [canonical(lead) for lead in leads]
+        if len(set(known)) != len(known):
+            raise ValueError(f"leads {', '.join(known)}: a lead is given twice")
+        if signal.shape != (len(known), self.config.samples):
+            raise ValueError(
+                f"the signal's shape is {signal.shape}; {len(known)} leads of "
+                f"{self.config.samples} samples at {self.config.rate} Hz are needed"
+            )
+        values = prepare(signal[None], None, self.config.signal)
+        tokens = self.model.encoder(torch.from_numpy(values), torch.tensor([lead_indices(known)]))
+        vectors = torch.from_numpy(self.tower.embed(list(names)))
+        return self.model.score(tokens, vectors)[0][0].sigmoid().numpy()
+
+
+def load(directory: Path | str) -> Predictor:
+    """The predictor of a models directory; see `kmerl.training.model.load` for errors."""
+    return Predictor(*load_model(Path(directory)))

@@ -1,0 +1,187 @@
+"""The training reader: batches of int16 signals of which only the leads that DLM keeps are read.
+
+Dynamic lead masking shows the encoder one to three of twelve leads (Sec. 3.3), so a batch costs
+that share of reading and decoding. An epoch permutes row groups, not records: the rows of a
+group stay together, and, with scope `group`, share their leads. A group that straddles the end of
+a batch is split between two batches and drawn anew in each, so that every batch is full and no
+selected row is lost but those of the last, incomplete batch.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from threading import local
+from typing import Literal
+
+import numpy as np
+
+from kmerl.leads import LEADS
+from kmerl.store import OpenShards, StoreError, read_table, row_groups
+
+Scope = Literal["group", "record", "batch"]
+DrawLeads = Callable[[np.random.Generator, int], np.ndarray]
+"""(generator, subsets) -> int (subsets, kept): standard-order lead indices, `kept` for all."""
+
+
+def every_lead(generator: np.random.Generator, subsets: int) -> np.ndarray:
+    """A `DrawLeads` that masks nothing."""
+    return np.tile(np.arange(len(LEADS)), (subsets, 1))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A training batch of one rank; voltages in int16 microvolt."""
+
+    signal: np.ndarray  # int16 (batch, kept, samples)
+    leads: np.ndarray  # int64 (batch, kept): standard-order indices of the leads in `signal`
+    rows: np.ndarray  # int64 (batch,): rows of the store
+    low: np.ndarray  # int16 (batch,): minimum over the kept leads
+    high: np.ndarray
+    low_all: np.ndarray  # int16 (batch,): minimum over all twelve leads
+    high_all: np.ndarray
+
+
+class TrainingReader:
+    """Batches of selected rows of a store, the same for the same (seed, epoch).
+
+    Neither the number of threads nor the prefetching changes a batch. All ranks see the same
+    number of batches, of `batch_size` rows each, and no row twice in an epoch.
+
+    Args:
+        rows: the rows to train on, as `kmerl.store.read_table` numbers them.
+        batch_size: rows of a batch of one rank.
+        draw_leads: called once a batch with the batch's own generator and the number of lead
+            subsets that `scope` asks for.
+        scope: `group`: the rows of a row group share a subset; `record`: each has its own, and
+            the union over the group is decoded; `batch`: one subset for all.
+        window: shards between whose row groups an epoch shuffles (the order of shards is
+            shuffled too), and that are open at a time. A store's rows lie in the order of a hash,
+            so a window is a random sample of the corpus.
+        threads: threads that read and decode, each a batch at a time.
+        prefetch: batches held ready.
+
+    Raises:
+        StoreError: no store, a row outside it, or too few rows for one batch on every rank.
+    """
+
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        rows: np.ndarray,
+        batch_size: int,
+        draw_leads: DrawLeads,
+        seed: int,
+        scope: Scope = "group",
+        rank: int = 0,
+        world_size: int = 1,
+        window: int = 16,
+        threads: int = 1,
+        prefetch: int = 4,
+    ) -> None:
+        self._groups = row_groups(directory)
+        self._rows = np.unique(np.asarray(rows, np.int64))
+        self._group_of = self._groups.of(self._rows)
+        self._batch_size, self._draw, self._seed, self._scope = batch_size, draw_leads, seed, scope
+        self._rank, self._world_size = rank, world_size
+        self._window, self._threads, self._prefetch = window, threads, prefetch
+        if len(self) == 0:
+            raise StoreError(
+                f"{directory}: {len(self._rows)} rows make no batch of {batch_size} on each of "
+                f"{world_size} ranks; lower pretrain's batch size"
+            )
+        self._low, self._high = (_extremes(directory, fact) for fact in ("min", "max"))
+        self._local = local()
+
+    def __len__(self) -> int:
+        """Batches an epoch, of this and of every other rank."""
+        return len(self._rows) // (self._batch_size * self._world_size)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch of this rank, read ahead in the background."""
+        order = self._order(epoch)
+        ready: deque[Future[Batch]] = deque()
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="reader")
+        try:
+            for step in range(len(self)):
+                ready.append(pool.submit(self._read, order, epoch, step))
+                if len(ready) > self._prefetch:
+                    yield ready.popleft().result()
+            while ready:
+                yield ready.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """All selected rows, group after group, in the order of this epoch on all ranks."""
+        generator = np.random.default_rng([self._seed, epoch])
+        place = generator.permutation(len(self._groups.paths)) // self._window  # shard -> window
+        shuffled = generator.permutation(len(self._groups.shard))
+        by_window = shuffled[np.argsort(place[self._groups.shard[shuffled]], kind="stable")]
+        position = np.empty(len(by_window), np.int64)
+        position[by_window] = np.arange(len(by_window))
+        return self._rows[np.argsort(position[self._group_of], kind="stable")]
+
+    def _read(self, order: np.ndarray, epoch: int, step: int) -> Batch:
+        number = step * self._world_size + self._rank
+        rows = order[number * self._batch_size :][: self._batch_size]
+        pieces = _pieces(self._groups.of(rows))
+        generator = np.random.default_rng([self._seed, epoch, number])
+        leads = self._leads(generator, pieces)
+        signal = np.empty((*leads.shape, self._groups.samples), np.int16)
+        for piece in pieces:
+            signal[piece] = self._decode(rows[piece], leads[piece])
+        return Batch(
+            signal=signal,
+            leads=leads,
+            rows=rows,
+            low=signal.min(axis=(1, 2)),
+            high=signal.max(axis=(1, 2)),
+            low_all=self._low[rows],
+            high_all=self._high[rows],
+        )
+
+    def _leads(self, generator: np.random.Generator, pieces: list[slice]) -> np.ndarray:
+        """int64 (batch, kept): the leads each row of a batch keeps."""
+        sizes = [piece.stop - piece.start for piece in pieces]
+        if self._scope == "batch":
+            sizes = [sum(sizes)]
+        elif self._scope == "record":
+            sizes = [1] * sum(sizes)
+        drawn = np.asarray(self._draw(generator, len(sizes)), np.int64)
+        return np.repeat(drawn, sizes, axis=0)
+
+    def _decode(self, rows: np.ndarray, leads: np.ndarray) -> np.ndarray:
+        """int16 (rows, kept, samples) of rows of one group, each with its own leads."""
+        group = int(self._groups.of(rows[:1])[0])
+        needed, inverse = np.unique(leads, return_inverse=True)
+        signal = self._files().signal(
+            int(self._groups.shard[group]),
+            [int(self._groups.number[group])],
+            [LEADS[lead] for lead in needed],
+        )
+        inside = rows - self._groups.start[group]
+        return signal[inside[:, None], inverse.reshape(leads.shape)]
+
+    def _files(self) -> OpenShards:
+        """The open shards of the calling thread."""
+        if not hasattr(self._local, "files"):
+            self._local.files = OpenShards(self._groups, self._window)
+        files: OpenShards = self._local.files
+        return files
+
+
+def _pieces(groups: np.ndarray) -> list[slice]:
+    """The runs of equal values, as slices."""
+    ends = np.flatnonzero(np.diff(groups)) + 1
+    return [slice(a, b) for a, b in pairwise([0, *ends.tolist(), len(groups)])]
+
+
+def _extremes(directory: Path | str, fact: str) -> np.ndarray:
+    """int16 (rows,): the minimum or maximum over the twelve leads."""
+    table = read_table(directory, [f"{fact}.{lead}" for lead in LEADS])
+    values = np.stack([column.to_numpy() for column in table.columns])
+    return values.min(axis=0) if fact == "min" else values.max(axis=0)

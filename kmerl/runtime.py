@@ -1,0 +1,25 @@
+"""How this machine runs the chain: nothing here changes a result, so no stage lists it."""
+
+import os
+from dataclasses import dataclass
+
+from kmerl import params
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The `runtime` section of params.yaml."""
+
+    workers: int
+    backend: str
+    threads: int
+    device: str
+
+    @property
+    def worker_count(self) -> int:
+        """Processes to use; 0 in params.yaml means one a core."""
+        return self.workers or len(os.sched_getaffinity(0))
+
+
+def load() -> Runtime:
+    return params.load("runtime", Runtime)

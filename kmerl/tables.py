@@ -1,0 +1,235 @@
+"""Metric files as tables for reading: every score with its interval and what stands behind it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+import yaml
+
+from kmerl.leads import parse_leads
+
+Metrics = Mapping[str, Any]
+
+TASK_TITLES = {
+    "ptbxl_super": "PTB-XL, superclasses",
+    "ptbxl_sub": "PTB-XL, subclasses",
+    "ptbxl_form": "PTB-XL, form",
+    "ptbxl_rhythm": "PTB-XL, rhythm",
+    "cpsc2018": "CPSC2018",
+    "csn": "Chapman-Shaoxing-Ningbo",
+    "average": "Mean over the tasks",
+}
+CORPUS_TITLES = {
+    "mimic-iv-ecg": "MIMIC-IV-ECG",
+    "ptb-xl": "PTB-XL",
+    "cpsc2018": "CPSC2018",
+    "csn": "Chapman-Shaoxing-Ningbo",
+}
+LEAD_COLUMNS = {"12 leads": "12", "I and II": "I+II", "I alone": "1"}
+FEW = 5
+"""Fewer positives than this say nothing about a class; its scores are marked."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value: `text`, small print beside it, and how to set it."""
+
+    text: str
+    detail: str = ""
+    kind: Literal["text", "number", "none"] = "number"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows under a heading of their own, none where `title` is empty; `total` sums up the rest."""
+
+    rows: Sequence[Sequence[Cell]]
+    title: str = ""
+    note: str = ""
+    total: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A caption, column names and groups of rows; the first cell of a row names it."""
+
+    caption: str
+    columns: Sequence[str]
+    groups: Sequence[Group]
+    note: str = ""
+    open: bool = False
+
+
+NO_RECORDS = Cell("no records", kind="none")
+
+
+@cache
+def published() -> dict[str, Any]:
+    """The paper's own results (published.yaml)."""
+    text = resources.files("kmerl").joinpath("published.yaml").read_text(encoding="utf-8")
+    values: dict[str, Any] = yaml.safe_load(text)
+    return values
+
+
+def name(text: str) -> Cell:
+    """A row's name, or other words."""
+    return Cell(text, kind="text")
+
+
+def count(value: int | None) -> Cell:
+    """A whole number with its thousands apart."""
+    return Cell(f"{value:,}") if value is not None else Cell("none", kind="none")
+
+
+def score(row: Metrics | None, metric: str = "auroc") -> Cell:
+    """A metric with its interval; "no records" or "no positives" where it is not defined."""
+    if row is None or not row["records"]:
+        return NO_RECORDS
+    if row[metric] is None:
+        return Cell("not defined", kind="none")
+    return Cell(f"{row[metric]:.3f}", _interval(row, metric))
+
+
+def paper(per_cent: float | None) -> Cell:
+    """A published AUROC on our scale; empty where the paper tables none."""
+    return Cell("") if per_cent is None else Cell(f"{per_cent / 100:.3f}")
+
+
+def by_leads(results: Mapping[str, Metrics], leads: str) -> Metrics | None:
+    """The result under a lead set, whatever its key is spelled like ("2", "I+II")."""
+    wanted = parse_leads(leads)
+    return next((row for key, row in results.items() if parse_leads(key) == wanted), None)
+
+
+def zero_shot(metrics: Metrics) -> Table:
+    """Zero-shot classification by full class names (Sec. 4.2), a row a task, the mean last."""
+    groups = []
+    for total in (False, True):
+        tasks = [task for task in _tasks(metrics) if (task == "average") == total]
+        rows = [_zero_shot_row(task, metrics[task]) for task in tasks]
+        groups.append(Group(rows, total=total))
+    return Table(
+        "Zero-shot macro AUROC by lead set",
+        ("Task", *LEAD_COLUMNS, "F1, 12 leads", *BEHIND, "Paper, 12 leads", "Paper, 1 lead"),
+        groups,
+        "The paper tables the mean over the six tasks only (Table 2). F1 at thresholds chosen on "
+        "validation records; a task whose validation has no positives has none.",
+    )
+
+
+def linear_probe(metrics: Metrics) -> Table:
+    """Linear probes at 1, 10 and 100 % of the training records (Table 1), a group a task."""
+    groups = []
+    for task in _tasks(metrics):
+        known = published()["linear_probe"].get(task, {})
+        rows = [
+            [
+                name(f"{ratio} %"),
+                count((by_leads(leads, "12") or {}).get("train_records")),
+                *_lead_scores(leads),
+                score(by_leads(leads, "12"), "f1"),
+                paper(known.get(ratio)),
+            ]
+            for ratio, leads in sorted(metrics[task].items(), key=lambda item: int(item[0]))
+        ]
+        full = by_leads(next(iter(metrics[task].values())), "12")
+        groups.append(Group(rows, TASK_TITLES[task], _behind_in_words(full)))
+    return Table(
+        "Linear probe macro AUROC by share of the training records",
+        ("Share", "Trained on", *LEAD_COLUMNS, "F1, 12 leads", "Paper, 12 leads"),
+        groups,
+        "A linear classifier on the frozen encoder. The paper's values are its Table 1.",
+    )
+
+
+def classes(rows: Iterable[Mapping[str, str]]) -> list[Table]:
+    """One table a task from plots/zero_shot_classes.csv: each class under the three lead sets."""
+    tasks: dict[str, dict[str, dict[str, Mapping[str, str]]]] = {}
+    for row in rows:
+        found = tasks.setdefault(row["task"], {}).setdefault(row["name"], {})
+        found[row["leads"]] = row
+    return [_class_table(task, tasks[task]) for task in TASK_TITLES if task in tasks]
+
+
+def seen_unseen(metrics: Metrics) -> Table:
+    """Classes whose name is close to a mined entity, and the others (Sec. 4.3, Fig. 5)."""
+    rows = []
+    for group, row in sorted(metrics.items()):
+        known = {**row, "records": row["scored"]}
+        counted = count(row["classes"]), count(row["scored"])
+        title = name(f"{group.capitalize()} in pretraining")
+        rows.append([title, *counted, score(known), score(known, "f1")])
+    return Table(
+        "Zero-shot scores of seen and unseen classes, 12 leads",
+        ("Classes", "Names", "Scored", "AUROC", "F1"),
+        [Group(rows)],
+        "Scored counts the task and class pairs that have a positive and a negative test record.",
+    )
+
+
+BEHIND = ("Test records", "Classes", "Rarest class")
+
+
+def _zero_shot_row(task: str, results: Mapping[str, Metrics]) -> list[Cell]:
+    known = published()["zero_shot"].get(task, {})
+    full = by_leads(results, "12")
+    return [
+        name(TASK_TITLES[task]),
+        *_lead_scores(results),
+        score(full, "f1"),
+        *_behind(full),
+        paper(known.get("12")),
+        paper(known.get("1")),
+    ]
+
+
+def _behind(row: Metrics | None) -> list[Cell]:
+    """The records, the classes with positives, and the positives of the rarest of them."""
+    if row is None or not row["records"]:
+        return [NO_RECORDS, Cell(""), Cell("")]
+    return [count(row["records"]), count(row["classes"]), count(row["positives_min"])]
+
+
+def _behind_in_words(row: Metrics | None) -> str:
+    if row is None or not row["records"]:
+        return "no records"
+    rarest = "" if row["positives_min"] is None else f", {row['positives_min']} in the rarest"
+    return f"{row['records']:,} test records, {row['classes']} classes with positives{rarest}"
+
+
+def _lead_scores(results: Mapping[str, Metrics]) -> list[Cell]:
+    return [score(by_leads(results, leads)) for leads in LEAD_COLUMNS.values()]
+
+
+def _class_table(task: str, found: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Table:
+    rows = []
+    for class_name, by_key in found.items():
+        results = {key: _numbers(row) for key, row in by_key.items()}
+        full = by_leads(results, "12") or {"positives": 0, "records": 0}
+        positives = int(full["positives"])
+        few = "few" if 0 < positives < FEW else ""
+        named = Cell(class_name, few, "text")
+        cells = [named, count(positives), *_lead_scores(results), score(full, "f1")]
+        rows.append((-positives, class_name, cells))
+    return Table(
+        TASK_TITLES[task],
+        ("Class", "Positives", *LEAD_COLUMNS, "F1, 12 leads"),
+        [Group([cells for *_, cells in sorted(rows, key=lambda row: row[:2])])],
+        open=task == next(iter(TASK_TITLES)),
+    )
+
+
+def _numbers(row: Mapping[str, str]) -> dict[str, float | None]:
+    words = ("task", "leads", "code", "name")
+    return {key: float(value) if value else None for key, value in row.items() if key not in words}
+
+
+def _interval(row: Metrics, metric: str) -> str:
+    low, high = row[f"{metric}_lo"], row[f"{metric}_hi"]
+    return "" if low is None or high is None else f"{low:.2f}\N{EN DASH}{high:.2f}"
+
+
+def _tasks(metrics: Metrics) -> list[str]:
+    return [task for task in TASK_TITLES if task in metrics]

@@ -1,0 +1,125 @@
+"""Pairs for pretraining: the leads that the mask kept, the report's vector, the label vector."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from safetensors.numpy import load_file
+from torch import Tensor
+
+from kmerl.models.inputs import Batch, SignalParams, prepare
+from kmerl.models.masking import MaskParams, draw_leads
+from kmerl.reader import Batch as Drawn
+from kmerl.reader import TrainingReader
+from kmerl.store import read_table
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What goes with each row of the store; a vector of -1 marks a row that has no pair."""
+
+    directory: Path
+    split: np.ndarray  # str (rows,)
+    vector: np.ndarray  # int (rows,): row of `texts`
+    texts: Tensor  # float32 (distinct texts, text width)
+    labels: Tensor  # uint8 (rows, entities)
+    entities: Tensor  # float32 (entities, text width)
+    names: list[str]
+
+    def rows(self, split: str) -> np.ndarray:
+        """Rows of the store in a split that have a report."""
+        return np.flatnonzero((self.split == split) & (self.vector >= 0))
+
+
+def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
+    """Join store, label matrix and text vectors by record.
+
+    Raises:
+        ValueError: a report's record is not in the store.
+    """
+    store = read_table(directory, ["record", "split"])
+    place = {record: row for row, record in enumerate(store["record"].to_pylist())}
+    reports = pq.read_table(text / "reports.parquet")
+    matrix = pq.read_table(labels / "labels.parquet")
+    names = [name for name in matrix.column_names if name != "record"]
+    vector = np.full(len(place), -1, np.int64)
+    vector[_rows(place, reports["record"].to_pylist(), text)] = reports["vector"].to_numpy()
+    values = np.zeros((len(place), len(names)), np.uint8)
+    columns = np.stack([matrix[name].to_numpy() for name in names], axis=1).astype(np.uint8)
+    values[_rows(place, matrix["record"].to_pylist(), labels)] = columns
+    return Pairs(
+        directory=directory,
+        split=np.array(store["split"].to_pylist()),
+        vector=vector,
+        texts=torch.from_numpy(load_file(text / "reports.safetensors")["reports"]),
+        labels=torch.from_numpy(values),
+        entities=torch.from_numpy(load_file(text / "names.safetensors")["entities"]),
+        names=names,
+    )
+
+
+def _rows(place: dict[str, int], records: list[str], source: Path) -> list[int]:
+    missing = [record for record in records if record not in place]
+    if missing:
+        raise ValueError(
+            f"{source} has {len(missing)} records that the store lacks, the first is "
+            f"{missing[0]}: run `dvc repro` to bring them in step"
+        )
+    return [place[record] for record in records]
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Batches of one split on a device."""
+
+    pairs: Pairs
+    reader: TrainingReader
+    signal: SignalParams
+    device: str
+
+    def __len__(self) -> int:
+        return len(self.reader)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The epoch's batches; the same seed and epoch give the same batches."""
+        for drawn in self.reader.epoch(epoch):
+            yield self._batch(drawn)
+
+    def _batch(self, drawn: Drawn) -> Batch:
+        signal = prepare(drawn.signal, (drawn.low_all, drawn.high_all), self.signal)
+        rows = torch.from_numpy(drawn.rows)
+        vectors = self.pairs.texts[torch.from_numpy(self.pairs.vector[drawn.rows])]
+        return Batch(
+            signal=torch.from_numpy(signal).to(self.device, non_blocking=True),
+            leads=torch.from_numpy(drawn.leads).to(self.device, non_blocking=True),
+            text=vectors.float().to(self.device, non_blocking=True),
+            labels=self.pairs.labels[rows].float().to(self.device, non_blocking=True),
+        )
+
+
+def loader(
+    pairs: Pairs,
+    split: str,
+    batch: int,
+    mask: MaskParams,
+    signal: SignalParams,
+    seed: int,
+    place: tuple[int, int],
+    device: str,
+) -> Loader:
+    """A loader of one split; `batch` is this process's share, `place` its (rank, world size)."""
+    low, high = mask.masked_range
+    reader = TrainingReader(
+        pairs.directory,
+        rows=pairs.rows(split),
+        batch_size=batch,
+        draw_leads=lambda generator, subsets: draw_leads(subsets, low, high, generator),
+        scope=mask.scope,
+        seed=seed,
+        rank=place[0],
+        world_size=place[1],
+    )
+    return Loader(pairs, reader, signal, device)

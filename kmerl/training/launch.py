@@ -1,0 +1,58 @@
+"""One process a device: torchrun's environment, one process a visible GPU, or this process."""
+
+import os
+import socket
+from collections.abc import Callable
+
+import torch
+from torch import multiprocessing
+
+from kmerl import distributed
+from kmerl.runtime import Runtime
+
+
+def run(worker: Callable[[str], None], runtime: Runtime) -> None:
+    """Call `worker(device)` in every process of the training.
+
+    Under torchrun this process is one of them. Alone on a machine with several GPUs, a process
+    is started for each; on a CPU or a single GPU the worker runs here.
+    """
+    cuda = device(runtime) == "cuda"
+    if runtime.threads:
+        torch.set_num_threads(runtime.threads)
+    gpus = torch.cuda.device_count() if cuda else 0
+    if "WORLD_SIZE" in os.environ or gpus <= 1:
+        _work(worker, cuda)
+        return
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(_free_port()))
+    multiprocessing.spawn(_spawned, args=(gpus, worker), nprocs=gpus)
+
+
+def device(runtime: Runtime) -> str:
+    """ "cuda" or "cpu", as `runtime.device` says; auto takes a GPU where there is one."""
+    if runtime.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return runtime.device
+
+
+def _spawned(rank: int, gpus: int, worker: Callable[[str], None]) -> None:
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(gpus))
+    _work(worker, cuda=True)
+
+
+def _work(worker: Callable[[str], None], cuda: bool) -> None:
+    device = "cpu"
+    if cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        device = "cuda"
+    distributed.join(device)
+    try:
+        worker(device)
+    finally:
+        distributed.leave()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,99 @@
+"""A trained model on disk: safetensors, and a config that says how to use it."""
+
+import dataclasses
+import importlib
+import json
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from kmerl import files, methods
+from kmerl.models.inputs import SignalParams
+from kmerl.params import ParamsError, build
+from kmerl.text import TextEncoderParams
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What models/config.json holds: enough to rebuild the model and to feed it."""
+
+    method: str
+    sections: dict[str, Any]
+    signal: SignalParams
+    text_encoder: TextEncoderParams
+    entities: tuple[str, ...]
+    text_width: int
+    rate: int
+    samples: int
+
+
+def sections_of(method: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections of params.yaml that make a method's model.
+
+    Raises:
+        ParamsError: there is no such method; the message lists those that exist.
+    """
+    names = [field.name for field in dataclasses.fields(_module(method).MethodParams)]
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise ParamsError(f"section {missing[0]!r} is missing; method {method!r} needs it")
+    return {name: values[name] for name in names}
+
+
+def create(config: ModelConfig, entities: Tensor) -> Any:
+    """A new model, whose class the method's name chooses (see `kmerl.methods.kmerl.Method`).
+
+    `entities`: text vectors (entities, text width) of `config.entities`."""
+    module = _module(config.method)
+    settings = build(module.MethodParams, config.sections, "params")
+    return module.Method(settings, entities, config.samples)
+
+
+def save(directory: Path, config: ModelConfig, model: nn.Module) -> None:
+    """Write models/model.safetensors and models/config.json; bytes depend on the model alone."""
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    with files.atomic(directory / WEIGHTS) as partial:
+        save_file(state, partial)
+    text = json.dumps(dataclasses.asdict(config), indent=1, sort_keys=True)
+    files.write_text(directory / CONFIG, text + "\n")
+
+
+def load(directory: Path, device: str = "cpu") -> tuple[ModelConfig, Any]:
+    """A saved model, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: the directory holds no model; the message says how to make one.
+        ValueError: the weights' file is damaged.
+    """
+    for name in (CONFIG, WEIGHTS):
+        if not (directory / name).exists():
+            raise FileNotFoundError(
+                f"{directory / name} does not exist; `dvc repro pretrain` makes it"
+            )
+    values = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    config = build(ModelConfig, values, str(directory / CONFIG))
+    entities = torch.zeros(len(config.entities), config.text_width)
+    model = create(config, entities)
+    try:
+        model.load_state_dict(load_file(directory / WEIGHTS, device="cpu"))
+    except SafetensorError as error:
+        raise ValueError(
+            f"{directory / WEIGHTS} is damaged ({error}); `dvc repro pretrain` makes it again"
+        ) from error
+    return config, model.eval().to(device)
+
+
+def _module(method: str) -> Any:
+    known = sorted(module.name for module in pkgutil.iter_modules(methods.__path__))
+    if method not in known:
+        raise ParamsError(f"method is {method!r}; choose one of {', '.join(known)}")
+    return importlib.import_module(f"kmerl.methods.{method}")

@@ -1,0 +1,144 @@
+"""One pretraining from params.yaml and data/ to models/, metrics and curves."""
+
+import csv
+import dataclasses
+import io
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kmerl import distributed, files, seeds
+from kmerl.models.inputs import SignalParams
+from kmerl.models.masking import MaskParams
+from kmerl.params import build
+from kmerl.text import TextEncoderParams
+from kmerl.training import model as model_files
+from kmerl.training.checkpoint import Checkpoint, fingerprint
+from kmerl.training.data import Pairs, load_pairs, loader
+from kmerl.training.loop import History, Pretraining, PretrainParams
+
+
+@dataclass(frozen=True)
+class Session:
+    """Everything a process of the training needs; travels to spawned processes."""
+
+    values: Mapping[str, Any]
+    data: Path
+    pretrain: PretrainParams
+    mask: MaskParams
+    signal: SignalParams
+    seed: int
+
+    @classmethod
+    def from_params(cls, values: Mapping[str, Any], data: Path) -> "Session":
+        """Check the sections that pretraining reads."""
+        return cls(
+            values=values,
+            data=data,
+            pretrain=build(PretrainParams, values["pretrain"], "pretrain"),
+            mask=build(MaskParams, values["mask"], "mask"),
+            signal=build(SignalParams, values["signal"], "signal"),
+            seed=values["seed"],
+        )
+
+    @property
+    def store(self) -> Path:
+        return self.data / "ecg" / self.pretrain.corpus
+
+    def train(self, root: Path, device: str) -> None:
+        """Train on `device`; the main process writes models/, metrics/ and plots/ under `root`."""
+        start = time.monotonic()
+        pairs = load_pairs(self.store, self.data / "labels", self.data / "text")
+        config = self._config(pairs)
+        torch.manual_seed(seeds.stream(self.seed, "initial weights"))
+        model = model_files.create(config, pairs.entities).to(device)
+        checkpoint = Checkpoint(fingerprint(self._settings(config), self._inputs()))
+        training = self._training(model, pairs, checkpoint, device)
+        history = training.run()
+        if distributed.is_main():
+            model_files.save(root / "models", config, model)
+            _write_curves(root / "plots" / "pretrain.csv", history)
+            files.write_json(root / "metrics" / "pretrain.json", _metrics(history, model, pairs))
+            checkpoint.remove()
+            print(f"pretraining took {time.monotonic() - start:.0f} s", file=sys.stderr)
+
+    def _training(
+        self, model: torch.nn.Module, pairs: Pairs, checkpoint: Checkpoint, device: str
+    ) -> Pretraining:
+        place = distributed.rank(), distributed.world_size()
+        batch = self.pretrain.local_batch(place[1])
+        held_out = min(batch, len(pairs.rows("val")) // place[1])
+        args = self.mask, self.signal, self.seed, place, device
+        return Pretraining(
+            model,
+            self.pretrain,
+            loader(pairs, "train", batch, *args),
+            loader(pairs, "val", held_out, *args) if held_out else None,
+            self.seed,
+            checkpoint,
+            _live() if distributed.is_main() else None,
+        )
+
+    def _config(self, pairs: Pairs) -> model_files.ModelConfig:
+        method = self.values["method"]
+        rate = self.values["ingest"]["rate"]
+        return model_files.ModelConfig(
+            method=method,
+            sections=model_files.sections_of(method, self.values),
+            signal=self.signal,
+            text_encoder=build(TextEncoderParams, self.values["text_encoder"], "text_encoder"),
+            entities=tuple(pairs.names),
+            text_width=pairs.entities.shape[1],
+            rate=rate,
+            samples=rate * self.values["ingest"]["seconds"],
+        )
+
+    def _settings(self, config: model_files.ModelConfig) -> dict[str, Any]:
+        return {
+            "config": dataclasses.asdict(config),
+            "pretrain": dataclasses.asdict(self.pretrain),
+            "seed": self.seed,
+            "ingest": self.values["ingest"],
+            "store": [(path.name, path.stat().st_size) for path in sorted(self.store.iterdir())],
+            "processes": distributed.world_size(),
+        }
+
+    def _inputs(self) -> list[Path]:
+        """Small files that decide the training; the store is known by `_settings`."""
+        small = [*(self.data / "labels").glob("*"), *(self.data / "text").glob("*")]
+        ingested = self.data.parent / "metrics" / "ingest" / f"{self.store.name}.json"
+        return [*sorted(small), ingested]
+
+
+def _metrics(history: History, model: Any, pairs: Pairs) -> dict[str, Any]:
+    best = min(history.rows, key=lambda row: row["val_loss"])
+    return {
+        **history.rows[-1],
+        "best_epoch": best["epoch"],
+        "pairs": len(pairs.rows("train")),
+        "pairs_val": len(pairs.rows("val")),
+        "entities": len(pairs.names),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters_encoder": sum(p.numel() for p in model.encoder.parameters()),
+    }
+
+
+def _write_curves(path: Path, history: History) -> None:
+    columns = list(dict.fromkeys(name for row in history.rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in history.rows)
+    files.write_text(path, text.getvalue())
+
+
+def _live() -> Any:
+    """DVCLive, for watching a training; its files are no output of the stage."""
+    from dvclive import Live
+
+    return Live("live", save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)

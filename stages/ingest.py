@@ -1,0 +1,33 @@
+"""Stage ingest@<corpus>: a corpus in its official layout into data/ecg/<corpus>/."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kmerl import params, runtime
+from kmerl.corpora.records import CorpusError
+from kmerl.ingest import Ingest, corpus_files, ingest
+
+
+def main(
+    corpus: Annotated[str, typer.Argument(help="mimic-iv-ecg, ptb-xl, cpsc2018 or csn")],
+) -> None:
+    """Read the corpus at corpora.<corpus>.root; write its store, rejected.csv and its metrics."""
+    machine = runtime.load()
+    try:
+        ingest(
+            corpus,
+            root=Path(corpus_files(corpus).root),
+            out=Path("data/ecg") / corpus,
+            metrics=Path("metrics/ingest") / f"{corpus}.json",
+            settings=params.load("ingest", Ingest),
+            workers=machine.worker_count,
+            backend=machine.backend,
+        )
+    except (params.ParamsError, CorpusError) as error:
+        raise SystemExit(f"ingest {corpus}: {error}") from None
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,35 @@
+"""Stage partial_leads: from lead I alone to all twelve (Sec. 4.5, Fig. 6)."""
+
+from pathlib import Path
+
+from kmerl import params
+from kmerl.corpora.classes import TASKS
+from kmerl.evaluation import partial_leads
+from kmerl.evaluation.bootstrap import Bootstrap
+from kmerl.evaluation.csv_table import write_csv
+from kmerl.evaluation.scores import read_scores
+from kmerl.evaluation.summary import Row, evaluate
+from kmerl.files import write_json
+
+
+def main() -> None:
+    settings = params.load("partial_leads", partial_leads.PartialLeads)
+    bootstrap = params.load("bootstrap", Bootstrap)
+    directories = {
+        "linear_probe": Path("data/linear_probe") / str(settings.ratio),
+        "zero_shot": Path("data/zero_shot"),
+    }
+    curves: dict[str, dict[str, Row]] = {}
+    rows = []
+    for protocol, directory in directories.items():
+        scores = [read_scores(directory, task) for task in TASKS]
+        lead_sets = {count: scores[0].lead_sets[count] for count in partial_leads.COUNTS}
+        evaluations = evaluate(scores, bootstrap, params.seed(), partial_leads.COUNTS)
+        curves[protocol] = partial_leads.curve(evaluations, bootstrap.level)
+        rows += partial_leads.curve_rows(protocol, evaluations, lead_sets, bootstrap.level)
+    write_json("metrics/partial_leads.json", curves)
+    write_csv("plots/partial_leads.csv", partial_leads.COLUMNS, rows)
+
+
+if __name__ == "__main__":
+    main()

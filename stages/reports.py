@@ -1,0 +1,36 @@
+"""Stage reports: one cleaned text a record, and the distinct statements to be mined."""
+
+import csv
+import io
+
+import pyarrow.parquet as pq
+
+from kmerl import files, params
+from kmerl.knowledge.reports import Text, gather
+from kmerl.knowledge.statements import Reports
+from kmerl.store import read_table
+
+OUT = "data/reports"
+COLUMNS = ("record", "patient", "split", "report", "codes")
+
+
+def main() -> None:
+    corpus = params.read()["pretrain"]["corpus"]
+    settings = params.load("reports", Reports)
+    store = read_table(f"data/ecg/{corpus}", COLUMNS)
+    try:
+        found = gather(store, params.load("text", Text).source, settings.min_words)
+    except ValueError as error:
+        raise SystemExit(f"reports of {corpus}: {error}") from None
+    out = files.fresh_directory(OUT)
+    for name, table in (("reports", found.reports), ("statements", found.statements)):
+        with files.atomic(out / f"{name}.parquet") as path:
+            pq.write_table(table, path, compression="zstd")
+    dropped = io.StringIO()
+    csv.writer(dropped, lineterminator="\n").writerows([("record", "reason"), *found.dropped])
+    files.write_text(out / "dropped.csv", dropped.getvalue())
+    files.write_json(out / "counts.json", found.counts())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Stage seen_unseen: classes met in pretraining and classes never met (Sec. 4.3, Fig. 5)."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from safetensors.numpy import load_file
+
+from kmerl import params
+from kmerl.corpora.classes import TASKS
+from kmerl.evaluation import seen_unseen
+from kmerl.evaluation.bootstrap import Bootstrap
+from kmerl.evaluation.csv_table import write_csv
+from kmerl.evaluation.scores import read_scores
+from kmerl.evaluation.summary import evaluate
+from kmerl.files import write_json
+
+
+def main() -> None:
+    settings = params.load("seen_unseen", seen_unseen.SeenUnseen)
+    bootstrap = params.load("bootstrap", Bootstrap)
+    vectors = load_file("data/text/names.safetensors")
+    names = json.loads(Path("data/text/names.json").read_text(encoding="utf-8"))
+    found = seen_unseen.overlaps(
+        names["classes"],
+        vectors["classes"],
+        names["entities"],
+        vectors["entities"],
+        settings.threshold,
+    )
+    scores = [read_scores(Path("data/zero_shot"), task) for task in TASKS]
+    evaluations = evaluate(scores, bootstrap, params.seed(), [seen_unseen.ALL_LEADS])
+    groups = seen_unseen.group_metrics(found, scores, evaluations, bootstrap.level)
+    write_json("metrics/seen_unseen.json", groups)
+    rows = [dataclasses.astuple(overlap) for overlap in found]
+    write_csv("data/seen_unseen/classes.csv", seen_unseen.COLUMNS, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""Stage `synthesize`: the embedded cohort in official layouts, and its truth tables."""
+
+from pathlib import Path
+
+from kmerl import params, runtime
+from kmerl.synthetic.cohort import Synthesize, synthesize
+
+
+def main() -> None:
+    machine = runtime.load()
+    synthesize(
+        params.load("synthesize", Synthesize),
+        params.seed(),
+        root=Path("raw/synthetic"),
+        truth=Path("data/truth"),
+        workers=machine.worker_count,
+        backend=machine.backend,
+    )
+
+
+if __name__ == "__main__":
+    main()

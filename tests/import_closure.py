@@ -1,0 +1,85 @@
+"""What a stage's code is made of: its script, the modules it imports, and the data they read.
+
+`python -m tests.import_closure` prints the code deps of each stage as dvc.yaml must list them.
+"""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("kmerl", "stages")
+CHOSEN_BY_NAME = {  # modules and data that a module finds through a name it is given
+    "kmerl/ingest.py": ["kmerl/corpora/*.py"],
+    "kmerl/knowledge/backend.py": ["kmerl/knowledge/lexicon/*.py"],
+    "kmerl/knowledge/lexicon/vocabulary.py": ["kmerl/knowledge/lexicon/*.yaml"],
+    "kmerl/page.py": ["kmerl/templates/*"],
+    "kmerl/synthetic/cohort.py": ["kmerl/synthetic/layouts/*"],
+    "kmerl/training/model.py": ["kmerl/methods/kmerl.py"],
+}
+DATA = re.compile(r'files\(\s*"(kmerl[\w.]*)"\s*\)((?:\.joinpath\([^)]*\)|\s*/\s*"[^"]+")*)')
+
+
+def closure(stage: str) -> set[str]:
+    """Repository paths of all code and package data that `python -m stages.<stage>` may run."""
+    seen: set[str] = set()
+    waiting = [f"stages/{stage}.py"]
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        if path.endswith(".py"):
+            waiting += [*_imports(path), *_data(path), *_chosen(path)]
+    return {path for path in seen if not _empty(path)}
+
+
+@cache
+def _imports(path: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [_file(alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = [_file(f"{node.module}.{alias.name}") for alias in node.names]
+            found += [name for name in inner if name] or [_file(node.module)]
+    return tuple(name for name in found if name)
+
+
+def _file(module: str) -> str:
+    if module.split(".", maxsplit=1)[0] not in PACKAGES:
+        return ""
+    path = module.replace(".", "/")
+    return f"{path}.py" if (ROOT / f"{path}.py").exists() else ""
+
+
+def _data(path: str) -> list[str]:
+    """Package data named through importlib.resources in a module."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    found = []
+    for package, tail in DATA.findall(text):
+        parts = re.findall(r'"([^"]+)"', tail)
+        found.append("/".join([*package.split("."), *parts]))
+    return found
+
+
+def _chosen(path: str) -> list[str]:
+    patterns = CHOSEN_BY_NAME.get(path, [])
+    return [
+        file.relative_to(ROOT).as_posix()
+        for pattern in patterns
+        for file in ROOT.glob(pattern)
+        if file.is_file() and file.suffix != ".pyc"
+    ]
+
+
+def _empty(path: str) -> bool:
+    file = ROOT / path
+    return file.is_file() and not file.read_text(encoding="utf-8").strip()
+
+
+if __name__ == "__main__":
+    for script in sorted((ROOT / "stages").glob("[a-z]*.py")):
+        print(f"{script.stem}:")
+        print("".join(f"      - {path}\n" for path in sorted(closure(script.stem))))

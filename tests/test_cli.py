@@ -1,0 +1,264 @@
+"""`kmerl predict` and `kmerl leads`: any recording, any leads, any names."""
+
+import json
+import os
+import warnings
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from kmerl import cli, predict
+from kmerl.corpora.classes import classes
+from kmerl.leads import LEADS
+from kmerl.signal import NAN
+from tests.report_run import heartbeats
+
+with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
+    warnings.simplefilter("ignore")
+    import wfdb
+
+runner = CliRunner()
+
+
+@dataclass(frozen=True)
+class Grid:
+    rate: int = 500
+    samples: int = 5000
+
+
+@dataclass
+class Fake:
+    """Remembers what it is asked; a name's probability falls with its place."""
+
+    config: Grid = field(default_factory=Grid)
+    entities: tuple[str, ...] = ("sinus rhythm", "atrial fibrillation")
+    asked: list[tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
+
+    def score(self, signal: np.ndarray, leads: Sequence[str], names: Sequence[str]) -> np.ndarray:
+        self.asked.append((signal, tuple(leads), tuple(names)))
+        return np.array([0.9 / (k + 1) for k in range(len(names))][::-1])
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    fake = Fake()
+    monkeypatch.setattr(cli, "load_model", lambda directory: fake)
+    return fake
+
+
+@pytest.fixture(scope="module")
+def beats() -> dict[str, np.ndarray]:
+    return heartbeats(72, np.random.default_rng(3))
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory, beats: dict[str, np.ndarray]) -> Path:
+    """The same ECG as WFDB: all leads in another order, two leads at 250 Hz, odd ones."""
+    root = tmp_path_factory.mktemp("wfdb")
+    order = [*reversed(LEADS)]
+    write_wfdb(root, "twelve", 500, {lead: beats[lead] for lead in order})
+    write_wfdb(
+        root, "two", 250, {"ii": beats["II"][::2], "PLETH": beats["I"][::2], "I": beats["I"][::2]}
+    )
+    write_wfdb(root, "long", 500, {"I": np.tile(beats["I"], 3)})
+    write_wfdb(root, "short", 500, {"I": beats["I"][:1000]})
+    broken = beats["II"].astype(float)
+    broken[10:20] = np.nan
+    write_wfdb(root, "gaps", 500, {"I": np.full(5000, np.nan), "II": broken, "V1": np.zeros(5000)})
+    write_wfdb(root, "pleth", 500, {"PLETH": beats["I"]})
+    write_wfdb(root, "twice", 500, {"I": beats["I"], "i": beats["I"]})
+    write_wfdb(root, "truncated", 500, {"I": beats["I"]})
+    os.truncate(root / "truncated.dat", 400)
+    return root
+
+
+def write_wfdb(root: Path, name: str, rate: int, leads: dict[str, np.ndarray]) -> None:
+    """Format 16 at 1000 units a millivolt; NaN is written as the format has it."""
+    values = np.stack(list(leads.values()), axis=1)
+    np.where(np.isnan(values), NAN, values).astype("<i2").tofile(root / f"{name}.dat")
+    lines = [f"{name}.dat 16 1000(0)/mV 16 0 0 0 0 {lead}" for lead in leads]
+    head = f"{name} {len(leads)} {rate} {len(values)}"
+    (root / f"{name}.hea").write_text("\n".join([head, *lines]) + "\n")
+
+
+def call(*arguments: object, status: int = 0) -> str:
+    result = runner.invoke(cli.app, [str(one) for one in arguments])
+    assert result.exit_code == status, result.output
+    return result.output
+
+
+def test_all_leads_reach_the_model_by_name(
+    records: Path, model: Fake, beats: dict[str, np.ndarray]
+) -> None:
+    out = call("predict", records / "twelve", "--classes", "Atrial  fibrillation, normal ecg")
+    signal, leads, names = model.asked[0]
+    assert leads == LEADS
+    assert names == ("atrial fibrillation", "normal ecg")
+    assert signal.dtype == np.int16
+    np.testing.assert_array_equal(signal, np.stack([beats[lead] for lead in LEADS]))
+    assert out.index("normal ecg") < out.index("atrial fibrillation")  # likeliest first
+    assert "0.900" in out
+    assert "Not a medical device" in out
+
+
+def test_leads_are_chosen_by_name(records: Path, model: Fake, beats: dict[str, np.ndarray]) -> None:
+    call("predict", records / "twelve.hea", "--leads", "II,I")
+    call("predict", records / "twelve.dat", "--leads", "limb")
+    (signal, leads, names), (_, limb, _) = model.asked
+    assert leads == ("I", "II")
+    assert limb == LEADS[:6]
+    assert names == model.entities
+    np.testing.assert_array_equal(signal, np.stack([beats["I"], beats["II"]]))
+
+
+def test_a_two_lead_record_at_another_rate(
+    records: Path, model: Fake, beats: dict[str, np.ndarray]
+) -> None:
+    out = call("predict", records / "two", "--json")
+    answer = json.loads(out)
+    assert answer["leads"] == ["I", "II"]
+    assert answer["notes"] == ["resampled from 250 to 500 Hz"]
+    assert [one["name"] for one in answer["predictions"]] == ["atrial fibrillation", "sinus rhythm"]
+    assert "Not a medical device" in answer["notice"]
+    signal, _, _ = model.asked[0]
+    assert signal.shape == (2, 5000)
+    correlation = np.corrcoef(signal[0], beats["I"])[0, 1]
+    assert correlation > 0.97
+
+
+def test_what_is_cut_and_filled_is_said(records: Path, model: Fake) -> None:
+    assert "10 s from 0 s on are read, of 30 s" in call("predict", records / "long")
+    assert "only 2 s; zeros fill it up to 10 s" in call("predict", records / "short")
+    assert not model.asked[1][0][:, 1000:].any()
+    assert "outside" in call("predict", records / "long", "--start", 30, status=1)
+    call("predict", records / "long", "--start", 2)
+    np.testing.assert_array_equal(model.asked[2][0][0, :4000], model.asked[0][0][0, 1000:])
+
+
+def test_gaps_are_repaired_and_said(records: Path, model: Fake) -> None:
+    out = call("predict", records / "gaps", "--leads", "II,V1")
+    assert "lead II: 10 missing samples" in out
+    assert "lead V1 is flat" in out
+    assert (model.asked[0][0] != NAN).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "nothing.hea does not exist; give the path of a WFDB record"),
+        (["twelve", "--leads", "I,IX"], "unknown lead 'IX'; the leads are I, II"),
+        (["two", "--leads", "I,V1,V2"], "two has no lead V1, V2; it has I, II"),
+        (["gaps"], "lead I has no measured sample; leave it out with --leads"),
+        (["pleth"], "pleth names none of the leads I, II"),
+        (["twice"], "has lead I twice"),
+        (["truncated"], "truncated: wfdb cannot read its signals"),
+        (["twelve", "--rate", "250"], "leave out --rate"),
+        (["twelve", "--task", "ptb"], "unknown task 'ptb'; the tasks are"),
+        (["twelve", "--task", "csn", "--classes", "a"], "--classes or --task, not both"),
+        (["twelve", "--classes", "a,,b"], "has an empty name"),
+        (["twelve", "--picture", "out.png"], "pictures are .svg files"),
+    ],
+)
+def test_what_cannot_be_done_is_one_clear_line(
+    records: Path, model: Fake, arguments: list[str], message: str
+) -> None:
+    out = call("predict", records / arguments[0], *arguments[1:], status=1)
+    assert message in out
+    assert out.count("\n") == 1
+    assert not model.asked
+
+
+def test_a_missing_model_is_named(records: Path, tmp_path: Path) -> None:
+    out = call("predict", records / "twelve", "--model", tmp_path / "models", status=1)
+    assert "does not exist" in out
+    assert "dvc repro pretrain" in out
+
+
+def test_the_classes_of_a_task_are_asked(records: Path, model: Fake) -> None:
+    out = call("predict", records / "twelve", "--task", "ptbxl_super", "--top", 2)
+    assert model.asked[0][2] == tuple(one.name for one in classes("ptbxl_super"))
+    assert sum("#" in line for line in out.splitlines()) == 2
+
+
+def test_a_csv_of_lead_columns(tmp_path: Path, model: Fake, beats: dict[str, np.ndarray]) -> None:
+    rows = np.stack([np.arange(5000) / 500, beats["V1"] / 1000, beats["I"] / 1000], axis=1)
+    path = tmp_path / "ecg.csv"
+    np.savetxt(path, rows, "%.6f", ",", header="time,v1,I", comments="")
+    assert "give --rate" in call("predict", path, status=1)
+    call("predict", path, "--rate", 500)
+    signal, leads, _ = model.asked[0]
+    assert leads == ("I", "V1")
+    np.testing.assert_array_equal(signal, np.stack([beats["I"], beats["V1"]]))
+    np.savetxt(path, rows * 1000, "%.3f", ",", header="time,v1,I", comments="")
+    assert "give its true --unit" in call("predict", path, "--rate", 500, status=1)
+    call("predict", path, "--rate", 500, "--unit", "uV")
+    np.testing.assert_array_equal(model.asked[1][0], signal)
+    path.write_text("I,II\n1,words\n")
+    assert "no CSV file of numbers" in call("predict", path, "--rate", 500, status=1)
+    path.write_text("")
+    assert "no CSV file of numbers" in call("predict", path, "--rate", 500, status=1)
+
+
+def test_the_picture_is_an_svg_in_millimetres(records: Path, tmp_path: Path, model: Fake) -> None:
+    path = tmp_path / "out.svg"
+    call("predict", records / "two", "--picture", path, "--classes", "a & b,c <d>")
+    root = ET.fromstring(path.read_text(encoding="utf-8"))
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.attrib["width"] == "265mm"
+    words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "two, I, II" in words
+    assert "0.90  c <d>" in words
+    assert predict.NOTICE in words
+    first = path.read_bytes()
+    call("predict", records / "two", "--picture", path, "--classes", "a & b,c <d>")
+    assert path.read_bytes() == first
+
+
+def test_leads_are_listed() -> None:
+    out = call("leads")
+    assert "I II III aVR" in out
+    assert "limb" in out
+    assert "I II III aVF aVR aVL" in out
+
+
+def test_help_says_what_it_is_not() -> None:
+    assert "medical" in call("predict", "--help")
+
+
+@given(
+    st.lists(st.sampled_from(LEADS), min_size=1, max_size=4, unique=True),
+    st.integers(10, 7000),
+    st.sampled_from([100, 250, 257, 500, 1000]),
+)
+@settings(max_examples=12, deadline=None)
+def test_whatever_comes_in_the_model_gets_its_own_grid(
+    leads: list[str], samples: int, rate: int
+) -> None:
+    values = np.random.default_rng(samples).integers(-900, 900, (len(leads), samples))
+    held = dict(zip(leads, values.astype(np.int16), strict=True))
+    chosen = predict.choose(predict.Recording("r", rate, held), None)
+    prepared = predict.prepare(chosen, Grid())
+    assert prepared.signal.shape == (len(leads), 5000)
+    assert prepared.signal.dtype == np.int16
+    assert list(prepared.leads) == [lead for lead in LEADS if lead in leads]
+
+
+REAL = os.environ.get("KMERL_SHARED_DATA", "../shared/data")
+
+
+@pytest.mark.skipif(not Path(REAL).is_dir(), reason="no real recordings beside the project")
+@pytest.mark.parametrize("name", ["ptb-xl/records500/00000/00001_hr", "cpsc2018/A0001"])
+def test_real_recordings_are_read_to_the_microvolt(name: str, model: Fake) -> None:
+    path = Path(REAL) / name
+    call("predict", path, "--leads", "V2,I")
+    expected = wfdb.rdrecord(str(path))
+    rows = [expected.sig_name.index(lead) for lead in ("I", "V2")]
+    microvolt = np.round(expected.p_signal.T[rows] * 1000)[:, :5000]
+    np.testing.assert_array_equal(model.asked[0][0][:, : microvolt.shape[1]], microvolt)

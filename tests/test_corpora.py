@@ -1,0 +1,198 @@
+"""Records, reports, splits and labels of the four corpora, small ones and real ones."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kmerl.corpora import cpsc2018, csn, mimic, ptbxl
+from kmerl.corpora.classes import TASKS, classes
+from kmerl.corpora.records import CorpusError, RejectedRecord, hashed_split
+from kmerl.store import label_column
+from tests import official_layouts as layouts
+from tests.official_layouts import (
+    REAL,
+    real,
+    run,
+    signal,
+    stored,
+    stored_signals,
+    through_wfdb,
+    write_mat,
+    write_rows,
+)
+
+
+def test_mimic_joins_on_study_id_and_drops_the_unreported(tmp_path):
+    reports = {
+        "40000001": ["Sinus rhythm", "", "Possible right atrial abnormality"],
+        "40000002": ["Atrial fibrillation"],
+        "40000003": ["   ", "\t"],
+        "40000004": [],
+    }
+    root = layouts.mimic(tmp_path / "mimic", reports)
+    measured = (root / "machine_measurements.csv").read_text().splitlines()
+    kept = [line for line in measured if "40000004" not in line]
+    (root / "machine_measurements.csv").write_text("\n".join(kept) + "\n")
+    counts, rejected = run("mimic-iv-ecg", root, tmp_path)
+    got = stored(tmp_path, "report", "patient", "codes")
+    assert got["40000001"]["report"] == ["Sinus rhythm", "Possible right atrial abnormality"]
+    assert got["40000002"]["report"] == ["Atrial fibrillation"]
+    assert got["40000001"]["patient"] == "10000032"
+    assert {k: v[0] for k, v in rejected.items()} == dict.fromkeys(
+        ("40000003", "40000004"), "missing_report"
+    )
+    np.testing.assert_array_equal(stored_signals(tmp_path)["40000002"], signal(1) * 5)
+    counts, _ = run("mimic-iv-ecg", root, tmp_path, require_report=())
+    assert counts["records"] == 4
+
+
+def test_mimic_holds_out_patients_not_records():
+    splits = [hashed_split("mimic-iv-ecg", str(s), mimic.TRAIN, mimic.VAL) for s in range(20_000)]
+    assert set(splits) == {"train", "val"}
+    assert splits.count("val") == pytest.approx(400, abs=80)
+    assert hashed_split("mimic-iv-ecg", "10000032", mimic.TRAIN, mimic.VAL) == "train"
+    shares = [hashed_split("csn", f"JS{i}", csn.TRAIN, csn.VAL) for i in range(20_000)]
+    assert shares.count("test") == pytest.approx(4000, abs=250)
+    assert shares.count("val") == pytest.approx(1600, abs=200)
+
+
+def test_ptbxl_labels_and_folds(tmp_path):
+    root = layouts.ptbxl(tmp_path / "ptb-xl", 10)
+    run("ptb-xl", root, tmp_path)
+    columns = [label_column("ptbxl_super", c) for c in ("NORM", "CD")]
+    columns += [label_column("ptbxl_sub", "AVB"), label_column("ptbxl_form", "STD")]
+    got = stored(tmp_path, "split", "patient", "codes", "report", *columns)
+    assert [got[str(i)]["split"] for i in range(1, 11)] == ["train"] * 8 + ["val", "test"]
+    assert [got["2"][c] for c in columns] == [True, True, True, None]  # likelihood 50 counts
+    assert [got["1"][c] for c in columns] == [True, False, False, None]  # no form: no member
+    assert (got["3"]["patient"], got["3"]["codes"]) == ("1", ["NORM", "SR"])
+    assert got["3"]["report"] == ["sinus rhythm"]
+    assert ptbxl.scp_codes("{'LVOLT': 0.0, 'AFIB': 100.0}") == ["AFIB", "LVOLT"]
+    with pytest.raises(RejectedRecord):
+        ptbxl.scp_codes("__import__('os')")
+
+
+def test_cpsc2018_labels_from_reference_or_snomed(tmp_path):
+    root = tmp_path / "cpsc2018"
+    for record, dx in {"A0001": "", "A0002": "164884008, 59118001", "A0003": ""}.items():
+        write_mat(root / "g1" / record, signal(1), dx)
+    header = ("", "Recording", *cpsc2018.COLUMNS[1:])
+    write_rows(root / "REFERENCE.csv", header, [(0, "A0001", "5", "2", "")])
+    run("cpsc2018", root, tmp_path)
+    labels = [label_column("cpsc2018", c.code) for c in classes("cpsc2018")]
+    got = stored(tmp_path, "codes", *labels)
+    positive = {r: {c for c in labels if row[c]} for r, row in got.items()}
+    assert positive["A0001"] == {label_column("cpsc2018", c) for c in ("CRBBB", "AFIB")}
+    assert positive["A0002"] == {label_column("cpsc2018", c) for c in ("CRBBB", "VPC")}
+    assert {got["A0003"][c] for c in labels} == {None}
+    assert got["A0002"]["codes"] == ["164884008", "59118001"]
+
+
+def conditions(root, drop=()):
+    rows = [(c.code, c.name, 1000 + i) for i, c in enumerate(classes("csn")) if c.code not in drop]
+    rows += [
+        ("MIBW", "back wall", {r[0]: r[2] for r in rows}.get("MI", 0)),
+        ("SB", "sb", 999),
+    ]
+    write_rows(root / csn.NAMES, ("AcronymName", "FullName", "Snomed_CT"), rows)
+    return {row[0]: str(row[2]) for row in rows}
+
+
+def test_csn_labels_by_exact_code(tmp_path):
+    root = tmp_path / "csn"
+    code = conditions(root)
+    dx = {
+        "JS00001": code["AFIB"],  # MERL's substring match also says AF
+        "JS00002": f"{code['MIBW']},{code['SB']}",  # shares its code with MI
+        "JS00003": f"{code['SR']},55930002",  # a code that ConditionNames does not know
+        "JS00004": code["SB"],  # known, but no class
+    }
+    for record, codes in dx.items():
+        write_mat(root / "WFDBRecords/01/010" / record, signal(1), codes)
+    run("csn", root, tmp_path)
+    labels = [label_column("csn", c.code) for c in classes("csn")]
+    got = stored(tmp_path, *labels)
+    positive = {
+        r: {c.removeprefix("label.csn.") for c in labels if row[c]} for r, row in got.items()
+    }
+    assert positive == {"JS00001": {"AFIB"}, "JS00002": {"MI"}, "JS00003": set(), "JS00004": set()}
+    assert got["JS00001"][label_column("csn", "AF")] is False
+    assert got["JS00003"][label_column("csn", "SR")] is None
+
+
+def test_csn_without_a_class_in_its_condition_names_is_an_error(tmp_path):
+    conditions(tmp_path / "csn", drop=("JEB",))
+    with pytest.raises(CorpusError, match="names no JEB"):
+        run("csn", tmp_path / "csn", tmp_path)
+
+
+def test_class_names_are_full_lower_case_and_one_of_a_kind():
+    sizes = {task: len(classes(task)) for task in TASKS}
+    assert list(sizes.values()) == [5, 23, 19, 12, 9, 38]
+    for task in TASKS:
+        names = [c.name for c in classes(task)]
+        assert len(set(names)) == len(names)
+        assert all(name == name.lower() and len(name) > 5 for name in names)
+    with pytest.raises(ValueError, match=r"unknown task 'ptbxl'; the tasks are ptbxl_super"):
+        classes("ptbxl")
+
+
+# ---------------------------------------------------------------- real recordings
+
+
+def some_real_ptbxl(root, records):
+    """An official layout with the first records of the real corpus, its files linked."""
+    root.mkdir(parents=True)
+    with open(REAL / "ptb-xl/ptbxl_database.csv", newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    write_rows(root / "ptbxl_database.csv", header, rows[:records])
+    for name in ("records500", "scp_statements.csv"):
+        (root / name).symlink_to(REAL / "ptb-xl" / name)
+    return root
+
+
+@real
+def test_real_ptbxl_equals_wfdb_and_merls_labels(tmp_path):
+    root = some_real_ptbxl(tmp_path / "ptb-xl", 24)
+    counts, _ = run("ptb-xl", root, tmp_path, shard=16)
+    assert (counts["records"], counts["rejected"]) == (24, 0)
+    for record, block in stored_signals(tmp_path).items():
+        path = next(root.glob(f"records500/*/{int(record):05d}_hr.hea"))
+        np.testing.assert_array_equal(block, through_wfdb(path))
+    for task, name in {"ptbxl_super": "super_class", "ptbxl_form": "form"}.items():
+        assert agreement(tmp_path, task, f"ptbxl/{name}/ptbxl_{name}", "ecg_id") == []
+
+
+@real
+@pytest.mark.parametrize(("corpus", "records"), [("csn", 43), ("cpsc2018", 7)])
+def test_real_challenge_files_equal_wfdb(tmp_path, corpus, records):
+    counts, _ = run(corpus, REAL / corpus, tmp_path)
+    assert (counts["records"], counts["rejected"]) == (records, 0)
+    for record, block in stored_signals(tmp_path).items():
+        path = next((REAL / corpus).rglob(f"{record}.hea"))
+        np.testing.assert_array_equal(block, through_wfdb(path)[:, :5000])
+    folder, key, wrong = {
+        "csn": ("chapman/chapman", "ecg_path", [("JS00001", "AF")]),  # an AFIB, by substring
+        "cpsc2018": ("icbeb/icbeb", "filename", []),
+    }[corpus]
+    assert agreement(tmp_path, corpus, folder, key) == wrong
+
+
+def agreement(out, task, folder, key):
+    """(record, class) wherever our labels differ from MERL's, for the records in both."""
+    codes = [c.code for c in classes(task)]
+    got = stored(out, *(label_column(task, code) for code in codes))
+    merl = {}
+    for split in ("train", "val", "test"):
+        with open(REAL / f"merl_splits/data_split/{folder}_{split}.csv", newline="") as file:
+            merl |= {Path(row[key]).stem: row for row in csv.DictReader(file)}
+    both = [r for r in got if r in merl and got[r][label_column(task, codes[0])] is not None]
+    assert len(both) >= 5
+    return [
+        (r, c)
+        for r in both
+        for c in codes
+        if got[r][label_column(task, c)] != bool(int(merl[r][c]))
+    ]

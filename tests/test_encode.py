@@ -1,0 +1,284 @@
+"""The frozen encoder over a corpus, and the predictor that answers about one recording."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from kmerl import files, predictor
+from kmerl.corpora.classes import classes
+from kmerl.evaluation.encode import EncodeParams, Names, encode_corpus, lead_sets
+from kmerl.leads import LEADS
+from kmerl.models.inputs import SignalParams
+from kmerl.models.vit import SIZES
+from kmerl.store import ShardWriter, read_signals, read_table, schema
+from kmerl.training.model import load, save
+from kmerl.training.session import Session
+from tests.cohorts import RATE, SECONDS, TEXT_WIDTH, write_cohort
+from tests.test_training import values
+
+CORPUS = TASK = "cpsc2018"
+CLASSES = [one.name for one in classes(TASK)]
+RECORDS, SAMPLES = 6, RATE * SECONDS
+SETTINGS = EncodeParams(order="paper", sets=("I+II", "limb"), batch=4)
+CLOSE = {"rtol": 0, "atol": 1e-5}
+
+
+class FakeTower:
+    """A vector for each text, drawn from the text itself."""
+
+    def embed(self, texts):
+        return np.stack([self._vector(text) for text in texts])
+
+    def _vector(self, text):
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+        return np.random.default_rng(seed).normal(size=TEXT_WIDTH).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """models/ of a short training, its weights enlarged so that leads and signals matter."""
+    root = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setattr("kmerl.training.session._live", lambda: None)
+        data = write_cohort(root)
+        Session.from_params(values(pretrain__epochs=2), data).train(root, "cpu")
+    config, model = load(root / "models")
+    with torch.no_grad():
+        model.encoder.tokenizer.lead.mul_(50)
+        for weight in model.query_network.parameters():
+            weight.mul_(8 if weight.ndim == 2 else 1)
+    save(root / "models", config, model)
+    return root / "models"
+
+
+@pytest.fixture(scope="module")
+def signals():
+    """Microvolt (records, 12, samples), each lead with its own size and offset."""
+    rng = np.random.default_rng(5)
+    size, offset = rng.uniform(50, 900, (2, RECORDS, 12, 1))
+    return (rng.normal(offset, size, (RECORDS, 12, SAMPLES))).astype(np.int16)
+
+
+def write_store(directory, signals):
+    directory.mkdir(parents=True)
+    with (
+        files.atomic(directory / "signals-00000.parquet") as path,
+        ShardWriter(path, schema(RATE, SAMPLES), 4) as out,
+    ):
+        for i, signal in enumerate(signals):
+            row = {
+                "record": f"r{i}", "patient": f"p{i}", "split": "test", "source_rate": RATE,
+                "source_samples": SAMPLES, "report": [], "codes": [],
+            }  # fmt: skip
+            for k, lead in enumerate(LEADS):
+                row |= {f"min.{lead}": int(signal[k].min()), f"max.{lead}": int(signal[k].max())}
+                row[f"nan.{lead}"] = 0
+            out.add(row, signal)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, signals):
+    return write_store(tmp_path_factory.mktemp("store") / CORPUS, signals)
+
+
+def encode(store, models, out, signal=None, batch=4):
+    """data/encode of one corpus: tensors, description."""
+    config, model = load(models)
+    vectors = torch.from_numpy(FakeTower().embed(CLASSES))
+    names = Names(vectors, {name: row for row, name in enumerate(CLASSES)})
+    settings = EncodeParams(SETTINGS.order, SETTINGS.sets, batch)
+    chosen = signal or config.signal
+    encode_corpus(CORPUS, store, model, settings, chosen, names, out, "cpu")
+    text = (out / f"{CORPUS}.json").read_text(encoding="utf-8")
+    return load_file(out / f"{CORPUS}.safetensors"), json.loads(text)
+
+
+@pytest.fixture(scope="module")
+def encoded(store, models, tmp_path_factory):
+    return encode(store, models, tmp_path_factory.mktemp("encode"))
+
+
+# ---------------------------------------------------------------- encode
+
+
+def test_every_lead_set_has_features_and_both_scores(encoded, store):
+    tensors, described = encoded
+    keys = [str(count) for count in range(1, 13)] + ["I+II", "limb"]
+    shapes = {f"features/{key}": (RECORDS, SIZES["nano"].width) for key in keys}
+    shapes |= {f"query/{TASK}/{key}": (RECORDS, len(CLASSES)) for key in keys}
+    shapes |= {f"cosine/{TASK}/{key}": (RECORDS, len(CLASSES)) for key in keys}
+    assert {name: tensor.shape for name, tensor in tensors.items()} == shapes
+    assert all(tensor.dtype == np.float32 for tensor in tensors.values())
+    assert all(np.isfinite(tensor).all() for tensor in tensors.values())
+    assert all(np.abs(tensors[f"cosine/{TASK}/{key}"]).max() <= 1 + 1e-6 for key in keys)
+    assert described["records"] == read_table(store, ["record"])["record"].to_pylist()
+    assert described["tasks"] == {TASK: [one.code for one in classes(TASK)]}
+    assert list(described["lead_sets"]) == keys
+    assert described["lead_sets"]["4"] == ["I", "II", "III", "aVF"]
+
+
+def test_sets_of_the_same_leads_are_equal_and_of_other_leads_differ(encoded):
+    tensors, _ = encoded
+    for name in ("features", f"query/{TASK}", f"cosine/{TASK}"):
+        assert np.array_equal(tensors[f"{name}/2"], tensors[f"{name}/I+II"])
+        assert np.array_equal(tensors[f"{name}/6"], tensors[f"{name}/limb"])
+        assert not np.allclose(tensors[f"{name}/2"], tensors[f"{name}/3"], **CLOSE)
+
+
+def test_scores_depend_on_record_name_and_leads(encoded):
+    """So that the tests below compare numbers that could differ."""
+    tensors, _ = encoded
+    for kind in ("query", "cosine"):
+        scores = np.stack([tensors[f"{kind}/{TASK}/{key}"] for key in ("1", "2", "12")])
+        assert all(scores.std(axis=axis).min() > 1e-4 for axis in range(3)), kind
+
+
+def test_the_order_decides_which_leads_a_count_names():
+    standard = lead_sets(EncodeParams("standard", ("I+II",), 4))
+    assert standard["4"] == ("I", "II", "III", "aVR")
+    assert lead_sets(SETTINGS)["4"] == ("I", "II", "III", "aVF")
+    assert standard["12"] == lead_sets(SETTINGS)["12"] == LEADS
+
+
+def with_other_leads_changed(signals, kept):
+    changed = signals.copy()
+    others = [i for i, lead in enumerate(LEADS) if lead not in kept]
+    changed[:, others] = changed[:, others] // 2 + 3000
+    return changed
+
+
+@pytest.mark.parametrize("kind", ["minmax", "zscore", "millivolt"])
+def test_leads_that_are_not_asked_for_change_nothing(kind, store, signals, models, tmp_path):
+    other = write_store(tmp_path / "other", with_other_leads_changed(signals, ["I"]))
+    signal = SignalParams(kind, "available")
+    one, _ = encode(store, models, tmp_path, signal)
+    two, _ = encode(other, models, tmp_path, signal)
+    for name in ("features", f"query/{TASK}", f"cosine/{TASK}"):
+        assert np.array_equal(one[f"{name}/1"], two[f"{name}/1"])
+        assert not np.allclose(one[f"{name}/12"], two[f"{name}/12"], **CLOSE)
+
+
+def test_the_range_of_all_twelve_leads_lets_hidden_leads_through(store, signals, models, tmp_path):
+    other = write_store(tmp_path / "other", with_other_leads_changed(signals, ["I"]))
+    signal = SignalParams("minmax", "global12")
+    one, _ = encode(store, models, tmp_path, signal)
+    two, _ = encode(other, models, tmp_path, signal)
+    assert not np.allclose(one["features/1"], two["features/1"], **CLOSE)
+    available, _ = encode(store, models, tmp_path, SignalParams("minmax", "available"))
+    assert np.allclose(one["features/12"], available["features/12"], **CLOSE)
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+def test_the_batch_size_changes_no_result(batch, encoded, store, models, tmp_path):
+    tensors, described = encoded
+    again, same = encode(store, models, tmp_path, batch=batch)
+    assert same == described
+    for name, tensor in tensors.items():
+        assert np.allclose(again[name], tensor, **CLOSE), name
+
+
+def test_encoding_twice_writes_the_same_bytes(store, models, tmp_path):
+    encode(store, models, tmp_path / "one")
+    encode(store, models, tmp_path / "two")
+    for one in (tmp_path / "one").iterdir():
+        assert one.read_bytes() == (tmp_path / "two" / one.name).read_bytes()
+
+
+def test_an_empty_corpus_has_a_description_and_no_tensors(models, tmp_path):
+    store = write_store(tmp_path / CORPUS, np.zeros((0, 12, SAMPLES), np.int16))
+    tensors, described = encode(store, models, tmp_path / "out")
+    assert tensors == {}
+    assert described["records"] == []
+    assert list(described["tasks"]) == [TASK]
+
+
+# ---------------------------------------------------------------- predictor
+
+
+@pytest.fixture
+def ask(models):
+    loaded = predictor.load(models)
+    loaded.tower = FakeTower()  # stands in the place of the cached property
+    return loaded
+
+
+def recording(store, row, leads):
+    return next(read_signals(store, leads, 1, np.array([row])))[1][0]
+
+
+@pytest.mark.parametrize("key", ["1", "I+II", "limb", "12"])
+def test_a_score_is_the_probability_that_encoding_a_corpus_gives(key, ask, encoded, store):
+    tensors, described = encoded
+    leads = described["lead_sets"][key]
+    for row in (0, 5):
+        score = ask.score(recording(store, row, leads), leads, CLASSES)
+        logits = tensors[f"query/{TASK}/{key}"][row]
+        assert score.shape == (len(CLASSES),)
+        assert np.allclose(score, 1 / (1 + np.exp(-logits)), **CLOSE)
+
+
+def test_leads_may_come_in_any_order_and_spelling(ask, store):
+    leads = ["I", "aVR", "V1", "V6"]
+    signal = recording(store, 0, leads)
+    score = ask.score(signal, leads, CLASSES)
+    order = [2, 0, 3, 1]
+    shuffled = [leads[i].lower() for i in order]
+    assert np.allclose(ask.score(signal[order], shuffled, CLASSES), score, **CLOSE)
+
+
+def test_a_lead_under_another_name_is_another_question(ask, store):
+    signal = recording(store, 0, ["I", "V1"])
+    score = ask.score(signal, ["I", "V1"], CLASSES)
+    assert np.abs(ask.score(signal, ["V1", "I"], CLASSES) - score).max() > 1e-3
+    assert np.allclose(ask.score(signal[::-1].copy(), ["V1", "I"], CLASSES), score, **CLOSE)
+
+
+def test_names_keep_their_scores_in_any_order(ask, store):
+    signal = recording(store, 1, ["II"])
+    score = ask.score(signal, ["II"], CLASSES)
+    assert np.allclose(ask.score(signal, ["II"], CLASSES[::-1]), score[::-1], **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("leads", "samples", "message"),
+    [
+        (["I", "i"], SAMPLES, "I, I: a lead is given twice"),
+        (["I", "V7"], SAMPLES, "unknown lead 'V7'"),
+        (["I", "II"], SAMPLES - 1, rf"\(2, {SAMPLES - 1}\).*{SAMPLES} samples at {RATE} Hz"),
+        (["I", "II", "III"], SAMPLES, r"shape is \(2, .*3 leads"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_says_why(leads, samples, message, ask):
+    with pytest.raises(ValueError, match=message):
+        ask.score(np.zeros((2, samples), np.int16), leads, CLASSES)
+
+
+def test_a_model_that_needs_all_twelve_leads_says_so(ask):
+    ask.config = ask.config.__class__(
+        **{**vars(ask.config), "signal": SignalParams("minmax", "global12")}
+    )
+    with pytest.raises(ValueError, match=r"global12.*all twelve"):
+        ask.score(np.zeros((1, SAMPLES), np.int16), ["I"], CLASSES)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_truncated_model_file_is_named(share, models, tmp_path):
+    shutil.copytree(models, tmp_path / "models")
+    weights = tmp_path / "models" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match=r"model\.safetensors"):
+        predictor.load(tmp_path / "models")
+
+
+def test_a_predictor_needs_a_model(tmp_path):
+    with pytest.raises(FileNotFoundError, match="dvc repro pretrain"):
+        predictor.load(Path(tmp_path))

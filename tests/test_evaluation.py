@@ -1,0 +1,230 @@
+"""The evaluation stages on a small cohort with planted scores: joins, metrics, files, faults."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kmerl import params
+from kmerl.corpora.classes import TASKS, classes
+from kmerl.evaluation import catalogue, partial_leads, seen_unseen, summary
+from kmerl.evaluation.bootstrap import Bootstrap
+from kmerl.evaluation.cohort import read_cohort
+from kmerl.evaluation.encodings import open_encodings
+from kmerl.evaluation.linear_probe import RATIOS, LinearProbe
+from kmerl.evaluation.zero_shot import ZeroShot, score_task
+from stages import catalogue as catalogue_stage
+from stages import linear_probe as probe_stage
+from stages import partial_leads as partial_stage
+from stages import seen_unseen as seen_stage
+from stages import zero_shot as zero_stage
+from tests.evaluation_cohort import LEAD_SETS, build, write_store
+
+
+def _run_all() -> None:
+    for stage in (catalogue_stage, zero_stage, probe_stage, partial_stage, seen_stage):
+        stage.main()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same directory after all evaluation stages, run once."""
+    root = tmp_path_factory.mktemp("finished")
+    build(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        _run_all()
+    return root
+
+
+@pytest.fixture
+def results(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Inside `finished`, to read from."""
+    monkeypatch.chdir(finished)
+    return finished
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Inside a directory of its own, no evaluation stage run."""
+    build(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _json(path: str) -> dict:
+    return json.loads(Path(path).read_text())
+
+
+def _rows(path: str) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _files(root: Path) -> dict[str, bytes]:
+    found = sorted(path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+
+
+def test_a_second_run_writes_the_same_bytes(results: Path, world: Path) -> None:
+    _run_all()
+    first, second = _files(results), _files(world)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_metrics_have_every_key(results: Path) -> None:
+    zero, probe = _json("metrics/zero_shot.json"), _json("metrics/linear_probe.json")
+    assert set(zero) == set(probe) == {*TASKS, "average"}
+    rows = [row for task in zero.values() for row in task.values()]
+    assert all(set(task) == set(LEAD_SETS) for task in zero.values())
+    assert len({frozenset(row) for row in rows}) == 1
+    assert {"auroc", "auroc_lo", "auroc_hi", "f1", "f1_max", "positives_min"} < set(rows[0])
+    for task in probe.values():
+        assert set(task) == {str(ratio) for ratio in RATIOS}
+        assert all(set(row) == set(LEAD_SETS) for row in task.values())
+
+
+def test_a_corpus_without_records_has_nulls_and_stays_out_of_the_average(results: Path) -> None:
+    zero, probe = _json("metrics/zero_shot.json"), _json("metrics/linear_probe.json")
+    for row in (zero["cpsc2018"]["12"], probe["cpsc2018"]["10"]["12"]):
+        assert (row["records"], row["classes"], row["auroc"], row["f1_hi"]) == (0, 0, None, None)
+    others = [zero[task]["12"]["auroc"] for task in TASKS if task != "cpsc2018"]
+    assert zero["average"]["12"]["auroc"] == pytest.approx(np.mean(others), abs=1e-3)
+
+
+def test_zero_shot_scores_follow_the_records(results: Path) -> None:
+    """Store and encodings are shuffled differently; only a join by record finds the signal."""
+    zero = _json("metrics/zero_shot.json")["average"]
+    assert zero["12"]["auroc"] > 0.99
+    assert 0.5 < zero["1"]["auroc"] < zero["4"]["auroc"] < zero["12"]["auroc"]
+    for row in zero.values():
+        assert row["auroc_lo"] <= row["auroc"] <= row["auroc_hi"]
+        assert row["f1"] <= row["f1_max"]
+
+
+def test_cosine_scores_are_a_parameter(world: Path) -> None:
+    cohort = read_cohort(Path("data/ecg"), "csn")
+    encodings = open_encodings(Path("data/encode"), "csn")
+    query, cosine = (score_task(cohort, encodings, ZeroShot(kind)) for kind in ("query", "cosine"))
+    np.testing.assert_array_equal(query.score["12"], -cosine.score["12"])
+
+
+def test_class_rows_are_counted_and_sorted(results: Path) -> None:
+    rows = _rows("plots/zero_shot_classes.csv")
+    assert tuple(rows[0]) == summary.CLASS_COLUMNS
+    assert len(rows) == sum(len(classes(task)) for task in TASKS) * len(LEAD_SETS)
+    keys = [(row["task"], row["leads"], row["code"]) for row in rows]
+    assert keys == sorted(keys)
+    test = read_cohort(Path("data/ecg"), "csn").split("test")
+    found = {(r["leads"], r["code"]): r for r in rows if r["task"] == "csn"}
+    for i, kind in enumerate(test.classes):
+        row = found["limb", kind.code]
+        assert (row["name"], int(row["positives"])) == (kind.name, test.truth[:, i].sum())
+
+
+def test_probe_subsets_are_listed_and_nested(results: Path) -> None:
+    listed = _rows("data/linear_probe/subsets.csv")
+    probe = _json("metrics/linear_probe.json")
+    for task in TASKS:
+        train = read_cohort(Path("data/ecg"), task).split("train")
+        mine = [row for row in listed if row["task"] == task]
+        assert [row["record"] for row in mine] == train.records.tolist()
+        for ratio in RATIOS:
+            count = sum(int(row["ratio"]) <= ratio for row in mine)
+            assert probe[task][str(ratio)]["12"]["train_records"] == count
+
+
+def test_partial_leads_curve_is_paired(results: Path) -> None:
+    curve = _json("metrics/partial_leads.json")
+    zero = _json("metrics/zero_shot.json")["average"]
+    assert set(curve) == {"zero_shot", "linear_probe"}
+    for count in partial_leads.COUNTS:
+        row = curve["zero_shot"][count]
+        assert {k: row[k] for k in row if "below" not in k} == {
+            k: zero[count][k] for k in ("auroc", "auroc_lo", "auroc_hi")
+        }
+    full, one = curve["zero_shot"]["12"], curve["zero_shot"]["1"]
+    assert full["below_full"] == full["below_full_lo"] == full["below_full_hi"] == 0
+    assert 0 < one["below_full_lo"] < one["below_full"] < one["below_full_hi"]
+    rows = _rows("plots/partial_leads.csv")
+    mine = [r for r in rows if (r["protocol"], r["task"]) == ("zero_shot", "average")]
+    assert [r["count"] for r in mine] == list(partial_leads.COUNTS)
+    assert mine[2]["leads"] == "I+II+III"
+
+
+def test_seen_and_unseen_share_out_all_classes(results: Path) -> None:
+    groups = _json("metrics/seen_unseen.json")
+    listed = _rows("data/seen_unseen/classes.csv")
+    assert groups["seen"]["classes"] == 20
+    assert groups["seen"]["classes"] + groups["unseen"]["classes"] == len(listed)
+    assert [row["group"] for row in listed] == ["seen"] * 20 + ["unseen"] * (len(listed) - 20)
+    assert listed[3]["entity"] == "entity 03"
+    defined = _json("metrics/zero_shot.json")["average"]["12"]["classes"]
+    assert groups["seen"]["scored"] + groups["unseen"]["scored"] == defined
+
+
+def test_catalogue_counts_splits_and_classes(results: Path) -> None:
+    entry = _json("metrics/ingest.json")["ptb-xl"]
+    assert (entry["records"], entry["rejected_flat"], entry["patients"]) == (80, 2, 40)
+    assert sum(entry[f"records_{split}"] for split in ("train", "val", "test")) == 80
+    cohort = read_cohort(Path("data/ecg"), "ptbxl_sub")
+    test = cohort.split("test").truth
+    found = entry["tasks"]["ptbxl_sub"]["test"]
+    assert (found["rows"], found["positives"]) == (len(test), test.sum())
+    rows = {(r["task"], r["code"]): r for r in _rows("plots/classes.csv")}
+    for i, kind in enumerate(cohort.classes):
+        assert int(rows["ptbxl_sub", kind.code]["test"]) == test[:, i].sum()
+
+
+def test_a_patient_in_two_splits_stops_the_catalogue(tmp_path: Path) -> None:
+    swap = {"test": "train", "train": "test", "val": "val"}
+    write_store(tmp_path, "csn", split=lambda old: [swap[old[0]], *old[1:]])
+    (tmp_path / "csn.json").write_text(json.dumps({"csn": {"records": 60}}))
+    with pytest.raises(catalogue.LeakageError, match="csn: 1 patients are in more than one split"):
+        catalogue.corpus_entry(tmp_path / "csn.json", tmp_path, "csn")
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "message"),
+    [
+        ("record", lambda old: [old[1], *old[1:]], "has two rows"),
+        ("split", lambda old: ["fold 9", *old[1:]], "a split that is none of"),
+        ("label.csn.AF", lambda old: [None] * len(old), "has labels of csn in part"),
+    ],
+)
+def test_faults_of_the_store_are_named(
+    tmp_path: Path, column: str, change: Callable[[list], list], message: str
+) -> None:
+    write_store(tmp_path, "csn", **{column: change})
+    with pytest.raises(ValueError, match=message):
+        read_cohort(tmp_path, "csn")
+
+
+def test_faults_of_the_encodings_are_named(world: Path) -> None:
+    encode, cohort = Path("data/encode"), read_cohort(Path("data/ecg"), "csn")
+    index = _json("data/encode/csn.json")
+    path = encode / "csn.json"
+    path.write_text(json.dumps(index | {"tasks": {"csn": index["tasks"]["csn"][::-1]}}))
+    with pytest.raises(ValueError, match="task csn was encoded with classes"):
+        score_task(cohort, open_encodings(encode, "csn"), ZeroShot("query"))
+    path.write_text(json.dumps(index | {"records": ["x" + r for r in index["records"]]}))
+    with pytest.raises(ValueError, match=r"record 'r\d+' is missing"):
+        score_task(cohort, open_encodings(encode, "csn"), ZeroShot("query"))
+    path.write_text(json.dumps(index | {"records": index["records"][:1] * 60}))
+    with pytest.raises(ValueError, match="listed twice"):
+        open_encodings(encode, "csn")
+    with pytest.raises(FileNotFoundError, match="run `dvc repro encode`"):
+        open_encodings(encode, "ptbxl")
+
+
+def test_the_demo_has_every_parameter() -> None:
+    demo = Path(__file__).parents[1] / "params/demo.yaml"
+    assert params.load("zero_shot", ZeroShot, demo).score == "query"
+    assert params.load("linear_probe", LinearProbe, demo).epochs == 100
+    assert params.load("partial_leads", partial_leads.PartialLeads, demo).ratio in RATIOS
+    assert params.load("seen_unseen", seen_unseen.SeenUnseen, demo).threshold == 0.95
+    assert params.load("bootstrap", Bootstrap, demo).level == 0.95

@@ -1,0 +1,250 @@
+"""Ingest as a whole: bad records, other rates and lengths, same bytes, clear errors."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kmerl import params
+from kmerl.corpora.records import CorpusError
+from kmerl.ingest import Ingest, corpus_files
+from kmerl.signal import NAN
+from kmerl.store import read_table
+from stages import ingest as stage
+from tests import official_layouts as layouts
+from tests.official_layouts import (
+    DEMO,
+    SETTINGS,
+    run,
+    signal,
+    stored,
+    stored_signals,
+    write_dat,
+    write_mat,
+)
+
+# ---------------------------------------------------------------- bad records
+
+
+def cut(path, size):
+    path.write_bytes(path.read_bytes()[:size])
+
+
+def spoil_signal(change):
+    def spoil(path):
+        digital = signal(9)
+        change(digital)
+        write_dat(path.with_suffix(""), digital)
+
+    return spoil
+
+
+def fill(lead, samples, value):
+    return spoil_signal(lambda digital: digital.__setitem__((lead, samples), value))
+
+
+def edit_header(old, new):
+    def spoil(path):
+        header = path.with_suffix(".hea")
+        header.write_text(header.read_text().replace(old, new))
+
+    return spoil
+
+
+ALL = slice(None)
+BAD = {
+    "truncated": (lambda p: cut(p, 60_000), "truncated", "2500 samples a lead"),
+    "longer than it says": (
+        lambda p: p.write_bytes(p.read_bytes() + bytes(2400)),
+        "wrong_length",
+        "5100 samples a lead, the header says 5000",
+    ),
+    "empty .dat": (lambda p: cut(p, 0), "empty_file", "_hr.dat"),
+    "no .dat": (Path.unlink, "missing_file", "_hr.dat"),
+    "no .hea": (lambda p: p.with_suffix(".hea").unlink(), "missing_header", "_hr.hea"),
+    "empty .hea": (lambda p: cut(p.with_suffix(".hea"), 0), "empty_file", "_hr.hea"),
+    "garbage .hea": (
+        lambda p: p.with_suffix(".hea").write_bytes(b"\x93\xfa\x00 nothing"),
+        "unreadable_header",
+        "no record line",
+    ),
+    "a line short": (
+        lambda p: cut(p.with_suffix(".hea"), 400),
+        "unreadable_header",
+        "",
+    ),
+    "eleven leads": (
+        lambda p: write_dat(p.with_suffix(""), signal(1)[:11], layouts.UPPER[:11]),
+        "missing_lead",
+        "V6",
+    ),
+    "a lead twice": (edit_header(" V5", " V6"), "duplicate_lead", "V6"),
+    "no voltage": (edit_header("/mV", "/mmHg"), "unknown_unit", "mmHg"),
+    "unknown format": (edit_header(".dat 16 ", ".dat 999 "), "unreadable_signal", "wfdb"),
+    "absurd rate": (edit_header(" 500 ", " 5 "), "wrong_rate", "5 Hz"),
+    "all NaN": (fill(ALL, ALL, NAN), "all_nan", ""),
+    "a NaN lead": (fill(7, ALL, NAN), "nan_lead", "V2: 5000"),
+    "too many NaN": (fill(7, slice(1251), NAN), "nan_lead", "V2: 1251"),
+    "flat": (fill(ALL, ALL, 3), "flat", "12 constant leads"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_record_is_counted_with_its_reason_and_the_rest_go_on(tmp_path, case):
+    spoil, reason, detail = BAD[case]
+    root = layouts.ptbxl(tmp_path / "ptb-xl", 3)
+    spoil(root / "records500/00000/00002_hr.dat")
+    counts, rejected = run("ptb-xl", root, tmp_path)
+    assert set(rejected) == {"2"}
+    assert rejected["2"][0] == reason
+    assert detail in rejected["2"][1]
+    assert (counts["records"], counts["rejected"], counts[f"rejected_{reason}"]) == (2, 1, 1)
+    assert set(stored(tmp_path)) == {"1", "3"}
+    assert str(tmp_path) not in (tmp_path / "store/rejected.csv").read_text()
+
+
+def test_bad_rows_of_the_table_are_rejections_too(tmp_path):
+    root = layouts.ptbxl(tmp_path / "ptb-xl", 3)
+    table = root / "ptbxl_database.csv"
+    lines = table.read_text().splitlines()
+    lines[1] = lines[1].replace("{'NORM'", "{'NORM")
+    lines += [lines[2], "7,1.0,too short", lines[3].replace("3,", "8,", 1).replace(",3,", ",11,")]
+    table.write_text("\n".join(lines) + "\n")
+    counts, rejected = run("ptb-xl", root, tmp_path)
+    reasons = {record: reason for record, (reason, _) in rejected.items()}
+    assert reasons == {
+        "1": "unreadable_codes",
+        "2": "duplicate_id",
+        "": "unreadable_row",
+        "8": "unknown_fold",
+    }
+    assert "too short" not in (tmp_path / "store/rejected.csv").read_text()
+    assert counts["records"] == 2
+
+
+def test_flat_and_nan_are_repaired_up_to_the_parameters(tmp_path):
+    root = layouts.ptbxl(tmp_path / "ptb-xl", 2)
+    digital = signal(5)
+    digital[2] = 0
+    digital[6, 100:200] = NAN
+    write_dat(root / "records500/00000/00001_hr", digital)
+    counts, _ = run("ptb-xl", root, tmp_path)
+    assert (counts["records"], counts["repaired_nan"]) == (2, 1)
+    assert stored(tmp_path, "nan.V1")["1"]["nan.V1"] == 100
+    line = np.interp(np.arange(100, 200), [99, 200], digital[6, [99, 200]])
+    np.testing.assert_array_equal(stored_signals(tmp_path)["1"][6, 100:200], np.round(line))
+    _, rejected = run("ptb-xl", root, tmp_path, flat_leads=0, repair_nan=0.0)
+    assert rejected["1"][0] in ("flat", "nan_lead")
+
+
+# ---------------------------------------------------------------- other rates and lengths
+
+
+def test_rates_and_lengths_become_one(tmp_path):
+    root = tmp_path / "cpsc2018"
+    long, short = signal(1, 7500), signal(2, 3000)
+    write_mat(root / "A0001", long, "59118001")
+    write_mat(root / "A0002", short, "426783006")
+    write_mat(root / "A0003", signal(3, 2500), "", rate=250)
+    counts, _ = run("cpsc2018", root, tmp_path)
+    got = stored_signals(tmp_path)
+    np.testing.assert_array_equal(got["A0001"], long[:, :5000])
+    np.testing.assert_array_equal(got["A0002"][:, :3000], short)
+    assert not got["A0002"][:, 3000:].any()
+    np.testing.assert_allclose(got["A0003"][:, ::2], signal(3, 2500), atol=40)
+    assert [counts[k] for k in ("cropped", "padded", "resampled")] == [1, 1, 1]
+    facts = stored(tmp_path, "source_rate", "source_samples", "min.II", "max.II")
+    assert (facts["A0003"]["source_rate"], facts["A0001"]["source_samples"]) == (250, 7500)
+    for record, block in got.items():
+        extremes = (facts[record]["min.II"], facts[record]["max.II"])
+        assert extremes == (block[1].min(), block[1].max())
+    run("cpsc2018", root, tmp_path, crop="centre")
+    np.testing.assert_array_equal(stored_signals(tmp_path)["A0001"], long[:, 1250:6250])
+    _, rejected = run("cpsc2018", root, tmp_path, pad="reject", resample="reject")
+    assert {k: v[0] for k, v in rejected.items()} == {
+        "A0002": "wrong_length",
+        "A0003": "wrong_rate",
+    }
+
+
+# ---------------------------------------------------------------- the whole
+
+
+def tree(directory):
+    return {p.name: p.read_bytes() for p in sorted(directory.iterdir())}
+
+
+def test_same_bytes_whatever_the_workers(tmp_path):
+    root = layouts.ptbxl(tmp_path / "ptb-xl", 7)
+    cut(root / "records500/00000/00005_hr.dat", 9)
+    for name, workers in {"one": 1, "two": 2, "again": 1}.items():
+        run("ptb-xl", root, tmp_path / name, workers=workers, shard=3, group=2)
+    one = tree(tmp_path / "one/store")
+    assert len(one) == 4  # three shards and rejected.csv
+    assert one == tree(tmp_path / "two/store") == tree(tmp_path / "again/store")
+    metrics = [(tmp_path / name / "metrics.json").read_bytes() for name in ("one", "two", "again")]
+    assert len(set(metrics)) == 1
+
+
+def test_what_an_earlier_run_left_is_gone(tmp_path):
+    root = layouts.ptbxl(tmp_path / "ptb-xl", 5)
+    run("ptb-xl", root, tmp_path, shard=2)
+    before = tree(tmp_path / "store")
+    (tmp_path / "store/.signals-00009.parquet.partial").write_bytes(b"killed")
+    run("ptb-xl", root, tmp_path, shard=1)
+    run("ptb-xl", root, tmp_path, shard=2)
+    assert tree(tmp_path / "store") == before
+
+
+def test_a_corpus_of_no_records_is_an_empty_store(tmp_path):
+    counts, _ = run("ptb-xl", layouts.ptbxl(tmp_path / "ptb-xl", 0), tmp_path)
+    assert counts["records"] == 0
+    assert read_table(tmp_path / "store", ["record"]).num_rows == 0
+
+
+def test_errors_name_file_column_and_remedy(tmp_path):
+    with pytest.raises(CorpusError, match=r"corpora\.csn\.root is .*nowhere.*dvc repro synthesize"):
+        run("csn", tmp_path / "nowhere", tmp_path)
+    root = layouts.ptbxl(tmp_path / "ptb-xl", 1)
+    database = root / "ptbxl_database.csv"
+    database.write_text(database.read_text().replace("scp_codes", "codes"))
+    with pytest.raises(CorpusError, match=r"ptbxl_database\.csv has no column 'scp_codes'; it has"):
+        run("ptb-xl", root, tmp_path)
+    database.write_bytes(b"ecg_id,patient_id,report,scp_codes,strat_fold,filename_hr\n1,\xff,,,,\n")
+    with pytest.raises(CorpusError, match=r"ptbxl_database\.csv cannot be read as UTF-8"):
+        run("ptb-xl", root, tmp_path)
+    database.unlink()
+    with pytest.raises(CorpusError, match=r"ptbxl_database\.csv does not exist"):
+        run("ptb-xl", root, tmp_path)
+
+
+def test_the_stage_writes_where_the_chain_looks(tmp_path, monkeypatch):
+    text = DEMO.read_text().replace("raw/synthetic/ptb-xl", "official")
+    (tmp_path / "params.yaml").write_text(text)
+    layouts.ptbxl(tmp_path / "official", 2)
+    monkeypatch.chdir(tmp_path)
+    stage.main("ptb-xl")
+    assert read_table("data/ecg/ptb-xl", ["record"]).num_rows == 2
+    assert json.loads(Path("metrics/ingest/ptb-xl.json").read_text())["ptb-xl"]["records"] == 2
+    with pytest.raises(SystemExit, match=r"ingest csn: corpora\.csn\.root is raw/synthetic/csn"):
+        stage.main("csn")
+    with pytest.raises(SystemExit, match="ingest ptbxl: unknown corpus"):
+        stage.main("ptbxl")
+
+
+def test_parameters_are_checked(tmp_path):
+    text = DEMO.read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("  flat_leads:", "  flat_lead:"))
+    with pytest.raises(params.ParamsError, match="did you mean 'flat_leads'"):
+        params.load("ingest", Ingest, path)
+    path.write_text(text.replace("require_report: [mimic-iv-ecg]", "require_report: [mimic]"))
+    with pytest.raises(params.ParamsError, match="require_report names 'mimic'"):
+        params.load("ingest", Ingest, path)
+    with pytest.raises(params.ParamsError, match=r"ingest\.group is 0"):
+        dataclasses.replace(SETTINGS, group=0)
+    assert corpus_files("csn", DEMO).manifest == "SHA256SUMS.txt"
+    with pytest.raises(params.ParamsError, match="unknown corpus 'ptbxl'"):
+        corpus_files("ptbxl", DEMO)

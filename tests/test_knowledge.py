@@ -1,0 +1,260 @@
+"""The steps of mining: reports to statements, verification, merging, superclasses, labels."""
+
+import csv
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from kmerl import params
+from kmerl.knowledge.aggregate import HierarchyError, aggregate, check
+from kmerl.knowledge.backend import Verdict, open_backend
+from kmerl.knowledge.extract import extract
+from kmerl.knowledge.labels import label_matrix, readable
+from kmerl.knowledge.merge import contradiction, merge
+from kmerl.knowledge.reports import gather
+from kmerl.knowledge.statements import clean, split, why_dropped
+from kmerl.knowledge.verify import verify
+from stages import aggregate as aggregate_stage
+from stages import extract as extract_stage
+from stages import label_matrix as label_stage
+from stages import merge as merge_stage
+from stages import reports as reports_stage
+from stages import verify as verify_stage
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_cleaning_is_merls() -> None:
+    assert clean(["Sinus rhythm", "*** Normal EKG ***", ""]) == "sinus rhythm. *** normal ecg."
+    assert clean(["  ", "***"]) == ""
+    assert clean(["normal ecg Edit: NORM 100, (NORM 15)"]) == "normal ecg."
+
+
+@pytest.mark.parametrize(
+    ("report", "reason"),
+    [
+        ([], "empty"),
+        (["  ", " "], "only spaces"),
+        (["***"], "no words"),
+        (["Sinus rhythm"], "fewer than 4 words"),
+        (["Sinus rhythm", "Normal ECG"], None),
+    ],
+)
+def test_drops_have_reasons(report: list[str], reason: str | None) -> None:
+    assert why_dropped(report, 4) == reason
+
+
+def test_splitting() -> None:
+    text = "Sinus rhythm. AV-block 1. grades. T waves are low in V4,5,6.  This may be strain."
+    assert split([text]) == [
+        "sinus rhythm",
+        "av-block 1. grades",
+        "t waves are low in v4,5,6",
+        "this may be strain",
+    ]
+    german = "qrs(t) abnorm    alter unbest. t abnorm 4.46          unbestÄtigter bericht"
+    assert split([german]) == ["qrs(t) abnorm alter unbest. t abnorm"]
+    assert split(["normal ecg. Edit: NORM 100"]) == ["normal ecg"]
+    assert split(["***", " "]) == []
+
+
+class Scripted:
+    """A backend that answers what it is told, for what the lexicon would never answer."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        self.answers = answers
+
+    def extract(self, texts: Sequence[str]) -> list[list[str]]:
+        return [["rbbb"]] * (len(texts) - 1)
+
+    def verify(
+        self, texts: Sequence[str], entities: Sequence[Sequence[str]]
+    ) -> list[list[Verdict]]:
+        return [[Verdict.HEDGED for _ in names] for names in entities]
+
+    def merge(self, names: Sequence[str]) -> dict[str, str]:
+        return self.answers
+
+    def aggregate(self, names: Sequence[str]) -> dict[str, list[str]]:
+        return {"block": ["no such entity"]}
+
+
+def test_each_statement_is_asked_once_and_answered() -> None:
+    with pytest.raises(ValueError, match="not distinct"):
+        extract(["a", "a"], open_backend("lexicon"))
+    with pytest.raises(ValueError, match="2 statements asked, 1 answered"):
+        extract(["a", "b"], Scripted({}))
+
+
+def test_hedged_findings_are_kept_or_dropped() -> None:
+    backend = open_backend("lexicon")
+    texts = ["possible inferior infarct", "no ischemia"]
+    names = extract(texts, backend)
+    kept = {hedged: verify(texts, names, backend, hedged) for hedged in ("positive", "drop")}
+    assert [one.kept for one in kept["positive"]] == [True, False]
+    assert [one.kept for one in kept["drop"]] == [False, False]
+
+
+def test_guard_refuses_merges() -> None:
+    answers = {"anterior infarct": "inferior myocardial infarction", "rbbb": "right bundle block"}
+    merged = merge(answers, Scripted(answers))
+    assert merged.entity == {"anterior infarct": "anterior infarct", "rbbb": "right bundle block"}
+    assert merged.refused == (("anterior infarct", "inferior myocardial infarction", "territory"),)
+    assert merge(["lbbb"], open_backend("lexicon"), synonyms=False).entity == {"lbbb": "lbbb"}
+    with pytest.raises(ValueError, match="no entity for 'lbbb'"):
+        merge(["lbbb"], Scripted({}))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "axis"),
+    [
+        ("lbbb", "right bundle branch block", "side"),
+        ("first degree av block", "third degree av block", "degree"),
+        ("incomplete rbbb", "complete right bundle branch block", "completeness"),
+        ("short qt", "prolonged qt interval", "length"),
+        ("infarct", "inferior myocardial infarction", None),
+    ],
+)
+def test_contradictions(one: str, other: str, axis: str | None) -> None:
+    assert contradiction(one, other) == axis
+
+
+def test_hierarchy_has_two_levels() -> None:
+    entities = ["inferior myocardial infarction", "left bundle branch block"]
+    found = aggregate(entities, open_backend("lexicon"))
+    assert found["myocardial infarction"] == ["inferior myocardial infarction"]
+    assert found["bundle branch block"] == found["conduction disturbance"] == entities[1:]
+    assert aggregate(entities, open_backend("lexicon"), superclasses=False) == {}
+    with pytest.raises(HierarchyError, match="which is no entity"):
+        aggregate(["rbbb"], Scripted({}))
+    with pytest.raises(HierarchyError, match="is an entity and a superclass"):
+        check({"block": ["block"]}, ["block"])
+    with pytest.raises(HierarchyError, match="has no child"):
+        check({"block": []}, ["rbbb"])
+
+
+def test_label_matrix() -> None:
+    labels = label_matrix(
+        {"a": [0, 1], "b": [1], "c": [2]},
+        [(0, "rbbb"), (1, "lbbb"), (1, "pac")],
+        {"rbbb": "right block", "lbbb": "left block", "pac": "atrial premature complex"},
+        {"block": ["left block", "right block"], "premature complex": []},
+        min_records=2,
+    )
+    assert labels.columns == ("atrial premature complex", "left block", "block")
+    expected = [[True, True, True], [True, True, True], [False, False, False]]
+    np.testing.assert_array_equal(labels.values, expected)
+    assert labels.table().column_names == ["record", *labels.columns]
+    assert readable(labels, {"lbbb": "left block"})[2] == {
+        "name": "block",
+        "kind": "superclass",
+        "children": ["left block"],
+        "expressions": [],
+        "records": 2,
+    }
+
+
+def write_truth(path: Path) -> None:
+    """The truth table that a simulated corpus comes with: one statement of one record."""
+    path.parent.mkdir(parents=True)
+    said = {"positive": ["sinus rhythm"], "hedged": [], "negated": []}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("record", "patient", "findings", "statements"))
+        rows.writerow(("40", "40", "[]", json.dumps([said])))
+
+
+def write_store(root: Path) -> None:
+    reports = [
+        ["Sinus rhythm", "RBBB with left anterior fascicular block", "Abnormal ECG"],
+        ["Sinus bradycardia", "No ischemia is seen"],
+        ["Sinus rhythm", "Possible inferior infarct - age undetermined"],
+        [" "],
+        ["Normal ECG"],
+    ]
+    names = [f"4{i}" for i in range(len(reports))]
+    table = pa.table(
+        {
+            "record": names,
+            "patient": names,
+            "split": ["train"] * len(names),
+            "report": pa.array(reports, pa.list_(pa.string())),
+            "codes": pa.array([["IMI", "SR"]] * len(names), pa.list_(pa.string())),
+        }
+    )
+    store = root / "data" / "ecg" / "mimic-iv-ecg"
+    store.mkdir(parents=True)
+    pq.write_table(table, store / "signals-00000.parquet")
+    shutil.copy(ROOT / "params" / "demo.yaml", root / "params.yaml")
+    write_truth(root / "data" / "truth" / "mimic-iv-ecg.csv")
+
+
+def run_stages() -> None:
+    for stage in (
+        reports_stage,
+        extract_stage,
+        verify_stage,
+        merge_stage,
+        aggregate_stage,
+        label_stage,
+    ):
+        stage.main()
+
+
+def outputs(root: Path) -> dict[str, bytes]:
+    found = [p for p in sorted((root / "data").rglob("*")) if p.is_file() and "ecg" not in p.parts]
+    return {
+        str(p.relative_to(root)): p.read_bytes() for p in (*found, root / "metrics/mining.json")
+    }
+
+
+def test_stages_from_store_to_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_store(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    run_stages()
+    first = outputs(tmp_path)
+    dropped = "record,reason\n43,only spaces\n44,fewer than 4 words\n"
+    assert first["data/reports/dropped.csv"].decode() == dropped
+    labels = pq.read_table("data/labels/labels.parquet")
+    assert labels["record"].to_pylist() == ["40", "41", "42"]
+    assert labels["right bundle branch block"].to_pylist() == [True, False, False]
+    assert labels["conduction disturbance"].to_pylist() == [True, False, False]
+    assert labels["myocardial infarction"].to_pylist() == [False, False, True]
+    assert "ischemia" not in labels.column_names
+    entities = yaml.safe_load(first["data/labels/entities.yaml"])
+    assert [entity["name"] for entity in entities] == labels.column_names[1:]
+    metrics = json.loads(first["metrics/mining.json"])
+    assert metrics["dropped"] == {"fewer than 4 words": 1, "only spaces": 1}
+    assert metrics["recognised_statements"] == 1.0
+    assert metrics["truth"]["records"] == metrics["truth"]["hits"] == 1
+    run_stages()
+    assert outputs(tmp_path) == first
+
+
+def test_label_derived_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_store(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    text = Path("params.yaml").read_text(encoding="utf-8")
+    assert "source: report " in text
+    Path("params.yaml").write_text(text.replace("source: report ", "source: scp "), "utf-8")
+    assert params.read()["text"]["source"] == "scp"
+    run_stages()
+    reports = pq.read_table("data/reports/reports.parquet")["text"].to_pylist()
+    assert reports == ["inferior myocardial infarction. sinus rhythm."] * 5
+    labels = pq.read_table("data/labels/labels.parquet")
+    assert all(labels["inferior myocardial infarction"].to_pylist())
+
+
+def test_reports_say_what_is_wrong() -> None:
+    row = {"record": "1", "patient": "1", "split": "train", "report": [" "], "codes": ["426783006"]}
+    with pytest.raises(ValueError, match=r"reports\.min_words"):
+        gather(pa.Table.from_pylist([row]), "report", 4)
+    with pytest.raises(ValueError, match="'426783006' is no scp code"):
+        gather(pa.Table.from_pylist([row]), "scp", 4)

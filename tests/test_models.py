@@ -1,0 +1,218 @@
+"""Tokens, masks, encoder and F_CQ: the properties the paper's method rests on."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kmerl.leads import LEADS
+from kmerl.models.masking import MaskParams, draw_leads, draw_segments, segments_kept
+from kmerl.models.query import QueryNetwork, QueryParams
+from kmerl.models.tokens import LeadTokenizer
+from kmerl.models.vit import EncoderParams, LeadEncoder, pool
+
+SAMPLES, TOKEN = 500, 100
+ENCODER = EncoderParams(
+    size="nano", token_samples=TOKEN, lead_embedding=True, temporal_embedding=True
+)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> LeadEncoder:
+    torch.manual_seed(0)
+    return LeadEncoder(ENCODER, SAMPLES).eval()
+
+
+@given(st.integers(1, 6), st.integers(0, 11), st.integers(0, 2**32))
+def test_dynamic_lead_masking_keeps_sorted_distinct_leads(groups, low, seed):
+    high = min(11, low + 2)
+    kept = draw_leads(groups, low, high, np.random.default_rng(seed))
+    assert kept.shape[0] == groups
+    assert 12 - high <= kept.shape[1] <= 12 - low
+    assert ((kept >= 0) & (kept < 12)).all()
+    assert (np.diff(kept, axis=1) > 0).all()
+
+
+def test_dynamic_lead_masking_draws_9_10_and_11_equally_and_every_lead():
+    rng = np.random.default_rng(0)
+    draws = [draw_leads(4, 9, 11, rng) for _ in range(3000)]
+    counts = np.bincount([draw.shape[1] for draw in draws], minlength=4)
+    assert counts[0] == 0
+    assert (abs(counts[1:] / 3000 - 1 / 3) < 0.03).all()
+    seen = np.bincount(np.concatenate([draw.ravel() for draw in draws]), minlength=12)
+    assert seen.min() / seen.max() > 0.9
+
+
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(2, 50), st.sampled_from([0.25, 0.5, 0.75]))
+@settings(max_examples=50)
+def test_segment_masking_keeps_the_same_number_in_each_lead(batch, leads, segments, ratio):
+    kept = draw_segments(batch, leads, segments, ratio, torch.Generator().manual_seed(1))
+    each = segments_kept(segments, ratio)
+    assert kept.shape == (batch, leads * each)
+    for row in kept:
+        assert torch.bincount(row // segments, minlength=leads).tolist() == [each] * leads
+        assert len(set(row.tolist())) == len(row)
+
+
+def test_a_quarter_of_fifty_segments_leaves_thirty_seven():
+    assert segments_kept(50, 0.25) == 37
+
+
+def test_flat_segment_masking_may_treat_leads_unequally():
+    kept = draw_segments(50, 3, 50, 0.25, torch.Generator().manual_seed(0), per_lead=False)
+    assert kept.shape == (50, 112)
+    counts = torch.stack([torch.bincount(row // 50, minlength=3) for row in kept])
+    assert counts.unique().numel() > 1
+
+
+def test_segment_masks_differ_between_leads_and_records():
+    kept = draw_segments(2, 2, 50, 0.5, torch.Generator().manual_seed(0)).view(2, 2, 25) % 50
+    assert not torch.equal(kept[0, 0], kept[0, 1])
+    assert not torch.equal(kept[0, 0], kept[1, 0])
+
+
+@given(st.permutations(range(12)), st.integers(1, 12))
+@settings(max_examples=25, deadline=None)
+def test_order_of_leads_does_not_matter(order, count):
+    torch.manual_seed(0)
+    encoder = LeadEncoder(ENCODER, SAMPLES).eval()
+    signal = torch.randn(2, 12, SAMPLES, generator=torch.Generator().manual_seed(0))
+    chosen = torch.tensor(order[:count])
+    ordered = chosen.sort().values
+    with torch.no_grad():
+        one = pool(encoder(signal[:, chosen], chosen.expand(2, -1)))
+        other = pool(encoder(signal[:, ordered], ordered.expand(2, -1)))
+    torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+def test_a_lead_is_recognised_by_its_name(encoder):
+    signal = torch.randn(1, 1, SAMPLES)
+    with torch.no_grad():
+        as_i = pool(encoder(signal, torch.tensor([[0]])))
+        as_v6 = pool(encoder(signal, torch.tensor([[11]])))
+    assert (as_i - as_v6).abs().max() > 1e-4
+
+
+def test_dropped_tokens_are_gathered_away(encoder):
+    signal = torch.randn(1, 2, SAMPLES)
+    leads = torch.tensor([[0, 1]])
+    kept = torch.tensor([[0, 3, 5, 9]])
+    changed = signal.clone()
+    changed[:, 0, TOKEN : 3 * TOKEN] = 99.0  # tokens 1 and 2 of the first lead, both dropped
+    with torch.no_grad():
+        assert encoder(signal, leads, kept).shape == (1, 4, encoder.width)
+        torch.testing.assert_close(encoder(signal, leads, kept), encoder(changed, leads, kept))
+
+
+def test_all_tokens_kept_equals_no_mask(encoder):
+    signal = torch.randn(2, 3, SAMPLES)
+    leads = torch.tensor([[0, 4, 7], [1, 2, 11]])
+    every = torch.arange(15).expand(2, -1)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(signal, leads), encoder(signal, leads, every))
+
+
+def test_token_is_projection_plus_its_lead_plus_its_time():
+    torch.manual_seed(0)
+    tokenizer = LeadTokenizer(8, TOKEN, SAMPLES)
+    signal = torch.randn(1, 2, SAMPLES)
+    leads = torch.tensor([[5, 10]])
+    tokens = tokenizer(signal, leads)
+    for lead in range(2):
+        for time in range(5):
+            piece = signal[0, lead, time * TOKEN : (time + 1) * TOKEN]
+            expected = (
+                tokenizer.project(piece) + tokenizer.lead[leads[0, lead]] + tokenizer.temporal[time]
+            )
+            torch.testing.assert_close(tokens[0, lead * 5 + time], expected)
+
+
+@pytest.mark.parametrize("switch", ["lead_embedding", "temporal_embedding"])
+def test_embeddings_can_be_ablated(switch):
+    tokenizer = LeadTokenizer(8, TOKEN, SAMPLES, **{switch: False})
+    names = [name for name, _ in tokenizer.named_parameters()]
+    assert switch.split("_")[0] not in names
+
+
+def test_token_length_must_divide_the_record():
+    with pytest.raises(ValueError, match="token_samples=150"):
+        LeadTokenizer(8, 150, SAMPLES)
+
+
+def test_record_of_another_length_is_refused(encoder):
+    with pytest.raises(ValueError, match="400 samples"):
+        encoder(torch.randn(1, 1, 400), torch.tensor([[0]]))
+
+
+QUERY = QueryParams(width=16, layers=2, heads=4, mlp=32, dropout=0.1, self_attention=True)
+
+
+def query_network(**changes) -> QueryNetwork:
+    torch.manual_seed(0)
+    values = {**QUERY.__dict__, **changes}
+    return QueryNetwork(QueryParams(**values), text_width=12, token_width=20).eval()
+
+
+def test_query_network_answers_each_name_for_each_record():
+    assert query_network()(torch.randn(7, 12), torch.randn(3, 9, 20)).shape == (3, 7)
+
+
+def test_one_query_batch_equals_a_query_batch_a_record():
+    network = query_network()
+    names, tokens = torch.randn(5, 12), torch.randn(3, 9, 20)
+    with torch.no_grad():
+        together = network(names, tokens)
+        apart = torch.cat([network(names, tokens[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(together, apart, atol=1e-5, rtol=1e-5)
+
+
+def test_order_of_names_does_not_matter():
+    network = query_network()
+    names, tokens = torch.randn(5, 12), torch.randn(3, 9, 20)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    with torch.no_grad():
+        torch.testing.assert_close(
+            network(names[order], tokens), network(names, tokens)[:, order], atol=1e-5, rtol=1e-5
+        )
+
+
+@pytest.mark.parametrize("self_attention", [True, False])
+def test_self_attention_decides_whether_a_score_depends_on_the_other_names(self_attention):
+    network = query_network(self_attention=self_attention)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    names, tokens = torch.randn(5, 12), torch.randn(3, 9, 20)
+    with torch.no_grad():
+        alone, beside = network(names[:2], tokens), network(names, tokens)[:, :2]
+    assert torch.allclose(alone, beside, atol=1e-5) is not self_attention
+
+
+def test_query_width_must_fit_the_heads():
+    with pytest.raises(ValueError, match=r"query_network\.width=18"):
+        QueryParams(width=18, layers=1, heads=4, mlp=8, dropout=0.0, self_attention=True)
+
+
+def mask(**changes) -> MaskParams:
+    values = {
+        "leads": "dynamic", "min_leads": 9, "max_leads": 11,
+        "scope": "group", "segments": 0.25, "per_lead": True,
+    }  # fmt: skip
+    return MaskParams(**{**values, **changes})
+
+
+def test_masked_range_of_each_strategy():
+    assert mask().masked_range == (9, 11)
+    assert mask(min_leads=10).masked_range == (10, 11)
+    assert mask(leads="fixed").masked_range == (9, 9)
+    assert mask(leads="none").masked_range == (0, 0)
+
+
+@pytest.mark.parametrize("changes", [{"min_leads": 12}, {"max_leads": 12}, {"segments": 1.0}])
+def test_impossible_masks_are_refused(changes):
+    with pytest.raises(ValueError, match="mask"):
+        mask(**changes)
+
+
+def test_twelve_lead_embeddings():
+    assert len(LEADS) == 12

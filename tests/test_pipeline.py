@@ -1,0 +1,211 @@
+"""dvc.yaml says what the code does: its deps, its params and its graph."""
+
+import re
+from collections import Counter
+from graphlib import TopologicalSorter
+from itertools import combinations
+
+import pytest
+
+from tests.dvc_file import (
+    PROFILES,
+    closure,
+    nested,
+    parents,
+    paths_named,
+    profile,
+    sections_of_stage,
+    sections_read,
+    stages,
+    stale,
+)
+from tests.import_closure import ROOT
+
+NAMES = [
+    "synthesize", "ingest", "catalogue", "reports", "extract", "verify", "merge", "aggregate",
+    "label_matrix", "embed_text", "pretrain", "encode", "zero_shot", "linear_probe",
+    "partial_leads", "seen_unseen", "report",
+]  # fmt: skip
+EVERY = pytest.mark.parametrize("stage", stages(), ids=lambda stage: stage.address)
+
+
+# ---------------------------------------------------------------- stages
+
+
+def test_the_chain_has_these_stages_and_a_script_for_each():
+    assert list(dict.fromkeys(stage.name for stage in stages())) == NAMES
+    scripts = {path.stem for path in (ROOT / "stages").glob("[a-z]*.py")}
+    assert scripts == set(NAMES)
+
+
+@EVERY
+def test_deps_are_the_import_closure_and_data(stage):
+    listed, needed = set(stage.deps) - set(stage.data), closure(stage.name)
+    missing, superfluous = sorted(needed - listed), sorted(listed - needed)
+    assert not missing, f"{stage.address} imports, but its deps lack: {', '.join(missing)}"
+    assert not superfluous, f"{stage.address} lists, but never uses: {', '.join(superfluous)}"
+    twice = [dep for dep, count in Counter(stage.deps).items() if count > 1]
+    assert not twice, f"{stage.address} lists twice: {', '.join(twice)}"
+
+
+@EVERY
+def test_a_stage_is_described_and_its_command_holds_nothing_of_the_machine(stage):
+    assert stage.desc.strip(), f"{stage.address} has no desc"
+    assert stage.cmd == f"python -m stages.{stage.name} {stage.item}".strip()
+    of_machine = [param for param in stage.params if param.split(".")[0] == "runtime"]
+    assert not of_machine, f"{stage.address} would re-run on another machine: {of_machine}"
+
+
+# ---------------------------------------------------------------- params
+
+
+def test_the_reader_of_sources_sees_every_way_to_take_a_section():
+    source = """
+SETTINGS = ("loss", "encoder")
+a = params.load("mask", Mask)
+b = params.seed()
+c = self.values["signal"]["over"]
+d = params.read()["pretrain"]["corpus"]
+e = params.read(path).get("corpora") or {}
+f = build(Kind, values["ingest"], "ingest")
+g = values[rows[0]], other["report"], values["no section"]
+"""
+    wanted = {"loss", "encoder", "mask", "seed", "signal", "pretrain", "corpora", "ingest"}
+    assert sections_read(source) == wanted
+
+
+@EVERY
+def test_every_section_that_the_code_reads_is_listed(stage):
+    listed = {param.split(".")[0] for param in stage.params}
+    missing = sorted(sections_of_stage(stage) - listed)
+    assert not missing, f"{stage.address} reads, but its params lack: {', '.join(missing)}"
+
+
+@EVERY
+def test_no_section_is_listed_that_the_code_does_not_read(stage):
+    listed = {param.split(".")[0] for param in stage.params}
+    superfluous = sorted(listed - sections_of_stage(stage))
+    assert not superfluous, f"{stage.address} lists, but never reads: {', '.join(superfluous)}"
+
+
+@EVERY
+def test_every_param_exists(stage):
+    for param in stage.params:
+        node = profile("demo")
+        for part in param.split("."):
+            assert part in node, f"{stage.address}: params/demo.yaml has no {param}"
+            node = node[part]
+
+
+# ---------------------------------------------------------------- graph
+
+
+def after(name: str) -> set[str]:
+    return set(NAMES[NAMES.index(name) :])
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_what_a_stage_reads_another_stage_makes_without_a_circle(name):
+    roots = tuple(corpus["root"] for corpus in profile(name)["corpora"].values())
+    for stage in stages(name):
+        others = [out for other in stages(name) if other is not stage for out in other.outs]
+        for dep in stage.data:
+            made = any(nested(dep, out) for out in others)
+            owned = stage.name == "ingest" and dep.startswith(roots)
+            assert made or owned, f"{stage.address} reads {dep}, which no other stage makes"
+    order = list(
+        TopologicalSorter(parents(name)).static_order()
+    )  # an error where there is a circle
+    assert len(order) == len(stages(name))
+
+
+@EVERY
+def test_data_that_a_script_names_are_deps_or_outs(stage):
+    source = (ROOT / "stages" / f"{stage.name}.py").read_text(encoding="utf-8")
+    for path in paths_named(source):
+        known = any(nested(path, other) for other in (*stage.data, *stage.outs))
+        assert known, f"stages/{stage.name}.py names {path}: neither a dep nor an out"
+
+
+def test_no_two_stages_write_the_same_place():
+    for a, b in combinations([(s.address, out) for s in stages() for out in s.outs], 2):
+        assert not nested(a[1], b[1]), f"{a[0]} writes {a[1]}, {b[0]} writes {b[1]}"
+
+
+def test_an_ablation_of_the_model_never_mines_again():
+    trained = after("pretrain")
+    for param in ("mask", "mask.min_leads", "loss", "encoder", "query_network", "signal", "method"):
+        assert stale(param) == trained, param
+    assert stale("encode") == trained - {"pretrain"}
+
+
+def test_a_change_of_mining_leaves_the_signals_alone():
+    assert stale("verify.hedged") == {"verify", *after("merge")}
+    assert stale("merge.synonyms") == after("merge")
+    assert stale("aggregate.superclasses") == after("aggregate")
+    assert stale("text.source") == {"reports", *after("extract")}
+    assert stale("text_encoder") == after("embed_text")
+
+
+def test_a_change_of_evaluation_trains_nothing():
+    assert stale("linear_probe") == {"linear_probe", "partial_leads", "report"}
+    assert stale("zero_shot") == {"zero_shot", "partial_leads", "seen_unseen", "report"}
+    assert stale("seen_unseen.threshold") == {"seen_unseen", "report"}
+    assert stale("report") == {"report"}
+    assert stale("runtime") == set()
+
+
+# ---------------------------------------------------------------- what no file may name
+
+
+def joined(*pieces: str) -> str:
+    """A pattern in pieces, so that this file does not hold what it looks for."""
+    return "".join(pieces)
+
+
+OF_A_MACHINE = re.compile(
+    "|".join(
+        [
+            joined("py", r"pi\.org"),
+            joined("python", "hosted"),
+            joined("download", r"\.pytorch"),
+            joined("ana", r"conda\.(?:org|com)"),
+            joined("index", "-url"),
+            joined("find", "-links"),
+            joined(r"https?://\S*/sim", r"ple\b"),
+            joined(r"(?<![\w.})\]])/", r"(?:work|tmp|home|root|mnt|opt|var|private|Users)\b"),
+            joined(r"\b[A-Z]:", r"\\\w"),
+        ]
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        joined("see ", "/", "home", "/me"),
+        joined("cd ", "/", "tmp"),
+        joined("https://py", "pi.org/x"),
+        joined("https://mirror/api/sim", "ple/"),
+        joined("C:", "\\data"),
+    ],
+)
+def test_the_pattern_finds_hosts_and_paths(text):
+    assert OF_A_MACHINE.search(text)
+    assert not OF_A_MACHINE.search("https://physionet.org/work/x, docs/tmp, ../root, a/var")
+
+
+def test_no_file_names_an_index_host_or_a_path_of_one_machine():
+    folders = ("kmerl", "stages", "tests", "docs", "params", "benchmarks")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    names = ("README.md", "Makefile", "requirements*.lock", "*.yaml", "*.toml")
+    files += [path for name in names for path in ROOT.glob(name)]
+    files = [path for path in files if "__pycache__" not in path.parts]
+    assert len(files) > 100
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
+        for path in files
+        for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1)
+        if OF_A_MACHINE.search(line)
+    ]
+    assert not found, "\n".join(found)

@@ -1,0 +1,103 @@
+"""Crop, repair, resample, pad, normalise."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from kmerl.signal import LIMIT, NAN, crop, normalise, pad, repair, resample, to_int16
+
+SIGNALS = arrays(np.int16, (3, 40), elements=st.integers(-5000, 5000))
+
+
+def sine(rate: float, seconds: float = 10, frequency: float = 5, offset: float = 0) -> np.ndarray:
+    time = np.arange(round(rate * seconds)) / rate
+    wave = 1000 * np.sin(2 * np.pi * frequency * time) + offset
+    return np.tile(np.round(wave).astype(np.int16), (12, 1))
+
+
+@pytest.mark.parametrize("rate", [100, 250, 257, 1000])
+def test_resampling_gives_the_same_wave_at_500_hz(rate):
+    wanted = sine(500, offset=3000)
+    got = resample(sine(rate, offset=3000), rate, 500)
+    assert got.shape == wanted.shape
+    error = np.abs(got.astype(int) - wanted)
+    assert error[:, 100:-100].max() <= 4  # microvolt of 1000
+    assert error.max() < 25  # and no step at the ends from the offset of 3000
+
+
+def test_no_resampling_leaves_every_bit():
+    np.testing.assert_array_equal(resample(sine(500), 500, 500), sine(500))
+
+
+@settings(max_examples=30, deadline=None)
+@given(SIGNALS, arrays(bool, (3, 40)))
+def test_repair_changes_nan_alone_and_stays_between_neighbours(signal, nan):
+    holed = np.where(nan, NAN, signal).astype(np.int16)
+    repaired = repair(holed)
+    np.testing.assert_array_equal(repaired[~nan], signal[~nan])
+    for lead in range(3):
+        measured = signal[lead][~nan[lead]]
+        if measured.size == 0:
+            assert (repaired[lead] == NAN).all()
+            continue
+        assert measured.min() <= repaired[lead].min() <= repaired[lead].max() <= measured.max()
+
+
+def test_repair_is_linear():
+    holed = np.array([[0, NAN, NAN, 30, NAN]], np.int16)
+    np.testing.assert_array_equal(repair(holed), [[0, 10, 20, 30, 30]])
+
+
+def test_crop_and_pad():
+    signal = np.arange(10)[None]
+    np.testing.assert_array_equal(crop(signal, 4, "start")[0], [0, 1, 2, 3])
+    np.testing.assert_array_equal(crop(signal, 4, "centre")[0], [3, 4, 5, 6])
+    np.testing.assert_array_equal(crop(signal, 12, "start"), signal)
+    np.testing.assert_array_equal(pad(signal[:, :2], 4)[0], [0, 1, 0, 0])
+
+
+def test_values_beyond_int16_are_clipped_and_counted():
+    values, clipped = to_int16(np.array([40000, -40000, 7, 0]), np.array([0, 0, 0, 1], bool))
+    assert values.tolist() == [LIMIT, -LIMIT, 7, NAN]
+    assert clipped == 2
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrays(np.int16, (3, 20), elements=st.integers(-32000, 32000)))
+def test_minmax_spans_the_unit_interval_and_zscore_is_standard(signal):
+    scaled, standard = normalise(signal, "minmax"), normalise(signal, "zscore")
+    assert scaled.dtype == standard.dtype == np.float32
+    varies = float(np.ptp(signal.astype(int)) > 0)
+    assert scaled.min() == 0
+    assert scaled.max() == pytest.approx(varies)
+    assert standard.mean() == pytest.approx(0, abs=1e-3)
+    assert standard.std() == pytest.approx(varies, abs=1e-3)
+
+
+def test_a_lead_that_is_constant_becomes_zero():
+    flat = np.full((1, 1, 5000), 31999, np.int16)
+    assert not normalise(flat, "minmax").any()
+    assert np.abs(normalise(flat, "zscore")).max() < 1e-3
+
+
+def test_minmax_ignores_offset_and_scale():
+    signal = sine(500)[None, :2]
+    np.testing.assert_allclose(
+        normalise(signal, "minmax"), normalise(signal * 3 + 50, "minmax"), atol=1e-6
+    )
+
+
+def test_minmax_over_a_given_range_and_millivolt():
+    signal = np.array([[[0, 500, 1000]]], np.int16)
+    low, high = np.array([-1000], np.int16), np.array([1000], np.int16)
+    np.testing.assert_allclose(normalise(signal, "minmax", low, high), [[[0.5, 0.75, 1.0]]])
+    np.testing.assert_allclose(normalise(signal, "millivolt"), [[[0, 0.5, 1.0]]])
+    full = np.array([[[-32767, 32767]]], np.int16)  # a range that int16 cannot hold
+    np.testing.assert_allclose(normalise(full, "minmax"), [[[0, 1]]])
+
+
+def test_unknown_normalisation_names_the_parameter():
+    with pytest.raises(ValueError, match=r"signal\.normalise.*minmax"):
+        normalise(sine(500), "minmx")

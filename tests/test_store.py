@@ -1,0 +1,215 @@
+"""The store and its readers, on stores that the tests write."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kmerl.leads import LEADS
+from kmerl.reader import TrainingReader, every_lead
+from kmerl.store import (
+    NAME,
+    ShardWriter,
+    StoreError,
+    label_column,
+    read_signals,
+    read_table,
+    row_groups,
+    schema,
+)
+from tests.official_layouts import signal
+
+SAMPLES = 200
+LABEL = label_column("csn", "SR")
+
+
+def write_store(directory, sizes, group=4):
+    """A store with one shard for each of `sizes`; the signals of row r are signal(r)."""
+    directory.mkdir(parents=True, exist_ok=True)
+    row = 0
+    for number, size in enumerate(sizes):
+        path = directory / NAME.format(number)
+        with ShardWriter(path, schema(500, SAMPLES, [LABEL]), group) as writer:
+            for _ in range(size):
+                writer.add(columns(row), signal(row, SAMPLES))
+                row += 1
+    return directory
+
+
+def columns(row):
+    block = signal(row, SAMPLES)
+    facts = {"min": block.min(axis=1), "max": block.max(axis=1), "nan": np.zeros(12, int)}
+    return {
+        "record": f"r{row}",
+        "patient": f"p{row}",
+        "split": "train",
+        "source_rate": 500,
+        "source_samples": SAMPLES,
+        "report": ["sinus rhythm"] * (row % 3),
+        "codes": [],
+        LABEL: [True, False, None][row % 3],
+    } | {f"{k}.{lead}": int(v[i]) for k, v in facts.items() for i, lead in enumerate(LEADS)}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("store"), [70, 0, 33, 18])
+
+
+def dlm(generator, subsets):
+    kept = int(generator.integers(1, 4))
+    return np.sort(generator.random((subsets, 12)).argsort(axis=1)[:, :kept], axis=1)
+
+
+def reader(store, **changes):
+    arguments = {"rows": np.arange(121), "batch_size": 10, "draw_leads": dlm, "seed": 0}
+    return TrainingReader(store, **(arguments | changes))
+
+
+def test_what_is_written_is_read(store):
+    rows, block = zip(*read_signals(store, LEADS, 16), strict=True)
+    np.testing.assert_array_equal(np.concatenate(rows), np.arange(121))
+    wanted = np.stack([signal(row, SAMPLES) for row in range(121)])
+    np.testing.assert_array_equal(np.concatenate(block), wanted)
+    table = read_table(store, [LABEL, "report", "record", "max.aVL"])
+    assert table.column_names == [LABEL, "report", "record", "max.aVL"]
+    assert table["record"].to_pylist() == [f"r{row}" for row in range(121)]
+    assert table[LABEL].to_pylist()[:3] == [True, False, None]
+    assert table["report"].to_pylist()[:3] == [[], ["sinus rhythm"], ["sinus rhythm"] * 2]
+    assert table["max.aVL"].to_pylist() == wanted[:, 4].max(axis=1).tolist()
+
+
+def test_chosen_rows_and_leads_in_the_order_asked(store):
+    rows = np.array([3, 4, 69, 70, 71, 103, 120])
+    read = list(read_signals(store, ("V6", "I"), 4, rows))
+    assert [len(batch) for batch, _ in read] == [4, 3]
+    got = np.concatenate([block for _, block in read])
+    np.testing.assert_array_equal(got, [signal(r, SAMPLES)[[11, 0]] for r in rows])
+
+
+def test_layout_is_what_the_readers_rely_on(store):
+    footer = pq.read_metadata(store / NAME.format(0))
+    assert [footer.row_group(i).num_rows for i in (0, 1, footer.num_row_groups - 1)] == [4, 4, 2]
+    column = footer.row_group(0).column(footer.schema.names.index("element") + 2)
+    assert column.compression == "ZSTD"
+    assert "DELTA_BINARY_PACKED" in column.encodings
+    assert row_groups(store).rows == 121
+
+
+def test_missing_store_column_or_row_is_named(store, tmp_path):
+    with pytest.raises(StoreError, match=r"dvc repro ingest@csn"):
+        read_table(tmp_path / "csn", ["record"])
+    with pytest.raises(StoreError, match=r"no column 'max\.aVX'"):
+        read_table(store, ["record", "max.aVX"])
+    with pytest.raises(StoreError, match="to 121; there are 121"):
+        list(read_signals(store, LEADS, 4, np.array([121])))
+    with pytest.raises(StoreError, match="121 rows make no batch of 61 on each of 2 ranks"):
+        reader(store, batch_size=61, world_size=2)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    batch_size=st.integers(1, 30),
+    world=st.integers(1, 3),
+    window=st.integers(1, 3),
+    scope=st.sampled_from(["group", "record", "batch"]),
+    chosen=st.sets(st.integers(0, 120), min_size=90),
+    seed=st.integers(0, 5),
+)
+def test_an_epoch_is_full_batches_of_chosen_rows_once(
+    store, *, batch_size, world, window, scope, chosen, seed
+):
+    changes = {
+        "rows": np.array(sorted(chosen)),
+        "batch_size": batch_size,
+        "window": window,
+        "scope": scope,
+        "seed": seed,
+    }
+    seen = []
+    for rank in range(world):
+        part = reader(store, **changes, rank=rank, world_size=world)
+        batches = list(part.epoch(1))
+        assert len(batches) == len(part) == len(chosen) // (batch_size * world)
+        for batch in batches:
+            check(batch, batch_size, scope)
+            seen += batch.rows.tolist()
+    assert len(set(seen)) == len(seen)
+    assert set(seen) <= chosen
+    assert len(chosen) - len(seen) < batch_size * world
+
+
+def check(batch, batch_size, scope):
+    kept = batch.leads.shape[1]
+    assert batch.leads.shape == (batch_size, kept)
+    assert batch.leads.dtype == np.int64
+    whole = np.stack([signal(row, SAMPLES) for row in batch.rows])
+    wanted = np.take_along_axis(whole, batch.leads[..., None], axis=1)
+    np.testing.assert_array_equal(batch.signal, wanted)
+    np.testing.assert_array_equal(batch.low, wanted.min(axis=(1, 2)))
+    np.testing.assert_array_equal(batch.high, wanted.max(axis=(1, 2)))
+    np.testing.assert_array_equal(batch.low_all, whole.min(axis=(1, 2)))
+    np.testing.assert_array_equal(batch.high_all, whole.max(axis=(1, 2)))
+    if scope == "batch":
+        assert (batch.leads == batch.leads[0]).all()
+
+
+def test_scopes_differ_in_who_shares_leads(store):
+    def share(scope):
+        """Share of neighbours in a batch that have the same leads."""
+        batches = reader(store, scope=scope, batch_size=40, seed=3).epoch(0)
+        return np.mean([(b.leads[1:] == b.leads[:-1]).all(axis=1).mean() for b in batches])
+
+    assert share("batch") == 1
+    assert 0.6 < share("group") < 0.9  # three of four neighbours are in one group
+    assert share("record") < 0.3
+
+
+def batches_of(part, epoch):
+    return [(b.rows.tolist(), b.leads.tolist(), b.signal.sum()) for b in part.epoch(epoch)]
+
+
+def test_same_seed_and_epoch_same_batches_whatever_the_threads(store):
+    first = batches_of(reader(store), 3)
+    assert first == batches_of(reader(store, threads=3, prefetch=1), 3)
+    assert first == batches_of(reader(store, prefetch=0), 3)
+    again = reader(store)
+    batches_of(again, 2)
+    assert first == batches_of(again, 3)  # an epoch does not depend on those before it
+    assert first != batches_of(reader(store), 4)
+    assert first != batches_of(reader(store, seed=1), 3)
+
+
+def test_epochs_mix_shards(store):
+    places = [b.rows for b in reader(store, window=3).epoch(0)]
+    assert len({int(row >= 70) for row in places[0]} | {int(row >= 70) for row in places[1]}) == 2
+
+
+def test_masking_off_reads_every_lead(store):
+    for batch in reader(store, draw_leads=every_lead).epoch(0):
+        assert batch.signal.shape == (10, 12, SAMPLES)
+        check(batch, 10, "group")
+
+
+def test_a_broken_shard_ends_the_epoch_with_an_error(tmp_path):
+    broken = write_store(tmp_path / "store", [40])
+    part = reader(broken, rows=np.arange(40))
+    path = broken / NAME.format(0)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4] + bytes(len(whole) // 2) + whole[4 + len(whole) // 2 :])
+    with pytest.raises(OSError, match=r".+"):
+        list(part.epoch(0))
+
+
+def test_leaving_an_epoch_early_ends_its_threads(store):
+    epoch = reader(store).epoch(0)
+    next(epoch)
+    epoch.close()
+    assert list(epoch) == []
+
+
+def test_an_empty_store_is_readable(tmp_path):
+    empty = write_store(tmp_path / "store", [0])
+    assert read_table(empty, ["record"]).num_rows == 0
+    assert list(read_signals(empty, LEADS, 4)) == []

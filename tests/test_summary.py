@@ -1,0 +1,60 @@
+"""Scores on disk, intervals over patients, seen classes: the parts the stages are made of."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kmerl.corpora.classes import ClassName
+from kmerl.evaluation import seen_unseen, summary
+from kmerl.evaluation.bootstrap import Bootstrap
+from kmerl.evaluation.cohort import Cohort
+from kmerl.evaluation.scores import Scores, read_scores, scored
+from kmerl.leads import parse_leads
+
+
+def test_seen_is_above_the_threshold_and_ties_go_by_name() -> None:
+    vectors = np.array([[1.0, 0.0], [0.6, 0.8]])
+    entities = np.array([[3.0, 0.0], [1.0, 0.0]])
+    found = seen_unseen.overlaps(["b", "a"], vectors, ["y", "x"], entities, 0.6)
+    assert [dataclasses.astuple(one) for one in found] == [
+        ("a", "x", pytest.approx(0.6), "unseen"),
+        ("b", "x", 1.0, "seen"),
+    ]
+    alone = seen_unseen.overlaps(["b"], vectors[:1], [], np.empty((0, 2)), 0.6)[0]
+    assert (alone.entity, alone.group) == ("", "unseen")
+    with pytest.raises(ValueError, match="'b' has length 0"):
+        seen_unseen.overlaps(["b"], 0 * vectors[:1], ["x"], entities[:1], 0.6)
+
+
+def _scores(truth: np.ndarray, score: np.ndarray, patients: list[str]) -> Scores:
+    names = tuple(ClassName(f"C{i}", f"class {i}") for i in range(truth.shape[1]))
+    strings = np.array([f"r{i}" for i in range(len(truth))])
+    everyone = Cohort("csn", "csn", names, strings, np.array(patients), strings, truth)
+    return scored(everyone, everyone, {"12": score}, {"12": score}, {"12": parse_leads("12")})
+
+
+def test_scores_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    truth = random.random((9, 3)) < [0.5, 0.5, 0.0]
+    before = _scores(truth, random.random((9, 3), dtype=np.float32), list("aabbccdde"))
+    before.write(tmp_path)
+    after = read_scores(tmp_path, "csn")
+    assert np.isnan(after.threshold["12"][2])
+    for name in ("codes", "names", "records", "patients", "lead_sets", "corpus"):
+        assert getattr(after, name) == getattr(before, name)
+    np.testing.assert_array_equal(after.truth, before.truth)
+    np.testing.assert_array_equal(after.score["12"], before.score["12"])
+
+
+def test_intervals_widen_when_records_share_a_patient() -> None:
+    random = np.random.default_rng(1)
+    truth = np.repeat(random.random((30, 1)) < 0.5, 4, axis=0)
+    score = np.repeat(random.random((30, 1)) + 0.3 * truth[::4], 4, axis=0)
+    widths = []
+    for patients in ([f"p{i}" for i in range(120)], [f"p{i // 4}" for i in range(120)]):
+        found = summary.evaluate([_scores(truth, score, patients)], Bootstrap(200, 0.95), 0)
+        row = summary.metric_table(found, 0.95)["csn"]["12"]
+        widths.append(row["auroc_hi"] - row["auroc_lo"])
+    assert widths[1] > 1.5 * widths[0]

@@ -1,0 +1,292 @@
+"""The synthetic heart: physics, findings in their own leads, rhythms."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmerl.leads import LEADS
+from kmerl.synthetic import conduction, muscle, rhythms
+from kmerl.synthetic.body import DOWER, digitised, electrodes_of
+from kmerl.synthetic.catalogue import CATALOGUE, compatible
+from kmerl.synthetic.heart import beat, frontal_axis, healthy_heart, with_axis
+from kmerl.synthetic.patients import Visit, draw_patient, draw_visit, visits
+from kmerl.synthetic.recording import RATE, SHAPES, record, visit_beats, visit_heart
+from kmerl.synthetic.waves import dipole
+
+PEOPLE = range(6)
+
+
+def visit_with(*findings: str, person: int = 0, **changes: object) -> Visit:
+    """A visit of a patient with exactly `findings`, in sinus rhythm unless one is a rhythm."""
+    patient = dataclasses.replace(
+        draw_patient(7, "ptb-xl", person), chronic=findings, axis=45.0, size=1.0
+    )
+    visit = draw_visit(patient, 0, person)
+    rhythm = () if any(CATALOGUE[f].group == "rhythm" for f in findings) else ("sinus rhythm",)
+    stages = {name: "old" for name in findings if name in muscle_infarcts()}
+    plain = dataclasses.replace(
+        visit, findings=compatible((*rhythm, *findings)), stages=stages, rate=70.0
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+def muscle_infarcts() -> list[str]:
+    return [name for name, finding in CATALOGUE.items() if finding.group == "infarct"]
+
+
+def beat_of(*findings: str, person: int = 0, **changes: object) -> dict[str, np.ndarray]:
+    """One noiseless beat: lead -> mV, 500 samples of 2 ms, QRS onset at sample 100."""
+    heart = visit_heart(visit_with(*findings, person=person, **changes))
+    potentials = electrodes_of(DOWER @ dipole(beat(heart, 0.95).moved(0.2), 500, RATE))
+    return dict(zip(LEADS, digitised(potentials, 1000) / 1000, strict=True))
+
+
+def qrs(lead: np.ndarray) -> np.ndarray:
+    return lead[100:170]
+
+
+def t_peak(lead: np.ndarray) -> float:
+    """The extreme of T against the level before QRS."""
+    part = lead[210:300] - lead[:60].mean()
+    return float(part[np.abs(part).argmax()])
+
+
+# ------------------------------------------------------------------ physics
+
+
+@given(
+    potentials=st.lists(st.floats(-12, 12), min_size=9, max_size=9),
+    units=st.sampled_from([200, 1000]),
+)
+def test_limb_leads_obey_einthoven_and_goldberger_for_any_potentials(potentials, units):
+    column = np.array(potentials)[:, None]
+    lead = dict(zip(LEADS, digitised(column, units)[:, 0].astype(int), strict=True))
+    assert lead["III"] == lead["II"] - lead["I"]
+    assert abs(2 * lead["aVR"] + lead["I"] + lead["II"]) <= 1
+    assert abs(2 * lead["aVL"] - 2 * lead["I"] + lead["II"]) <= 1
+    assert abs(2 * lead["aVF"] - 2 * lead["II"] + lead["I"]) <= 1
+
+
+def test_recordings_with_noise_obey_einthoven_too():
+    samples = record(visit_with("atrial fibrillation"), 1000).samples.astype(int)
+    lead = dict(zip(LEADS, samples, strict=True))
+    assert np.array_equal(lead["III"], lead["II"] - lead["I"])
+    assert np.abs(lead["aVR"] + lead["aVL"] + lead["aVF"]).max() <= 1
+    assert samples.std(axis=1).min() > 5
+
+
+@given(target=st.floats(-85, 175))
+def test_axis_is_the_one_asked_for(target):
+    heart = healthy_heart(np.random.default_rng(3))
+    assert frontal_axis(with_axis(heart, target).qrs.area) == pytest.approx(target, abs=1)
+
+
+def test_normal_beats_look_normal():
+    for person in PEOPLE:
+        lead = beat_of(person=person)
+        heart = visit_heart(visit_with(person=person))
+        assert 0.07 <= heart.qrs_width <= 0.11
+        assert 0.12 <= heart.pr <= 0.20
+        assert qrs(lead["aVR"]).min() < -0.3
+        assert qrs(lead["V1"]).min() < -0.4 < 0.5 < qrs(lead["V5"]).max()
+        assert t_peak(lead["II"]) > 0.05
+
+
+# ------------------------------------------------------------------ findings in their leads
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("left bundle branch block", 0.120, 0.175),
+        ("right bundle branch block", 0.120, 0.165),
+        ("incomplete right bundle branch block", 0.085, 0.120),
+        ("incomplete left bundle branch block", 0.100, 0.120),
+        ("intraventricular conduction delay", 0.110, 0.145),
+        ("wolff-parkinson-white", 0.105, 0.150),
+    ],
+)
+def test_conduction_widens_qrs(name, low, high):
+    for person in PEOPLE:
+        assert low <= visit_heart(visit_with(name, person=person)).qrs_width <= high
+
+
+def test_bundle_branch_blocks_show_in_v1_and_v6():
+    for person in PEOPLE:
+        left = beat_of("left bundle branch block", person=person)
+        assert qrs(left["V1"]).min() < -0.5 and qrs(left["V1"]).max() < 0.25
+        assert qrs(left["V6"]).max() > 0.4 and t_peak(left["V6"]) < 0
+        right = beat_of("right bundle branch block", person=person)
+        assert right["V1"][130:175].max() > 0.3  # R' after 60 ms
+        assert right["V6"][130:175].min() < -0.1
+
+
+def test_preexcitation_has_short_pr_and_a_slow_start():
+    for person in PEOPLE:
+        visit = visit_with("wolff-parkinson-white", person=person)
+        assert visit_heart(visit).pr < 0.12
+        normal = beat_of(person=person)
+        delta = beat_of("wolff-parkinson-white", person=person)
+        early = slice(104, 114)
+        steepest = max(np.abs(np.diff(normal[x][early])).max() for x in ("V4", "V5"))
+        assert max(np.abs(np.diff(delta[x][early])).max() for x in ("V4", "V5")) < steepest
+
+
+@pytest.mark.parametrize(
+    ("name", "leads"),
+    [
+        ("inferior myocardial infarction", ("III", "aVF")),
+        ("anteroseptal myocardial infarction", ("V1", "V2")),
+        ("anterior myocardial infarction", ("V2", "V3")),
+        ("lateral myocardial infarction", ("I", "aVL")),
+    ],
+)
+def test_infarcts_have_q_waves_in_their_own_leads(name, leads):
+    for person in PEOPLE:
+        normal, old = beat_of(person=person), beat_of(name, person=person)
+        for lead in leads:
+            early = slice(100, 113)
+            assert old[lead][early].min() < normal[lead][early].min() - 0.05
+            assert t_peak(old[lead]) < t_peak(normal[lead]) + 0.02
+
+
+def test_an_acute_infarct_lifts_st_and_the_opposite_leads_mirror_it():
+    name = "inferior myocardial infarction"
+    for person in PEOPLE:
+        acute, normal = beat_of(name, person=person, stages={name: "acute"}), beat_of(person=person)
+        level = {x: float((acute[x] - normal[x])[158:166].mean()) for x in LEADS}
+        assert level["III"] > 0.1 and level["aVF"] > 0.08
+        assert level["aVL"] < -0.04
+
+
+def test_hypertrophy_reaches_its_voltages():
+    for person in PEOPLE:
+        left = beat_of("left ventricular hypertrophy", person=person)
+        normal = beat_of(person=person)
+        sokolow = qrs(left["V5"]).max() - qrs(left["V1"]).min()
+        assert sokolow > 2.7
+        assert sokolow > 1.2 * (qrs(normal["V5"]).max() - qrs(normal["V1"]).min())
+        right = beat_of("right ventricular hypertrophy", person=person)
+        assert qrs(right["V1"]).max() > 0.4 and qrs(right["I"]).min() < -0.2
+        assert t_peak(right["V1"]) < 0
+
+
+def test_atrial_enlargement_changes_p():
+    for person in PEOPLE:
+        plain = visit_heart(visit_with(person=person)).p
+        left = visit_heart(visit_with("left atrial enlargement", person=person)).p
+        right = visit_heart(visit_with("right atrial enlargement", person=person)).p
+        v1, second = DOWER[2], DOWER[1]
+        assert left.end - left.onset > max(0.112, plain.end - plain.onset + 0.02)
+        assert (left.vector @ v1).min() < (plain.vector @ v1).min() - 0.04
+        assert (right.vector @ second).max() > (plain.vector @ second).max() + 0.1
+
+
+def test_axis_findings_and_fascicular_blocks_turn_the_axis():
+    for person in PEOPLE:
+        axis = {
+            name: frontal_axis(visit_heart(visit_with(name, person=person)).qrs.area)
+            for name, finding in CATALOGUE.items()
+            if finding.group in ("axis", "fascicle")
+        }
+        assert axis["left axis deviation"] < -30 < 90 < axis["right axis deviation"]
+        assert axis["left anterior fascicular block"] < -40
+        assert axis["left posterior fascicular block"] > 95
+
+
+def test_repolarisation_findings():
+    for person in PEOPLE:
+        normal = beat_of(person=person)
+        low = beat_of("low t wave", person=person)
+        assert abs(t_peak(low["V4"])) < 0.5 * t_peak(normal["V4"])
+        inverted = beat_of("t wave inversion", person=person)
+        assert min(t_peak(inverted[x]) for x in ("aVL", "I", "V2", "V3", "V5", "III")) < -0.08
+        flat = beat_of("st depression", person=person)
+        assert (flat["V5"] - normal["V5"])[158:166].mean() < -0.06
+        lifted = beat_of("st elevation", person=person)
+        assert max((lifted[x] - normal[x])[158:166].mean() for x in ("V2", "aVF")) > 0.08
+        small = beat_of("low voltage", person=person)
+        assert max(np.ptp(qrs(small[x])) for x in LEADS[:6]) < 0.75
+        assert visit_heart(visit_with("prolonged qt interval", person=person)).qtc > 0.47
+
+
+def test_every_shape_changes_the_beat():
+    plain = beat_of()
+    for name in SHAPES:
+        if CATALOGUE[name].group != "atria":
+            changed = beat_of(name)
+            assert max(np.abs(changed[x] - plain[x]).max() for x in LEADS) > 0.05, name
+
+
+# ------------------------------------------------------------------ rhythms
+
+
+def rr_of(*findings: str, person: int = 0) -> tuple[Visit, rhythms.Beats, np.ndarray]:
+    visit = visit_with(*findings, person=person)
+    beats = visit_beats(visit, visit_heart(visit))
+    inside = (beats.qrs > 0) & (beats.qrs < visit.seconds)
+    return visit, beats, np.diff(beats.qrs[inside])
+
+
+def test_atrial_fibrillation_is_irregular_and_without_p():
+    for person in PEOPLE:
+        _, beats, rr = rr_of("atrial fibrillation", person=person)
+        _, _, sinus = rr_of(person=person)
+        assert not len(beats.p) and beats.atria == "fibrillation"
+        assert rr.std() / rr.mean() > 0.10
+        assert sinus.std() / sinus.mean() < 0.05
+
+
+def test_first_degree_block_delays_every_qrs():
+    _, beats, _ = rr_of("first degree av block")
+    assert ((beats.qrs - beats.p) > 0.20).all()
+
+
+def test_second_degree_blocks_drop_beats():
+    for person in PEOPLE:
+        for name in ("second degree av block type one", "second degree av block type two"):
+            _, beats, _ = rr_of(name, person=person)
+            assert len(beats.p) > len(beats.qrs)
+            delay = beats.qrs - beats.p[np.searchsorted(beats.p, beats.qrs) - 1]
+            assert (np.ptp(delay) > 0.04) == name.endswith("one")
+
+
+def test_complete_block_has_slow_ventricles_of_their_own():
+    _, beats, rr = rr_of("third degree av block")
+    assert 60 / rr.mean() < 46 and (beats.kind == rhythms.ESCAPE).all()
+
+
+@pytest.mark.parametrize(("name", "every"), [("bigeminy", 2), ("trigeminy", 3)])
+def test_ventricular_beats_come_in_step(name, every):
+    _, beats, _ = rr_of(f"ventricular {name}")
+    ectopic = np.flatnonzero(beats.kind == rhythms.ECTOPIC)
+    assert (np.diff(ectopic) == every).all() and len(ectopic) > 2
+    assert (beats.rr[ectopic[1:]] < np.median(beats.rr[beats.kind == rhythms.CONDUCTED])).all()
+
+
+def test_pauses_and_early_beats():
+    for person in PEOPLE:
+        assert rr_of("sinus pause", person=person)[2].max() > 1.9
+        rr = rr_of("premature atrial complex", person=person)[2]
+        assert rr.min() < 0.85 * np.median(rr)
+
+
+def test_rates_are_what_the_findings_say():
+    for name, low, high in (("supraventricular tachycardia", 140, 215), ("sinus rhythm", 60, 100)):
+        visit = next(v for v in visits(1, "mimic-iv-ecg", 400) if v.has(name))
+        beats = visit_beats(visit, visit_heart(visit))
+        assert low < 60 / np.median(np.diff(beats.qrs)) < high
+
+
+def test_paced_beats_have_a_stimulus_before_them():
+    heart = visit_heart(visit_with("ventricular pacing"))
+    paced = conduction.paced(heart, np.random.default_rng(0))
+    shape = dipole(paced.qrs.moved(0.2), 400, RATE)
+    assert np.abs(np.diff(shape[1]))[92:100].max() > 0.3
+
+
+def test_infarct_walls_are_unit_vectors():
+    assert all(np.linalg.norm(muscle.wall(name)) == pytest.approx(1) for name in muscle.WALLS)

@@ -1,0 +1,231 @@
+"""The synthetic cohort: who is in it, its files in official layouts, the truth, the same bytes."""
+
+import ast
+import csv
+import dataclasses
+import hashlib
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import loadmat
+
+from kmerl.leads import LEADS, canonical
+from kmerl.synthetic.catalogue import CATALOGUE, HIDES, NORMAL, is_normal
+from kmerl.synthetic.cohort import CORPORA, Synthesize, synthesize
+from kmerl.synthetic.layouts import cpsc2018, csn, mimic, ptbxl
+from kmerl.synthetic.patients import Patient, Visit, visits
+from kmerl.synthetic.recording import RATE, record
+from kmerl.synthetic.reports import LITERALLY
+
+with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
+    warnings.simplefilter("ignore")
+    import wfdb
+
+SMALL = Synthesize(
+    records={"mimic-iv-ecg": 40, "ptb-xl": 40, "cpsc2018": 8, "csn": 8},
+    validation_share=0.1,
+    test_share=0.2,
+)
+LAYOUTS = {"mimic-iv-ecg": mimic, "ptb-xl": ptbxl, "cpsc2018": cpsc2018, "csn": csn}
+
+
+# ------------------------------------------------------------------ patients
+
+
+@pytest.fixture(scope="module")
+def planned() -> list[Visit]:
+    return list(visits(0, "mimic-iv-ecg", 1200))
+
+
+def test_superclasses_are_common_enough_to_be_measured(planned):
+    superclass = {code: text.split("/")[0] for code, _, _, text in ptbxl.scp_statements()}
+    counts = dict.fromkeys(("NORM", "MI", "STTC", "CD", "HYP"), 0)
+    for visit in planned:
+        codes = {code for name in visit.findings for code in CATALOGUE[name].scp}
+        for name in {superclass[code] for code in codes} - {""}:
+            counts[name] += 1
+    assert all(0.15 <= n / len(planned) <= 0.45 for n in counts.values()), counts
+
+
+def test_findings_are_many_and_compatible(planned):
+    shown = {name for visit in planned for name in visit.findings}
+    assert shown == set(CATALOGUE)
+    for visit in planned:
+        hidden = set().union(*(HIDES.get(name, set()) for name in visit.findings))
+        assert not hidden & set(visit.findings)
+        assert visit.has(NORMAL) == is_normal(set(visit.findings) - {NORMAL})
+        assert sum(CATALOGUE[name].group == "rhythm" for name in visit.findings) == 1
+
+
+def test_patients_come_back_with_what_they_had(planned):
+    again = [visit for visit in planned if visit.number > 0 and visit.patient.chronic]
+    assert len(again) > 100
+    for visit in again:
+        assert set(visit.patient.chronic) <= set(visit.findings)
+        assert "acute" not in visit.stages.values()
+
+
+def test_a_record_does_not_depend_on_how_many_there_are():
+    few, many = list(visits(0, "csn", 5)), list(visits(0, "csn", 30))
+    assert few == many[:5]
+    assert isinstance(few[0].patient, Patient)
+
+
+# ------------------------------------------------------------------ layouts
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("cohort")
+    synthesize(SMALL, 0, root=root / "raw", truth=root / "truth")
+    return root
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def truth(cohort: Path, corpus: str) -> list[dict[str, str]]:
+    return rows(cohort / "truth" / f"{corpus}.csv")
+
+
+def tree(root: Path) -> dict[str, str]:
+    files = (path for path in root.rglob("*") if path.is_file())
+    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_sums_are_those_of_every_file(cohort, corpus):
+    found = tree(cohort / "raw" / corpus)
+    del found["SHA256SUMS.txt"]
+    listed = (cohort / "raw" / corpus / "SHA256SUMS.txt").read_text().splitlines()
+    assert dict(reversed(line.split(" ", 1)) for line in listed) == found
+    assert len(truth(cohort, corpus)) == SMALL.records[corpus]
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_wfdb_reads_what_was_simulated(cohort, corpus):
+    layout = LAYOUTS[corpus]
+    for visit in list(visits(0, corpus, SMALL.records[corpus]))[:3]:
+        recording = record(visit, layout.UNITS_PER_MV)
+        head = next(path for path in layout.files(recording) if path.endswith(".hea"))
+        place = cohort / "raw" / corpus / head.removesuffix(".hea")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            read = wfdb.rdrecord(str(place), physical=False)
+        order = [LEADS.index(canonical(name)) for name in read.sig_name]
+        assert np.array_equal(read.d_signal.T, recording.samples[order])
+        assert read.init_value == [int(s) for s in recording.samples[order, 0]]
+        sums = recording.samples[order].astype(int).sum(axis=1)
+        assert [c % 65536 for c in read.checksum] == [int(s) % 65536 for s in sums]
+        assert (read.fs, read.adc_gain[0]) == (500, layout.UNITS_PER_MV)
+
+
+def test_mimic_tables_join_and_lead_order_is_the_carts(cohort):
+    root = cohort / "raw" / "mimic-iv-ecg"
+    listed, machine = rows(root / "record_list.csv"), rows(root / "machine_measurements.csv")
+    assert {r["study_id"] for r in listed} == {r["study_id"] for r in machine}
+    assert len({r["study_id"] for r in listed}) == SMALL.records["mimic-iv-ecg"]
+    assert len(machine[0]) == 33
+    names = [
+        row.split()[-1] for row in (root / f"{listed[0]['path']}.hea").read_text().split("\n")[1:13]
+    ]
+    assert names[:6] == ["I", "II", "III", "aVR", "aVF", "aVL"]
+    for row in machine:
+        assert 250 < int(row["rr_interval"]) < 3000
+        assert int(row["qrs_onset"]) < int(row["qrs_end"]) < int(row["t_end"])
+
+
+def test_ptbxl_tables(cohort):
+    root = cohort / "raw" / "ptb-xl"
+    database, statements = rows(root / "ptbxl_database.csv"), rows(root / "scp_statements.csv")
+    codes = {row[""] for row in statements}
+    assert len(codes) == 71
+    folds: dict[str, set[str]] = {}
+    for row in database:
+        given = ast.literal_eval(row["scp_codes"])
+        assert given and set(given) <= codes
+        assert set(given.values()) <= {0.0, 15.0, 35.0, 50.0, 80.0, 100.0}
+        folds.setdefault(row["patient_id"], set()).add(row["strat_fold"])
+        assert (root / f"{row['filename_hr']}.dat").stat().st_size == 12 * 5000 * 2
+    assert all(len(fold) == 1 for fold in folds.values())
+    assert {"9", "10"} <= set().union(*folds.values())
+
+
+def test_challenge_corpora(cohort):
+    root = cohort / "raw" / "cpsc2018"
+    for row in rows(root / "REFERENCE.csv"):
+        values = loadmat(root / f"{row['Recording']}.mat")["val"]
+        assert values.dtype == np.int16 and values.shape[0] == 12
+        assert 6 * RATE <= values.shape[1] <= 60 * RATE
+        head = (root / f"{row['Recording']}.hea").read_text()
+        code = cpsc2018.CLASSES[int(row["First_label"])][1]
+        assert f"#Dx: {code}" in head
+    conditions = {r["Snomed_CT"] for r in rows(cohort / "raw/csn/ConditionNames_SNOMED-CT.csv")}
+    for head in (cohort / "raw/csn").rglob("*.hea"):
+        dx = next(x for x in head.read_text().splitlines() if x.startswith("#Dx: "))
+        assert set(dx.removeprefix("#Dx: ").split(",")) <= conditions | {PACED}
+
+
+def test_truth_tells_what_the_reports_say(cohort):
+    machine = rows(cohort / "raw/mimic-iv-ecg/machine_measurements.csv")
+    texts = {r["study_id"]: [r[f"report_{i}"] for i in range(18)] for r in machine}
+    kinds = dict.fromkeys(("positive", "hedged", "negated"), 0)
+    for row in truth(cohort, "mimic-iv-ecg"):
+        findings, statements = json.loads(row["findings"]), json.loads(row["statements"])
+        assert [s["text"] for s in statements] == [t for t in texts[row["record"]] if t]
+        assert set(findings) <= set(CATALOGUE)
+        for statement in statements:
+            for kind in kinds:
+                kinds[kind] += len(statement[kind])
+            assert not set(statement["negated"]) & set(findings)
+            assert set(statement["positive"]) <= {*findings, *SAID_BESIDE}
+    assert kinds["positive"] > 2 * kinds["hedged"] > 0
+    written = {r["ecg_id"]: r["report"] for r in rows(cohort / "raw/ptb-xl/ptbxl_database.csv")}
+    for row in truth(cohort, "ptb-xl"):
+        for statement in json.loads(row["statements"]):
+            assert statement["text"] in written[row["record"]]
+
+
+PACED = "10370003"  # a SNOMED CT code that the corpus's own list of names does not have
+SAID_BESIDE = {
+    *(name for stated, _ in LITERALLY.values() for name in stated),
+    "st elevation",
+    "acute myocardial infarction",
+    "otherwise normal",
+}
+"""Entities a statement may name that are not findings of the catalogue."""
+
+
+def test_bytes_depend_on_the_seed_and_on_nothing_else(cohort, tmp_path):
+    records = {"mimic-iv-ecg": 0, "ptb-xl": 40, "cpsc2018": 0, "csn": 8}
+    other = dataclasses.replace(SMALL, records=records)
+    synthesize(
+        other, 0, root=tmp_path / "raw", truth=tmp_path / "truth", workers=2, backend="threading"
+    )
+    for corpus in ("ptb-xl", "csn"):
+        assert tree(tmp_path / "raw" / corpus) == tree(cohort / "raw" / corpus)
+    tables = {"record_list.csv", "machine_measurements.csv", "SHA256SUMS.txt"}
+    assert tables <= set(tree(tmp_path / "raw" / "mimic-iv-ecg"))
+    none = dataclasses.replace(SMALL, records={**records, "ptb-xl": 0, "csn": 2})
+    synthesize(none, 1, root=tmp_path / "raw", truth=tmp_path / "truth")
+    changed, same = tree(tmp_path / "raw" / "csn"), tree(cohort / "raw" / "csn")
+    assert all(changed[p] != same[p] for p in changed if p.endswith(".mat"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"records": {"ptbxl": 1}}, "unknown corpus 'ptbxl'"),
+        ({"records": {**SMALL.records, "csn": -1}}, "csn is -1"),
+        ({"records": {"csn": 1}}, "no number for"),
+        ({"test_share": 0.95}, "leave patients to train on"),
+    ],
+)
+def test_wrong_parameters_are_named(change, words):
+    with pytest.raises(ValueError, match=words):
+        dataclasses.replace(SMALL, **change)

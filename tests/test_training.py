@@ -1,0 +1,160 @@
+"""Pretraining on a tiny cohort: it learns, it resumes to the same numbers, it refuses nonsense."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from kmerl import params
+from kmerl.training import loop
+from kmerl.training.checkpoint import ROOT as CHECKPOINTS
+from kmerl.training.checkpoint import fingerprint
+from kmerl.training.model import load
+from kmerl.training.optimiser import learning_rate
+from kmerl.training.session import Session
+from tests.cohorts import RATE, SECONDS, write_cohort
+
+DEMO = yaml.safe_load(Path("params/demo.yaml").read_text(encoding="utf-8"))
+
+
+def values(**changes):
+    """The demo's parameters, small; `changes` like pretrain__epochs=3."""
+    chosen = json.loads(json.dumps(DEMO))
+    small = {
+        "ingest__rate": RATE, "ingest__seconds": SECONDS, "encoder__token_samples": 50,
+        "pretrain__epochs": 3, "pretrain__batch": 8, "query_network__width": 16,
+        "query_network__layers": 1, "query_network__mlp": 16,
+    }  # fmt: skip
+    for key, value in {**small, **changes}.items():
+        section, name = key.split("__")
+        chosen[section][name] = value
+    return chosen
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kmerl.training.session._live", lambda: None)
+    write_cohort(tmp_path)
+    return tmp_path
+
+
+def train(root: Path, **changes):
+    Session.from_params(values(**changes), Path("data")).train(root, "cpu")
+    weights = load_file(root / "models" / "model.safetensors")
+    metrics = json.loads((root / "metrics" / "pretrain.json").read_text())
+    return weights, metrics
+
+
+def test_the_loss_falls_and_the_artefacts_are_whole(here):
+    _, short = train(here, pretrain__epochs=1)
+    weights, long = train(here, pretrain__epochs=25)
+    assert long["query"] < 0.95 * short["query"]
+    assert long["contrast"] < short["contrast"]
+    config, model = load(here / "models")
+    assert config.entities == ("atrial fibrillation", "left bundle branch block", "normal ecg")
+    assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
+    rows = (here / "plots" / "pretrain.csv").read_text().splitlines()
+    assert len(rows) == 26
+    assert rows[0].startswith("epoch,contrast,query,loss")
+    assert not list(CHECKPOINTS.glob("*"))
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+def test_a_killed_training_resumes_to_the_same_bytes(here, monkeypatch):
+    train(here)
+    written = [p for d in ("models", "metrics", "plots") for p in (here / d).glob("*.*")]
+    undisturbed = {path: path.read_bytes() for path in written}
+    assert len(undisturbed) == 4
+    real = loop.Pretraining._epoch
+
+    def die_in_second_epoch(self, network, epoch, steps, meter):
+        if epoch == 2:
+            raise Killed
+        return real(self, network, epoch, steps, meter)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Pretraining, "_epoch", die_in_second_epoch)
+        with pytest.raises(Killed):
+            train(here)
+    assert len(list(CHECKPOINTS.glob("*.pt"))) == 1
+    epochs = []
+
+    def watch(self, network, epoch, steps, meter):
+        epochs.append(epoch)
+        return real(self, network, epoch, steps, meter)
+
+    monkeypatch.setattr(loop.Pretraining, "_epoch", watch)
+    train(here)
+    assert epochs == [2]
+    assert {p: p.read_bytes() for p in undisturbed} == undisturbed
+
+
+def test_another_setting_does_not_resume_a_checkpoint(tmp_path):
+    file = tmp_path / "labels"
+    file.write_text("a")
+    base = fingerprint({"lr": 1}, [file])
+    assert fingerprint({"lr": 2}, [file]) != base
+    file.write_text("b")
+    assert fingerprint({"lr": 1}, [file]) != base
+
+
+def test_seed_and_mask_change_the_model(here):
+    one, _ = train(here, pretrain__epochs=1)
+    again, _ = train(here, pretrain__epochs=1)
+    other, _ = train(here, pretrain__epochs=1, mask__min_leads=11)
+    name = "encoder.tokenizer.project.weight"
+    assert torch.equal(one[name], again[name])
+    assert not torch.equal(one[name], other[name])
+
+
+@pytest.mark.parametrize("scope", ["group", "record", "batch"])
+def test_every_scope_and_no_lead_mask_train(here, scope):
+    train(here, pretrain__epochs=1, mask__scope=scope)
+    train(here, pretrain__epochs=1, mask__scope=scope, mask__leads="none")
+
+
+def test_best_epoch_is_kept_on_request(here):
+    settings = {"pretrain__epochs": 6, "pretrain__learning_rate": 0.05}
+    last, metrics = train(here, **settings)
+    best, same = train(here, **settings, pretrain__keep="best")
+    assert metrics["best_epoch"] == same["best_epoch"]
+    differs = any(not torch.equal(last[name], best[name]) for name in last)
+    assert differs is (metrics["best_epoch"] != 6)
+
+
+def test_unknown_method_lists_the_known_ones(here):
+    chosen = values()
+    chosen["method"] = "kmrel"
+    with pytest.raises(params.ParamsError, match=r"kmrel.*kmerl"):
+        Session.from_params(chosen, Path("data")).train(here, "cpu")
+
+
+def test_a_diverging_loss_says_what_to_lower(here):
+    with pytest.raises(FloatingPointError, match=r"pretrain\.learning_rate"):
+        train(here, pretrain__learning_rate=1e30, pretrain__clip=0.0, pretrain__warmup_epochs=0.0)
+
+
+def test_a_batch_must_divide_among_processes():
+    chosen = params.build(loop.PretrainParams, values()["pretrain"], "pretrain")
+    with pytest.raises(ValueError, match=r"pretrain\.batch=8.*3 processes"):
+        chosen.local_batch(3)
+
+
+def test_learning_rate_warms_up_and_anneals_to_zero():
+    rates = [learning_rate(step, 100, 10, 1.0) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == pytest.approx(1.0)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] < 1e-3
+
+
+def test_a_model_that_is_not_there_says_how_to_make_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="dvc repro pretrain"):
+        load(tmp_path)
