@@ -6,8 +6,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-INIT_STD = 0.02
-
 Memory = tuple[Tensor, Tensor]
 """Keys and values, each (record, head, token, width of a head)."""
 
@@ -137,5 +135,5 @@ def _split(tensor: Tensor, heads: int) -> Tensor:
 
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=INIT_STD)
+        nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)
