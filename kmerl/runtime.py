@@ -20,6 +20,11 @@ class Runtime:
         """Processes to use; 0 in params.yaml means one a core."""
         return self.workers or len(os.sched_getaffinity(0))
 
+    @property
+    def thread_count(self) -> int:
+        """Threads of one process; 0 in params.yaml means one a core."""
+        return self.threads or len(os.sched_getaffinity(0))
+
 
 def load() -> Runtime:
     return params.load("runtime", Runtime)

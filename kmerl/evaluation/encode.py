@@ -1,8 +1,11 @@
 """The frozen encoder, run once over each corpus for each set of leads."""
 
 import json
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,10 +63,15 @@ def encode_corpus(
     names: Names,
     out: Path,
     device: str,
+    threads: int = 1,
 ) -> None:
     """Write features, F_CQ logits and cosine scores of every record and lead set.
 
     Sets that name the same leads ("2" and "I+II" in the paper's order) are encoded once.
+
+    Args:
+        threads: batches encoded side by side; each is the work of one thread where torch's own
+            threads are set to one, so that their number changes no bit of the result.
     """
     tasks = {task: classes(task) for task in tasks_of(corpus)}
     sets = lead_sets(params)
@@ -74,25 +82,45 @@ def encode_corpus(
     records = table["record"].to_pylist()
     low, high = _whole_range(table)
     meter = Meter(f"encoding {corpus}", len(records) * len(distinct), "records")
-    for leads in distinct:
-        parts: dict[str, list[np.ndarray]] = {}
-        for rows, block in read_signals(directory, leads, params.batch):
-            whole = low[rows], high[rows]
-            values = _encode(block, whole, leads, model, signal, vectors, device)
-            for name, value in values.items():
-                parts.setdefault(name, []).append(value)
-            meter.advance(len(block))
-        for key in (key for key, wanted in sets.items() if wanted == leads):
-            tensors |= {f"{name}/{key}": np.concatenate(part) for name, part in parts.items()}
+    with ThreadPoolExecutor(threads) as pool:
+        for leads in distinct:
+            encode = partial(_encode, leads, model, signal, vectors, device)
+            blocks = (
+                (block, (low[rows], high[rows]))
+                for rows, block in read_signals(directory, leads, params.batch)
+            )
+            parts: dict[str, list[np.ndarray]] = {}
+            for values in _in_order(pool, encode, blocks, 2 * threads):
+                for name, value in values.items():
+                    parts.setdefault(name, []).append(value)
+                meter.advance(len(values["features"]))
+            for key in (key for key, wanted in sets.items() if wanted == leads):
+                tensors |= {f"{name}/{key}": np.concatenate(part) for name, part in parts.items()}
     meter.close()
-    with files.atomic(out / f"{corpus}.safetensors") as partial:
-        save_file(tensors, partial)
+    with files.atomic(out / f"{corpus}.safetensors") as unfinished:
+        save_file(tensors, unfinished)
     description = {
         "records": records,
         "lead_sets": sets,
         "tasks": {task: [c.code for c in kinds] for task, kinds in tasks.items()},
     }
     files.write_text(out / f"{corpus}.json", json.dumps(description, indent=1) + "\n")
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    work: Callable[..., dict[str, np.ndarray]],
+    items: Iterable[tuple[Any, ...]],
+    ahead: int,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Results in the order of `items`, of which at most `ahead` are held."""
+    waiting: deque[Future[dict[str, np.ndarray]]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, *item))
+        if len(waiting) == ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _whole_range(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
@@ -105,13 +133,13 @@ def _whole_range(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
 
 @torch.inference_mode()
 def _encode(
-    block: np.ndarray,
-    whole_range: tuple[np.ndarray, np.ndarray],
     leads: Sequence[str],
     model: Any,
     signal: SignalParams,
     vectors: dict[str, Tensor],
     device: str,
+    block: np.ndarray,
+    whole_range: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, np.ndarray]:
     values = torch.from_numpy(prepare(block, whole_range, signal)).to(device)
     index = torch.tensor(lead_indices(leads), device=device).expand(len(block), -1)
