@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export PYTHONWARNINGS ?=
+# Wheels that pip is told of through its environment are known to uv too.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
 .PHONY: repro test check bench setup setup-dev clean lock
 
@@ -28,13 +30,13 @@ setup-dev: $(VENV)/.installed-dev
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	pip install --quiet --constraint requirements.lock "$$(grep '^torch==' requirements.lock)"
-	pip install --quiet --no-deps --requirement requirements.lock
-	pip install --quiet --no-deps --no-build-isolation --editable .
+	pip install --quiet --constraint requirements.lock uv
+	$(INSTALL) --override requirements-override.txt --requirement requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
-	pip install --quiet --no-deps --requirement requirements-dev.lock
+	$(INSTALL) --no-deps --requirement requirements-dev.lock
 	touch $@
 
 lock:  ## pin what a fresh resolution of pyproject.toml gives

