@@ -35,6 +35,27 @@ def closure(stage: str) -> set[str]:
     return {path for path in seen if not _empty(path)}
 
 
+def folded(paths: set[str]) -> set[str]:
+    """`paths` with each directory of which all is used in place of its files.
+
+    DVC parses every dep of dvc.yaml and dvc.lock at every start, so a short list is a quick one.
+    """
+    found = set(paths)
+    directories = {parent for path in paths for parent in Path(path).parents}
+    for directory in sorted(directories - {Path(), Path("kmerl"), Path("stages")}, reverse=True):
+        inside = {
+            file.relative_to(ROOT).as_posix()
+            for file in (ROOT / directory).rglob("*")
+            if file.is_file() and "__pycache__" not in file.parts
+        }
+        used = {path for path in inside if not _empty(path)}
+        if len(used) > 1 and used <= paths:
+            found = (found - inside) | {directory.as_posix()}
+            found -= {path for path in found if Path(path).is_relative_to(directory)}
+            found.add(directory.as_posix())
+    return found
+
+
 @cache
 def _imports(path: str) -> tuple[str, ...]:
     found: list[str] = []
@@ -82,4 +103,4 @@ def _empty(path: str) -> bool:
 if __name__ == "__main__":
     for script in sorted((ROOT / "stages").glob("[a-z]*.py")):
         print(f"{script.stem}:")
-        print("".join(f"      - {path}\n" for path in sorted(closure(script.stem))))
+        print("".join(f"      - {path}\n" for path in sorted(folded(closure(script.stem)))))

@@ -19,7 +19,7 @@ from tests.dvc_file import (
     stages,
     stale,
 )
-from tests.import_closure import ROOT
+from tests.import_closure import ROOT, folded
 
 NAMES = [
     "synthesize", "ingest", "catalogue", "reports", "extract", "verify", "merge", "aggregate",
@@ -40,7 +40,7 @@ def test_the_chain_has_these_stages_and_a_script_for_each():
 
 @EVERY
 def test_deps_are_the_import_closure_and_data(stage):
-    listed, needed = set(stage.deps) - set(stage.data), closure(stage.name)
+    listed, needed = set(stage.deps) - set(stage.data), folded(closure(stage.name))
     missing, superfluous = sorted(needed - listed), sorted(listed - needed)
     assert not missing, f"{stage.address} imports, but its deps lack: {', '.join(missing)}"
     assert not superfluous, f"{stage.address} lists, but never uses: {', '.join(superfluous)}"
