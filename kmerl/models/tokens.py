@@ -1,6 +1,7 @@
 """Lead-specific tokens with spatial and temporal positional embeddings (Sec. 3.2, Eq. 1)."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -62,10 +63,11 @@ class LeadTokenizer(nn.Module):
         else:
             pieces = pieces.gather(1, kept.unsqueeze(-1).expand(-1, -1, self.token_samples))
         tokens = self.project(pieces)
+        # Not by indexing, whose gradient adds in an order that changes from run to run.
         if self.lead is not None:
-            tokens = tokens + self.lead[leads.gather(1, kept // self.segments)]
+            tokens = tokens + F.embedding(leads.gather(1, kept // self.segments), self.lead)
         if self.temporal is not None:
-            tokens = tokens + self.temporal[kept % self.segments]
+            tokens = tokens + F.embedding(kept % self.segments, self.temporal)
         return tokens
 
 
