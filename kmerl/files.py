@@ -38,6 +38,10 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(rounded(value), indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
+def read_json(path: Path | str) -> Any:
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
 def rounded(value: Any, digits: int = 4) -> Any:
     """`value` with every float at `digits` significant digits and NaN/Inf as None, recursively."""
     if isinstance(value, dict):

@@ -1,8 +1,5 @@
 """Stage aggregate: entities under their superclasses."""
 
-import json
-from pathlib import Path
-
 from kmerl import files, params
 from kmerl.knowledge.aggregate import Aggregate, aggregate
 from kmerl.knowledge.backend import open_backend
@@ -13,7 +10,7 @@ OUT = "data/aggregate"
 
 def main() -> None:
     backend = open_backend(params.load("extract", Extract).backend)
-    merged = json.loads(Path("data/merge/merged.json").read_text(encoding="utf-8"))
+    merged = files.read_json("data/merge/merged.json")
     wanted = params.load("aggregate", Aggregate).superclasses
     hierarchy = aggregate(merged.values(), backend, wanted)
     files.write_json(files.fresh_directory(OUT) / "superclasses.json", hierarchy)

@@ -1,6 +1,5 @@
 """Stage encode: the frozen encoder over the evaluation corpora, once for each set of leads."""
 
-import json
 from pathlib import Path
 
 import torch
@@ -39,7 +38,7 @@ def main() -> None:
 
 
 def _names() -> list[str]:
-    return json.loads(Path("data/text/names.json").read_text(encoding="utf-8"))["classes"]
+    return files.read_json("data/text/names.json")["classes"]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Stage seen_unseen: classes met in pretraining and classes never met (Sec. 4.3, Fig. 5)."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 from safetensors.numpy import load_file
@@ -13,14 +12,14 @@ from kmerl.evaluation.bootstrap import Bootstrap
 from kmerl.evaluation.csv_table import write_csv
 from kmerl.evaluation.scores import read_scores
 from kmerl.evaluation.summary import evaluate
-from kmerl.files import write_json
+from kmerl.files import read_json, write_json
 
 
 def main() -> None:
     settings = params.load("seen_unseen", seen_unseen.SeenUnseen)
     bootstrap = params.load("bootstrap", Bootstrap)
     vectors = load_file("data/text/names.safetensors")
-    names = json.loads(Path("data/text/names.json").read_text(encoding="utf-8"))
+    names = read_json("data/text/names.json")
     found = seen_unseen.overlaps(
         names["classes"],
         vectors["classes"],

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kmerl import params, runtime
+from kmerl.simulated import ROOT
 from kmerl.synthetic.cohort import Synthesize, synthesize
 
 
@@ -11,7 +12,7 @@ def main() -> None:
     synthesize(
         params.load("synthesize", Synthesize),
         params.seed(),
-        root=Path("raw/synthetic"),
+        root=ROOT,
         truth=Path("data/truth"),
         workers=machine.worker_count,
         backend=machine.backend,

@@ -1,6 +1,5 @@
 """What there is to learn from and to measure on: records, patients, splits, labels."""
 
-import json
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from kmerl import store
+from kmerl import files, store
 from kmerl.corpora.classes import TASKS
 from kmerl.evaluation.cohort import SPLITS, Cohort
 
@@ -26,7 +25,7 @@ def corpus_entry(ingested: Path, store_root: Path, corpus: str) -> dict[str, Any
     Raises:
         LeakageError: a patient is in two splits.
     """
-    counts = json.loads(ingested.read_text(encoding="utf-8"))[corpus]
+    counts = files.read_json(ingested)[corpus]
     table = store.read_table(store_root / corpus, ["patient", "split"])
     patients, splits = (np.array(table[c].to_pylist(), dtype=str) for c in ("patient", "split"))
     crossing = crossing_patients(patients, splits)

@@ -1,6 +1,5 @@
 """What the frozen encoder made of a corpus: features and scores of every record and lead set."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,6 +7,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 from safetensors import safe_open
+
+from kmerl.files import read_json
 
 ScoreKind = Literal["query", "cosine"]
 """query: logits of F_CQ asked for the class names (Sec. 4.2); cosine: of the two projections."""
@@ -81,7 +82,7 @@ def open_encodings(directory: Path, corpus: str) -> Encodings:
     path = directory / f"{corpus}.json"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run `dvc repro encode`")
-    index = json.loads(path.read_text(encoding="utf-8"))
+    index = read_json(path)
     row_of = {record: row for row, record in enumerate(index["records"])}
     if len(row_of) != len(index["records"]):
         raise ValueError(f"{path}: a record is listed twice; {_AGAIN}")

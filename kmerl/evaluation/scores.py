@@ -1,6 +1,5 @@
 """Scores of a task's test records, kept so that protocols and models can be compared later."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from safetensors.numpy import save_file
 
 from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.metrics import best_threshold
-from kmerl.files import atomic, write_json
+from kmerl.files import atomic, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def read_scores(directory: Path, task: str) -> Scores:
     path = directory / f"{task}.json"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run `dvc repro {directory.name}` first")
-    index = json.loads(path.read_text(encoding="utf-8"))
+    index = read_json(path)
     lead_sets = {key: tuple(leads) for key, leads in index["lead_sets"].items()}
     with safe_open(path.with_suffix(".safetensors"), framework="numpy") as file:
         return Scores(

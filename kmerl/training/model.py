@@ -79,7 +79,7 @@ def load(directory: Path, device: str = "cpu") -> tuple[ModelConfig, Any]:
             raise FileNotFoundError(
                 f"{directory / name} does not exist; `dvc repro pretrain` makes it"
             )
-    values = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    values = files.read_json(directory / CONFIG)
     config = build(ModelConfig, values, str(directory / CONFIG))
     entities = torch.zeros(len(config.entities), config.text_width)
     model = create(config, entities)
