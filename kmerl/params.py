@@ -20,6 +20,7 @@ SECTIONS = (
     "ingest",
     "text",
     "reports",
+    "llm",
     "extract",
     "verify",
     "merge",

@@ -7,6 +7,20 @@ from kmerl import params
 
 
 @dataclass(frozen=True)
+class Server:
+    """The `runtime.llm` section: the LLM server that a stage starts, and how hard it is asked."""
+
+    command: str
+    arguments: tuple[str, ...]
+    tensor_parallel: int
+    data_parallel: int
+    start_timeout: float
+    concurrency: int
+    timeout: float
+    retries: int
+
+
+@dataclass(frozen=True)
 class Runtime:
     """The `runtime` section of params.yaml."""
 
@@ -14,6 +28,7 @@ class Runtime:
     backend: str
     threads: int
     device: str
+    llm: Server
 
     @property
     def worker_count(self) -> int:

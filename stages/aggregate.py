@@ -1,19 +1,23 @@
 """Stage aggregate: entities under their superclasses."""
 
 from kmerl import files, params
-from kmerl.knowledge.aggregate import Aggregate, aggregate
-from kmerl.knowledge.backend import open_backend
-from kmerl.knowledge.extract import Extract
-
-OUT = "data/aggregate"
+from kmerl.knowledge import overrides
+from kmerl.knowledge.aggregate import Aggregate, aggregate, check
+from kmerl.knowledge.mining import mining
 
 
 def main() -> None:
-    backend = open_backend(params.load("extract", Extract).backend)
     merged = files.read_json("data/merge/merged.json")
     wanted = params.load("aggregate", Aggregate).superclasses
-    hierarchy = aggregate(merged.values(), backend, wanted)
-    files.write_json(files.fresh_directory(OUT) / "superclasses.json", hierarchy)
+    with mining("aggregate") as work:
+        ours = overrides.read()
+        entities = sorted(set(merged.values()))
+        found = aggregate(entities, work.backend, wanted)
+        if wanted:
+            found = overrides.hierarchy(found, entities, ours)
+            check(found, entities)
+        files.write_json(work.out / "superclasses.json", found)
+        work.counts["children_unused_by_hand"] = overrides.unused_children(ours, entities)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,24 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kmerl import files, params
-from kmerl.knowledge.backend import open_backend
-from kmerl.knowledge.extract import Extract
+from kmerl.knowledge import overrides
 from kmerl.knowledge.merge import Merge, merge
-
-OUT = "data/merge"
+from kmerl.knowledge.mining import mining
 
 
 def main() -> None:
-    backend = open_backend(params.load("extract", Extract).backend)
     verified = pq.read_table("data/verify/entities.parquet")
     kept = verified.filter(pc.field("kept"))["entity"].to_pylist()
-    found = merge(kept, backend, params.load("merge", Merge).synonyms)
-    out = files.fresh_directory(OUT)
-    files.write_json(out / "merged.json", dict(found.entity))
-    files.write_json(out / "refused.json", [list(one) for one in found.refused])
+    with mining("merge") as work:
+        ours = overrides.read()
+        found = merge(kept, work.backend, params.load("merge", Merge).synonyms)
+        files.write_json(work.out / "merged.json", overrides.merged(found.entity, ours))
+        files.write_json(work.out / "refused.json", [list(one) for one in found.refused])
+        work.counts |= {
+            "expressions_unused_by_hand": overrides.unused_expressions(ours, found.entity),
+            "dropped_by_hand": len(set(ours.drop) & set(found.entity)),
+            "merges_refused": len(found.refused),
+        }
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def main() -> None:
     settings = params.load("reports", Reports)
     store = read_table(f"data/ecg/{corpus}", COLUMNS)
     try:
-        found = gather(store, params.load("text", Text).source, settings.min_words)
+        found = gather(store, params.load("text", Text).source, settings)
     except ValueError as error:
         raise SystemExit(f"reports of {corpus}: {error}") from None
     out = files.fresh_directory(OUT)

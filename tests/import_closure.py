@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("kmerl", "stages")
 CHOSEN_BY_NAME = {  # modules and data that a module finds through a name it is given
     "kmerl/ingest.py": ["kmerl/corpora/*.py"],
-    "kmerl/knowledge/backend.py": ["kmerl/knowledge/lexicon/*.py"],
+    "kmerl/knowledge/mining.py": ["kmerl/knowledge/lexicon/*.py", "kmerl/knowledge/vllm/*.py"],
     "kmerl/knowledge/lexicon/vocabulary.py": ["kmerl/knowledge/lexicon/*.yaml"],
     "kmerl/page.py": ["kmerl/templates/*"],
     "kmerl/synthetic/cohort.py": ["kmerl/synthetic/layouts/*"],

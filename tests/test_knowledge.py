@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,13 +15,14 @@ import yaml
 
 from kmerl import params
 from kmerl.knowledge.aggregate import HierarchyError, aggregate, check
-from kmerl.knowledge.backend import Verdict, open_backend
+from kmerl.knowledge.backend import Unresolved, Verdict
 from kmerl.knowledge.extract import extract
 from kmerl.knowledge.labels import label_matrix, readable
+from kmerl.knowledge.lexicon.backend import lexicon
 from kmerl.knowledge.merge import contradiction, merge
 from kmerl.knowledge.reports import gather
-from kmerl.knowledge.statements import clean, split, why_dropped
-from kmerl.knowledge.verify import verify
+from kmerl.knowledge.statements import Reports, clean, split, why_dropped
+from kmerl.knowledge.verify import Verify, verify
 from stages import aggregate as aggregate_stage
 from stages import extract as extract_stage
 from stages import label_matrix as label_stage
@@ -85,19 +87,26 @@ class Scripted:
     def aggregate(self, names: Sequence[str]) -> dict[str, list[str]]:
         return {"block": ["no such entity"]}
 
+    def counts(self) -> dict[str, Any]:
+        return {}
+
+    def unresolved(self) -> Sequence[Unresolved]:
+        return ()
+
 
 def test_each_statement_is_asked_once_and_answered() -> None:
     with pytest.raises(ValueError, match="not distinct"):
-        extract(["a", "a"], open_backend("lexicon"))
+        extract(["a", "a"], lexicon())
     with pytest.raises(ValueError, match="2 statements asked, 1 answered"):
         extract(["a", "b"], Scripted({}))
 
 
 def test_hedged_findings_are_kept_or_dropped() -> None:
-    backend = open_backend("lexicon")
+    backend = lexicon()
     texts = ["possible inferior infarct", "no ischemia"]
     names = extract(texts, backend)
-    kept = {hedged: verify(texts, names, backend, hedged) for hedged in ("positive", "drop")}
+    choices: tuple[Literal["positive", "drop"], ...] = ("positive", "drop")
+    kept = {hedged: verify(texts, names, backend, Verify("backend", hedged)) for hedged in choices}
     assert [one.kept for one in kept["positive"]] == [True, False]
     assert [one.kept for one in kept["drop"]] == [False, False]
 
@@ -107,7 +116,7 @@ def test_guard_refuses_merges() -> None:
     merged = merge(answers, Scripted(answers))
     assert merged.entity == {"anterior infarct": "anterior infarct", "rbbb": "right bundle block"}
     assert merged.refused == (("anterior infarct", "inferior myocardial infarction", "territory"),)
-    assert merge(["lbbb"], open_backend("lexicon"), synonyms=False).entity == {"lbbb": "lbbb"}
+    assert merge(["lbbb"], lexicon(), synonyms=False).entity == {"lbbb": "lbbb"}
     with pytest.raises(ValueError, match="no entity for 'lbbb'"):
         merge(["lbbb"], Scripted({}))
 
@@ -128,10 +137,10 @@ def test_contradictions(one: str, other: str, axis: str | None) -> None:
 
 def test_hierarchy_has_two_levels() -> None:
     entities = ["inferior myocardial infarction", "left bundle branch block"]
-    found = aggregate(entities, open_backend("lexicon"))
+    found = aggregate(entities, lexicon())
     assert found["myocardial infarction"] == ["inferior myocardial infarction"]
     assert found["bundle branch block"] == found["conduction disturbance"] == entities[1:]
-    assert aggregate(entities, open_backend("lexicon"), superclasses=False) == {}
+    assert aggregate(entities, lexicon(), superclasses=False) == {}
     with pytest.raises(HierarchyError, match="which is no entity"):
         aggregate(["rbbb"], Scripted({}))
     with pytest.raises(HierarchyError, match="is an entity and a superclass"):
@@ -193,6 +202,7 @@ def write_store(root: Path) -> None:
     store.mkdir(parents=True)
     pq.write_table(table, store / "signals-00000.parquet")
     shutil.copy(ROOT / "params" / "demo.yaml", root / "params.yaml")
+    shutil.copy(ROOT / "overrides.yaml", root)
     write_truth(root / "data" / "truth" / "mimic-iv-ecg.csv")
 
 
@@ -255,6 +265,6 @@ def test_label_derived_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_reports_say_what_is_wrong() -> None:
     row = {"record": "1", "patient": "1", "split": "train", "report": [" "], "codes": ["426783006"]}
     with pytest.raises(ValueError, match=r"reports\.min_words"):
-        gather(pa.Table.from_pylist([row]), "report", 4)
+        gather(pa.Table.from_pylist([row]), "report", Reports(4, "statement"))
     with pytest.raises(ValueError, match="'426783006' is no scp code"):
-        gather(pa.Table.from_pylist([row]), "scp", 4)
+        gather(pa.Table.from_pylist([row]), "scp", Reports(4, "statement"))

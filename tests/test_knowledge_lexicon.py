@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmerl.knowledge.backend import Backend, Coverage, Verdict, open_backend
+from kmerl.knowledge.backend import Coverage, Verdict
 from kmerl.knowledge.lexicon.backend import LexiconBackend
-from kmerl.knowledge.lexicon.backend import open_backend as open_lexicon
+from kmerl.knowledge.lexicon.backend import lexicon as open_lexicon
 from kmerl.knowledge.lexicon.patterns import LexiconError, expressions
 from kmerl.knowledge.merge import contradiction
+from kmerl.knowledge.mining import open_backend
 from kmerl.knowledge.quality import code_table
 from kmerl.knowledge.reports import scp_sentences
 
@@ -263,11 +264,14 @@ def test_other_expressions_are_absent(lexicon: LexiconBackend) -> None:
     ]
 
 
-def test_backend_by_name() -> None:
-    backend: Backend = open_backend("lexicon")
-    assert isinstance(backend, Coverage)
-    with pytest.raises(ValueError, match=r"extract\.backend is 'lexikon'"):
-        open_backend("lexikon")
+def test_backend_by_name(tmp_path: Path) -> None:
+    with open_backend("lexicon", tmp_path) as backend:
+        assert isinstance(backend, Coverage)
+    with (
+        pytest.raises(ValueError, match=r"extract\.backend is 'lexikon'"),
+        open_backend("lexikon", tmp_path),
+    ):
+        pass
 
 
 def test_patterns() -> None:

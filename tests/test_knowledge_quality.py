@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kmerl.knowledge.backend import open_backend
+from kmerl.knowledge.lexicon.backend import lexicon
 from kmerl.knowledge.quality import (
     against_truth,
     compare,
@@ -49,7 +49,7 @@ def test_truth_table(tmp_path: Path) -> None:
         rows.writerow(("record", "patient", "findings", "statements"))
         rows.writerow(("1", "1", "[]", json.dumps(statements)))
     mined = [("1", "ventricular premature complex"), ("1", "sinus rhythm"), ("1", "normal axis")]
-    found = against_truth(path, mined, open_backend("lexicon"), "positive", {"1"})
+    found = against_truth(path, mined, "positive", {"1"})
     assert found["micro"]["hits"] == 1  # normal axis is in no truth, so it does not count
     assert found["micro"]["extra"] == found["micro"]["missed"] == 1
 
@@ -61,7 +61,7 @@ def test_reports_that_nobody_wrote_are_not_scored(tmp_path: Path) -> None:
         rows.writerow(("report", "scp_codes", "strat_fold"))
         for report in ("sinus rhythm", "trace only requested.", "Trace only requested. Edit: SR"):
             rows.writerow((report, "{'SR': 0.0}", "1"))
-    found = measure(read_reports(path, open_backend("lexicon"), "positive"))
+    found = measure(read_reports(path, lexicon(), "positive"))
     assert (found["records"], found["not_written"]) == (1, 2)
     assert found["findings"]["findings"]["sinus rhythm"]["recall"] == 1.0
 
@@ -70,7 +70,7 @@ def test_reports_that_nobody_wrote_are_not_scored(tmp_path: Path) -> None:
 def test_real_cart_statements_are_recognised() -> None:
     lines = (REAL / "mimic-iv-ecg" / "statements.csv").read_text(encoding="utf-8").splitlines()[1:]
     counts = {text.strip('"'): int(n) for text, _, n in (line.rpartition(",") for line in lines)}
-    found = coverage(counts, open_backend("lexicon"))  # type: ignore[arg-type]
+    found = coverage(counts, lexicon())  # type: ignore[arg-type]
     assert found["recognised_records"] >= 0.97
 
 
@@ -80,7 +80,7 @@ def test_real_reports_agree_with_experts(tmp_path: Path) -> None:
     head, *rows = lines.splitlines(keepends=True)
     sample = tmp_path / "sample.csv"
     sample.write_text(head + "".join(rows[:2000]), encoding="utf-8")
-    found = read_reports(sample, open_backend("lexicon"), "positive")
+    found = read_reports(sample, lexicon(), "positive")
     for code, entity in (("AFIB", "atrial fibrillation"), ("STACH", "sinus tachycardia")):
         agree = score((code in r.codes for r in found), (entity in r.entities for r in found))
         assert agree["f1"] > 0.9

@@ -1,9 +1,12 @@
 """What every mining backend does: texts in, entities out (Sec. 3.4)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from importlib import import_module
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
+
+Name = Literal["lexicon", "vllm"]
+"""Backends: `kmerl/knowledge/<name>/backend.py`, whose `open_backend(stage)` makes one."""
 
 
 class Verdict(StrEnum):
@@ -12,7 +15,16 @@ class Verdict(StrEnum):
     POSITIVE = "positive"
     HEDGED = "hedged"  # "possible", "cannot rule out", one of two alternatives
     NEGATED = "negated"  # "no", "without", "previously"
-    ABSENT = "absent"  # the text does not speak of it
+    ABSENT = "absent"  # the text does not speak of it, or the LLM's NO
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """A question that got no usable answer, also when it was asked again."""
+
+    about: str  # "statement 12", "entity 'sinus rhythm'"
+    reason: str  # "not json", "refusal", ...
+    reply: str  # as it came
 
 
 class Backend(Protocol):
@@ -36,6 +48,14 @@ class Backend(Protocol):
         """Superclasses of the given entities with their sorted children; no empty superclass."""
         ...
 
+    def counts(self) -> dict[str, Any]:
+        """Questions, tokens and malformed replies so far; the same after a resumed run."""
+        ...
+
+    def unresolved(self) -> Sequence[Unresolved]:
+        """Every question that got no usable answer; nothing else is lost."""
+        ...
+
 
 @runtime_checkable
 class Coverage(Protocol):
@@ -44,14 +64,3 @@ class Coverage(Protocol):
     def unrecognised(self, texts: Sequence[str]) -> list[list[str]]:
         """For each text the words and clauses that were not understood; empty where all were."""
         ...
-
-
-def open_backend(name: str) -> Backend:
-    """The backend `name`: `kmerl/knowledge/<name>/backend.py`, whose `open_backend()` makes it.
-
-    Raises:
-        ValueError: there is no backend of that name.
-    """
-    if name not in ("lexicon",):
-        raise ValueError(f"extract.backend is {name!r}; known backends: lexicon")
-    return cast(Backend, import_module(f"kmerl.knowledge.{name}.backend").open_backend())

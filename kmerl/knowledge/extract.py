@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from kmerl.knowledge.backend import Backend, Coverage
-from kmerl.progress import track
-
-CHUNK = 512  # statements handed to the backend together
+from kmerl.knowledge.backend import Backend, Coverage, Name
 
 
 @dataclass(frozen=True)
 class Extract:
-    """The `extract` section of params.yaml."""
+    """The `extract` section of params.yaml; the backend is that of all four steps."""
 
-    backend: Literal["lexicon"]
+    backend: Name
+    max_unresolved: float
 
 
 def extract(texts: Sequence[str], backend: Backend) -> list[list[str]]:
@@ -25,15 +23,10 @@ def extract(texts: Sequence[str], backend: Backend) -> list[list[str]]:
     """
     if len(set(texts)) != len(texts):
         raise ValueError("extract: the statements are not distinct; mine each of them once")
-    found: list[list[str]] = []
-    starts = range(0, len(texts), CHUNK)
-    for start in track(starts, "extract", unit=f"x {CHUNK} statements"):
-        asked = texts[start : start + CHUNK]
-        answers = backend.extract(asked)
-        if len(answers) != len(asked):
-            raise ValueError(f"extract: {len(asked)} statements asked, {len(answers)} answered")
-        found += [sorted(set(names)) for names in answers]
-    return found
+    answers = backend.extract(texts)
+    if len(answers) != len(texts):
+        raise ValueError(f"extract: {len(texts)} statements asked, {len(answers)} answered")
+    return [sorted(set(names)) for names in answers]
 
 
 def recognised(texts: Sequence[str], records: Sequence[int], backend: object) -> dict[str, Any]:

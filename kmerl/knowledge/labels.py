@@ -51,7 +51,8 @@ def label_matrix(
 
     Args:
         reports: record -> its statements, in the order of the rows.
-        stated: (statement, expression) pairs that verification kept.
+        stated: (statement, expression) pairs that verification kept; an expression that is not in
+            `entity` was dropped by hand.
         entity: expression -> canonical entity.
         hierarchy: superclass -> children; a superclass is 1 where any child is.
         min_records: entities and superclasses in fewer reports get no column. A child without a
@@ -61,6 +62,8 @@ def label_matrix(
     by_statement: dict[int, set[int]] = {}
     place = {name: column for column, name in enumerate(names)}
     for statement, expression in stated:
+        if expression not in entity:
+            continue
         by_statement.setdefault(statement, set()).add(place[entity[expression]])
     values = np.zeros((len(reports), len(names)), bool)
     for row, statements in enumerate(reports.values()):

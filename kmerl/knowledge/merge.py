@@ -14,6 +14,8 @@ import yaml
 
 from kmerl.knowledge.backend import Backend
 
+Marks = frozenset[str]
+
 
 @dataclass(frozen=True)
 class Merge:
@@ -43,13 +45,32 @@ def merge(expressions: Iterable[str], backend: Backend, synonyms: bool = True) -
     missing = [name for name in names if name not in answers]
     if missing:
         raise ValueError(f"merge: no entity for {missing[0]!r} and {len(missing) - 1} others")
-    refused = [
-        (name, answers[name], axis)
-        for name in names
-        if (axis := contradiction(name, answers[name])) is not None
-    ]
-    kept_apart = {name: name for name, _, _ in refused}
-    return Merged({name: answers[name] for name in names} | kept_apart, tuple(refused))
+    return guarded({name: answers[name] for name in names})
+
+
+def guarded(answers: Mapping[str, str]) -> Merged:
+    """`answers` without the merges in which two names of one entity contradict each other.
+
+    Where the marks of an axis ("anterior", "inferior") differ within a group that is to become one
+    entity, the group falls into parts of equal marks. The part that agrees with the entity keeps
+    it; each other one becomes an entity of its own, named by its longest name.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in sorted(answers):
+        groups.setdefault(answers[name], []).append(name)
+    entity: dict[str, str] = {}
+    refused: list[tuple[str, str, str]] = []
+    for target, members in groups.items():
+        axes = _disputed([target, *members])
+        parts: dict[tuple[Marks, ...], list[str]] = {}
+        for name in members:
+            parts.setdefault(_signature(name, axes), []).append(name)
+        for signature, part in parts.items():
+            agrees = signature == _signature(target, axes)
+            entity |= dict.fromkeys(part, target if agrees else max(part, key=_length))
+            if not agrees:
+                refused += [(name, target, axes[0]) for name in part]
+    return Merged(entity, tuple(sorted(refused)))
 
 
 def contradiction(one: str, other: str) -> str | None:
@@ -57,21 +78,30 @@ def contradiction(one: str, other: str) -> str | None:
 
     Two names contradict each other where both carry marks of an axis and the marks differ.
     """
-    for axis, marks in _axes():
-        ours, theirs = _marks(one, marks), _marks(other, marks)
-        if ours and theirs and ours != theirs:
-            return axis
-    return None
+    return next(iter(_disputed([one, other])), None)
 
 
-def _marks(name: str, marks: Sequence[tuple[str, re.Pattern[str]]]) -> frozenset[str]:
-    return frozenset(mark for mark, pattern in marks if pattern.search(name))
+def _length(name: str) -> tuple[int, str]:
+    return len(name), name
+
+
+def _disputed(names: Sequence[str]) -> list[str]:
+    """The axes on which two of the names carry different marks."""
+    return [axis for axis in _axes() if len({m for n in names if (m := _marks(n, axis))}) > 1]
+
+
+def _signature(name: str, axes: Sequence[str]) -> tuple[Marks, ...]:
+    return tuple(_marks(name, axis) for axis in axes)
+
+
+def _marks(name: str, axis: str) -> Marks:
+    return frozenset(mark for mark, pattern in _axes()[axis].items() if pattern.search(name))
 
 
 @lru_cache(maxsize=1)
-def _axes() -> tuple[tuple[str, tuple[tuple[str, re.Pattern[str]], ...]], ...]:
+def _axes() -> Mapping[str, Mapping[str, re.Pattern[str]]]:
     text = resources.files("kmerl.knowledge.lexicon").joinpath("guard.yaml").read_text("utf-8")
-    return tuple(
-        (axis, tuple((mark, re.compile(pattern)) for mark, pattern in marks.items()))
+    return {
+        axis: {mark: re.compile(pattern) for mark, pattern in marks.items()}
         for axis, marks in yaml.safe_load(text).items()
-    )
+    }

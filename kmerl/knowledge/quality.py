@@ -1,28 +1,22 @@
-"""How good mining is: against scp_codes, against a truth table, and by what was not understood.
-
-`python -m kmerl.knowledge.quality --reports CSV` scores PTB-XL reports against their expert codes,
-`--statements CSV` counts statements with every clinical phrase recognised; both print JSON.
-"""
+"""How good mining is: against scp_codes, against a truth table, and by what was not understood."""
 
 import ast
 import csv
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 import yaml
 
-from kmerl.files import rounded
-from kmerl.knowledge.backend import Backend, Coverage, open_backend
+from kmerl.knowledge.backend import Backend, Coverage
 from kmerl.knowledge.extract import recognised
+from kmerl.knowledge.lexicon.backend import lexicon
 from kmerl.knowledge.lexicon.vocabulary import vocabulary
 from kmerl.knowledge.statements import ANNOTATION, split
 from kmerl.knowledge.verify import kept
@@ -77,15 +71,15 @@ def compare(truth: Iterable[tuple[str, str]], mined: Iterable[tuple[str, str]]) 
 def against_truth(
     path: Path,
     stated: Iterable[tuple[str, str]],
-    backend: Backend,
     hedged: str,
     records: Collection[str],
 ) -> dict[str, Any]:
     """Mined (record, entity) pairs against a truth table of the synthetic cohort.
 
     The table has the columns `record` and `statements`, the latter JSON: a list of statements with
-    the entities each one states ("positive"), hedges and negates. Its names pass the backend's
-    merge, so that synonyms agree. Entities that the table never names are left out of the score.
+    the entities each one states ("positive"), hedges and negates. Its names and the mined ones are
+    both read by the lexicon, so that synonyms agree whatever backend mined them. Entities that the
+    table never names are left out of the score.
 
     Args:
         records: the records that were mined; others of the table (dropped reports) do not count.
@@ -95,7 +89,7 @@ def against_truth(
     said = [(row["record"], json.loads(row["statements"])) for row in rows]
     kinds = ("positive", "hedged", "negated")
     names = {n for _, statements in said for one in statements for k in kinds for n in one[k]}
-    entity = backend.merge(sorted(names))
+    entity = lexicon().merge(sorted(names))
     counted = kinds[:2] if hedged == "positive" else kinds[:1]
     true_pairs = {
         (record, entity[name])
@@ -105,7 +99,39 @@ def against_truth(
         for name in statement[kind]
     }
     known = set(entity.values())
-    return compare(true_pairs, ((r, e) for r, e in stated if e in known)) | {"records": len(rows)}
+    mined_pairs = ((record, e) for record, name in stated for e in read_as(name) if e in known)
+    return compare(true_pairs, mined_pairs) | {"records": len(rows)}
+
+
+def against_codes(
+    texts: Iterable[tuple[str, str, Sequence[str]]], stated: Iterable[tuple[str, str]]
+) -> dict[str, Any]:
+    """Mined (record, entity) pairs of PTB-XL against the experts' scp codes, by language too.
+
+    Args:
+        texts: record, report and scp codes.
+    """
+    found: dict[str, set[str]] = {}
+    for record, name in stated:
+        found.setdefault(record, set()).update(read_as(name))
+    return measure(
+        [
+            Scored(
+                frozenset(codes),
+                frozenset(found.get(record, ())),
+                language(text),
+                fold=0,
+                written=NOT_WRITTEN.fullmatch(text) is None,
+            )
+            for record, text, codes in texts
+        ]
+    )
+
+
+@lru_cache(maxsize=65_536)
+def read_as(name: str) -> frozenset[str]:
+    """The lexicon's entities for a backend's name of one; the name itself where it knows none."""
+    return lexicon().entities(name) or frozenset({name})
 
 
 def scores(reports: Sequence[Scored], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -129,7 +155,10 @@ def mined(reports: Sequence[Sequence[str]], backend: Backend, hedged: str) -> li
         statement: {entity[n] for n, v in zip(names, answers, strict=True) if kept(v, hedged)}
         for statement, names, answers in zip(statements, expressions, verdicts, strict=True)
     }
-    return [frozenset().union(*(found[s] for s in split(report))) for report in reports]
+    read = [
+        (e for s in split(report) for name in found[s] for e in read_as(name)) for report in reports
+    ]
+    return [frozenset(names) for names in read]
 
 
 def language(report: str) -> str:
@@ -232,34 +261,3 @@ def _overall(each: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     sums = [sum(int(one[key]) for one in each.values()) for key in ("hits", "extra", "missed")]
     rated = [one["f1"] for one in each.values() if one["hits"] + one["missed"]]
     return {"micro": _rates(*sums), "macro_f1": sum(rated) / len(rated) if rated else float("nan")}
-
-
-def main(
-    reports: Annotated[Path | None, typer.Option(help="CSV: report, scp_codes, strat_fold")] = None,
-    statements: Annotated[Path | None, typer.Option(help="CSV: statement, n_records")] = None,
-    backend: Annotated[str, typer.Option(help="mining backend")] = "lexicon",
-    hedged: Annotated[str, typer.Option(help="positive | drop: hedged findings")] = "positive",
-    held_out: Annotated[str, typer.Option(help="folds kept apart from tuning")] = "7,8",
-) -> None:
-    """Mining quality as one JSON document on standard output."""
-    miner = open_backend(backend)
-    result: dict[str, Any] = {}
-    if reports is not None:
-        folds = {int(fold) for fold in held_out.split(",")}
-        scored = read_reports(reports, miner, hedged)
-        result["tuning"] = measure([report for report in scored if report.fold not in folds])
-        result["held_out"] = measure([report for report in scored if report.fold in folds])
-    if statements is not None:
-        with statements.open(encoding="utf-8", newline="") as file:
-            counts = {row["statement"]: int(row["n_records"]) for row in csv.DictReader(file)}
-        if not isinstance(miner, Coverage):
-            raise typer.BadParameter(f"backend {backend} cannot say what it did not understand")
-        result["statements"] = coverage(counts, miner)
-    json.dump(rounded(result), sys.stdout, indent=1, sort_keys=True)
-    sys.stdout.write("\n")
-
-
-if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
-    app()

@@ -10,7 +10,7 @@ from typing import Literal
 import pyarrow as pa
 import yaml
 
-from kmerl.knowledge.statements import clean, split, why_dropped
+from kmerl.knowledge.statements import Reports, clean, split, why_dropped
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Text:
 class Corpus:
     """The reports that are mined, the distinct statements they consist of, and what was dropped."""
 
-    reports: pa.Table  # record, patient, split, text, statements: list<int32>; sorted by record
+    reports: pa.Table  # record, patient, split, text, codes, statements: list<int32>; by record
     statements: pa.Table  # statement int32, text, records int64; sorted by text
     dropped: tuple[tuple[str, str], ...]  # (record, reason), sorted
 
@@ -40,28 +40,36 @@ class Corpus:
         }
 
 
-def gather(store: pa.Table, source: str, min_words: int) -> Corpus:
+def gather(store: pa.Table, source: str, settings: Reports) -> Corpus:
     """Reports and distinct statements from a store's record, patient, split, report and codes.
+
+    Where `settings.unit` is "report", a report is one statement: its whole cleaned text. Codes are
+    kept where they can judge the text, that is, where the text was not written from them.
 
     Raises:
         ValueError: no report is left, or `source` is scp and a code has no sentence.
     """
     rows = sorted(store.to_pylist(), key=lambda row: str(row["record"]))
     given = [from_codes(row["codes"]) if source == "scp" else row["report"] for row in rows]
-    reasons = [why_dropped(texts, min_words) for texts in given]
+    reasons = [why_dropped(texts, settings.min_words) for texts in given]
     kept = [(r, t) for r, t, why in zip(rows, given, reasons, strict=True) if why is None]
     if not kept:
         raise ValueError(
-            f"none of {len(rows)} records has a report of {min_words} words or more; "
+            f"none of {len(rows)} records has a report of {settings.min_words} words or more; "
             "see reports.min_words, text.source and pretrain.corpus"
         )
-    cut = [split(texts) for _, texts in kept]
+    whole = settings.unit == "report"
+    cut = [[clean(texts)] if whole else split(texts) for _, texts in kept]
     carried = Counter(statement for statements in cut for statement in set(statements))
     number = {statement: place for place, statement in enumerate(sorted(carried))}
     reports = pa.table(
         {
             **{name: [row[name] for row, _ in kept] for name in ("record", "patient", "split")},
             "text": [clean(texts) for _, texts in kept],
+            "codes": pa.array(
+                [row["codes"] if source == "report" else [] for row, _ in kept],
+                pa.list_(pa.string()),
+            ),
             "statements": pa.array(
                 [[number[statement] for statement in statements] for statements in cut],
                 pa.list_(pa.int32()),

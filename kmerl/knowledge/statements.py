@@ -7,6 +7,7 @@ the corpus gives as one string (PTB-XL) is cut at sentence ends.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 ANNOTATION = re.compile(r"\s*(?:\bedit:|consensus\s*\{).*$", re.IGNORECASE | re.DOTALL)
 """What PTB-XL's annotators added to some reports: label names, not part of the report."""
@@ -27,6 +28,7 @@ class Reports:
     """The `reports` section of params.yaml."""
 
     min_words: int
+    unit: Literal["statement", "report"]
 
 
 def clean(statements: Sequence[str]) -> str:

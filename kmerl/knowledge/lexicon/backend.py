@@ -1,14 +1,19 @@
 """Backend `lexicon`: reads statements by the packaged knowledge files; no server, no GPU."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
-from kmerl.knowledge.backend import Verdict
+from kmerl import files
+from kmerl.knowledge.backend import Unresolved, Verdict
 from kmerl.knowledge.lexicon.items import Item, items
 from kmerl.knowledge.lexicon.mentions import Mention, mentions
 from kmerl.knowledge.lexicon.scope import STRENGTH, verdicts
 from kmerl.knowledge.lexicon.vocabulary import Vocabulary, vocabulary
+from kmerl.progress import track
 
 CONTENT = {"territory", "age", "qualifier"}
 
@@ -30,7 +35,8 @@ class LexiconBackend:
         self.read = lru_cache(maxsize=65_536)(self._read)
 
     def extract(self, texts: Sequence[str]) -> list[list[str]]:
-        return [sorted(self.read(text).stated) for text in texts]
+        read = track(texts, "extract", unit="statements")
+        return [sorted(self.read(text).stated) for text in read]
 
     def verify(
         self, texts: Sequence[str], entities: Sequence[Sequence[str]]
@@ -52,6 +58,18 @@ class LexiconBackend:
                 children.setdefault(superclass, []).append(name)
         return dict(sorted(children.items()))
 
+    def entities(self, text: str) -> frozenset[str]:
+        """The canonical entities of a text or of another backend's name for one, if stated."""
+        reading = self.read(text)
+        stated = (name for name, how in reading.stated.items() if how is not Verdict.NEGATED)
+        return frozenset(reading.entities[name] for name in stated)
+
+    def counts(self) -> dict[str, Any]:
+        return {}
+
+    def unresolved(self) -> Sequence[Unresolved]:
+        return ()
+
     def unrecognised(self, texts: Sequence[str]) -> list[list[str]]:
         return [list(self.read(text).unrecognised) for text in texts]
 
@@ -69,9 +87,16 @@ class LexiconBackend:
         return Reading(stated, entities, tuple(_unrecognised(row, found)))
 
 
+@contextmanager
+def open_backend(answers: Path) -> Iterator[LexiconBackend]:
+    """The backend over the packaged lexicon; it asks nobody, so its file of answers is empty."""
+    files.write_text(answers / "answers.jsonl", "")
+    yield lexicon()
+
+
 @lru_cache(maxsize=1)
-def open_backend() -> LexiconBackend:
-    """The backend over the packaged lexicon, one a process."""
+def lexicon() -> LexiconBackend:
+    """The packaged lexicon, one a process."""
     return LexiconBackend(vocabulary())
 
 

@@ -19,7 +19,11 @@ class Item:
 
 def items(text: str, vocabulary: Vocabulary) -> list[Item]:
     """The statement cut into items, the longest wording first; numbers and marks are filler."""
-    tokens = vocabulary.speller.tokens(text)
+    return cut(vocabulary.speller.tokens(text), vocabulary)
+
+
+def cut(tokens: tuple[str, ...], vocabulary: Vocabulary) -> list[Item]:
+    """Tokens as `items` cuts them."""
     row: list[Item] = []
     start = 0
     while start < len(tokens):

@@ -1,0 +1,76 @@
+"""What the stages that ask a backend share: open it, then write what they counted and lost."""
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from kmerl import files, params
+from kmerl.knowledge.backend import Backend, Name
+from kmerl.knowledge.extract import Extract
+
+ANSWERS = Path("data/answers")
+
+
+@dataclass
+class Mining:
+    """A stage at work: its backend, its fresh output directory, and its own counts."""
+
+    backend: Backend
+    out: Path
+    counts: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def open_backend(name: str, answers: Path) -> Iterator[Backend]:
+    """The backend `name`, which keeps answers under `answers`; what it started ends with it.
+
+    Raises:
+        ValueError: there is no backend of that name.
+    """
+    if name not in get_args(Name):
+        known = ", ".join(get_args(Name))
+        raise ValueError(f"extract.backend is {name!r}; known backends: {known}")
+    module = import_module(f"kmerl.knowledge.{name}.backend")
+    with cast(AbstractContextManager[Backend], module.open_backend(answers)) as backend:
+        yield backend
+
+
+@contextmanager
+def mining(stage: str) -> Iterator[Mining]:
+    """Open the backend that params.yaml names; at the end write counts.json and unresolved.csv.
+
+    Raises:
+        SystemExit: more questions than `extract.max_unresolved` got no usable answer, or the
+            backend cannot go on; the message says what to do.
+    """
+    settings = params.load("extract", Extract)
+    try:
+        with open_backend(settings.backend, ANSWERS / stage) as backend:
+            work = Mining(backend, files.fresh_directory(f"data/{stage}"))
+            yield work
+            _close(work, stage, settings.max_unresolved)
+    except (RuntimeError, ValueError) as error:
+        raise SystemExit(f"{stage}: {error}") from None
+
+
+def _close(work: Mining, stage: str, allowed: float) -> None:
+    lost = work.backend.unresolved()
+    rows = sorted((one.about, one.reason, one.reply) for one in lost)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("about", "reason", "reply"), *rows])
+    files.write_text(work.out / "unresolved.csv", text.getvalue())
+    asked = work.backend.counts()
+    if asked:
+        work.counts["llm"] = asked
+    files.write_json(work.out / "counts.json", work.counts)
+    if lost and len(lost) > allowed * asked["questions"]:
+        raise SystemExit(
+            f"{stage}: {len(lost)} of {asked['questions']} questions got no usable answer, more "
+            f"than extract.max_unresolved ({allowed:g}) allows; {work.out}/unresolved.csv lists "
+            "them with their reasons"
+        )

@@ -1,0 +1,90 @@
+"""Long lists of names in several questions, and maps and hierarchies that an LLM left untidy."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+
+def cut(names: Sequence[str], parts: int, turn: int) -> list[list[str]]:
+    """`names` in `parts` lists of nearly equal length.
+
+    Even turns keep neighbours together; odd turns deal them out, so that names which were apart in
+    one turn meet in the next.
+    """
+    if parts <= 1:
+        return [list(names)] if names else []
+    if turn % 2:
+        return [part for start in range(parts) if (part := list(names[start::parts]))]
+    bounds = [len(names) * part // parts for part in range(parts + 1)]
+    return [list(names[a:b]) for a, b in pairwise(bounds) if b > a]
+
+
+def resolved(answers: Mapping[str, str], counts: Counter[str]) -> dict[str, str]:
+    """For each name one of the names, the same for all that `answers` puts together.
+
+    A chain (a -> b, b -> c) ends at its end. Where there is no end, in a cycle or at a name that
+    was not asked, the group takes the member that most of it points to, else the one that shares
+    most words with the unknown name, else the longest. `counts` gets chains, cycles and unknown.
+    """
+    groups: dict[str, list[str]] = {}
+    cyclic = set()
+    for name in sorted(answers):
+        path = [name]
+        while (end := answers.get(path[-1])) is not None and end not in path:
+            path.append(end)
+        if end is not None and end != path[-1]:
+            path.append(min(path[path.index(end) :]))  # one member stands for the cycle
+            counts["cycles"] += path[-1] not in cyclic
+            cyclic.add(path[-1])
+        elif len(path) > 2:
+            counts["chains"] += 1
+        groups.setdefault(path[-1], []).append(name)
+    found: dict[str, str] = {}
+    for end, members in groups.items():
+        known = end in answers and end not in cyclic
+        counts["unknown"] += end not in answers
+        found |= dict.fromkeys(members, end if known else _named(end, members, answers))
+    return found
+
+
+def flattened(
+    hierarchy: Mapping[str, Sequence[str]], entities: Sequence[str], counts: Counter[str]
+) -> dict[str, list[str]]:
+    """Two levels: each superclass with the entities below it, also through other superclasses.
+
+    A superclass that bears an entity's name is called "any ...". One without children, or whose
+    only child is that entity, is left out. `counts` gets nested, renamed and empty.
+    """
+    known = set(entities)
+    found: dict[str, list[str]] = {}
+    for name in sorted(hierarchy):
+        below = set(_below(name, hierarchy, known, (name,)))
+        counts["nested"] += bool(set(hierarchy[name]) - known)
+        if not below - {name}:
+            counts["empty"] += 1
+            continue
+        free = name if name not in known else f"any {name}"
+        counts["renamed"] += free != name
+        found[free] = sorted(below | ({name} & known))
+    return found
+
+
+def _named(end: str, members: Sequence[str], answers: Mapping[str, str]) -> str:
+    pointed = Counter(answers[name] for name in members)
+    words = set(end.split())
+
+    def fitness(name: str) -> tuple[int, float, int, str]:
+        own = set(name.split())
+        return pointed[name], len(words & own) / len(words | own), len(name), name
+
+    return max(members, key=fitness)
+
+
+def _below(
+    name: str, hierarchy: Mapping[str, Sequence[str]], known: set[str], seen: tuple[str, ...]
+) -> Iterator[str]:
+    for child in hierarchy[name]:
+        if child in known:
+            yield child
+        elif child in hierarchy and child not in seen:
+            yield from _below(child, hierarchy, known, (*seen, child))
