@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
-.PHONY: repro test check bench setup setup-dev clean lock
+.PHONY: repro test test-vllm check bench setup setup-dev clean lock
 
 repro: setup  ## the whole chain, then the page
 	dvc repro
@@ -15,6 +15,10 @@ repro: setup  ## the whole chain, then the page
 
 test: setup-dev  ## the fast suite
 	python -m pytest
+
+test-vllm: setup-dev  ## mining through a real vLLM server on the CPU, in an environment of its own
+	python -m tests.vllm_environment .venv-vllm
+	test ! -e .venv-vllm/ready || python -m pytest -s tests/vllm_on_cpu.py
 
 check: setup-dev  ## format, lint, types
 	ruff format --check kmerl stages tests benchmarks
@@ -43,4 +47,4 @@ lock:  ## pin what a fresh resolution of pyproject.toml gives
 	$(PYTHON) -m tests.lock
 
 clean:
-	rm -rf $(VENV) .checkpoints live
+	rm -rf $(VENV) $(VENV)-vllm .checkpoints live

@@ -55,22 +55,28 @@ def guarded(answers: Mapping[str, str]) -> Merged:
     entity, the group falls into parts of equal marks. The part that agrees with the entity keeps
     it; each other one becomes an entity of its own, named by its longest name.
     """
+    entity, refused = dict(answers), dict[str, tuple[str, str]]()
+    while new := _split(entity):  # a part may get the name of another group, and contradict it
+        entity |= {name: to for name, (to, _) in new.items()}
+        refused = {name: (answers[name], axis) for name, (_, axis) in new.items()} | refused
+    return Merged(entity, tuple(sorted((name, *why) for name, why in refused.items())))
+
+
+def _split(answers: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """The entity of each name that must leave its group, and the axis."""
     groups: dict[str, list[str]] = {}
     for name in sorted(answers):
         groups.setdefault(answers[name], []).append(name)
-    entity: dict[str, str] = {}
-    refused: list[tuple[str, str, str]] = []
+    leaving: dict[str, tuple[str, str]] = {}
     for target, members in groups.items():
         axes = _disputed([target, *members])
         parts: dict[tuple[Marks, ...], list[str]] = {}
         for name in members:
             parts.setdefault(_signature(name, axes), []).append(name)
-        for signature, part in parts.items():
-            agrees = signature == _signature(target, axes)
-            entity |= dict.fromkeys(part, target if agrees else max(part, key=_length))
-            if not agrees:
-                refused += [(name, target, axes[0]) for name in part]
-    return Merged(entity, tuple(sorted(refused)))
+        parts.pop(_signature(target, axes), None)
+        for part in parts.values():
+            leaving |= dict.fromkeys(part, (max(part, key=_length), axes[0]))
+    return leaving
 
 
 def contradiction(one: str, other: str) -> str | None:

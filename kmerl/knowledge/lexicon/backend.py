@@ -59,7 +59,9 @@ class LexiconBackend:
         return dict(sorted(children.items()))
 
     def entities(self, text: str) -> frozenset[str]:
-        """The canonical entities of a text or of another backend's name for one, if stated."""
+        """The canonical entities that a name of another backend means; itself where it is one."""
+        if text in self.vocabulary.parents:
+            return frozenset({text})
         reading = self.read(text)
         stated = (name for name, how in reading.stated.items() if how is not Verdict.NEGATED)
         return frozenset(reading.entities[name] for name in stated)

@@ -60,8 +60,9 @@ class Answers:
         for number, line in enumerate(data[:end].splitlines(), 1):
             try:
                 row = json.loads(line)
-                self.known[row.pop("key")] = Reply(**row)
-            except (ValueError, TypeError, KeyError):
+                name = row.pop("key")
+                self.known[name] = Reply(**row)
+            except (ValueError, TypeError, KeyError, AttributeError):
                 raise ValueError(f"{path}, line {number} is no answer; remove that line") from None
 
 

@@ -98,10 +98,12 @@ def open_backend(path: Path) -> Iterator[VllmBackend]:
     settings = params.load("llm", LLM)
     machine = runtime.load().llm
     answers = Answers(path)
-    with serving(settings, machine) as running:
-        client = Client(
-            settings, machine, answers, running.base_url, running.alive, running.api_key
-        )
-        yield VllmBackend(client)
-        client.tell(path.name)
-    answers.close()
+    try:
+        with serving(settings, machine) as running:
+            client = Client(
+                settings, machine, answers, running.base_url, running.alive, running.api_key
+            )
+            yield VllmBackend(client)
+            client.tell(path.name)
+    finally:
+        answers.close()

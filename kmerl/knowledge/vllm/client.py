@@ -1,6 +1,7 @@
 """Questions to an OpenAI-compatible server: bounded concurrency, retries, each answer kept once."""
 
 import asyncio
+import json
 import os
 import sys
 from collections import Counter
@@ -18,9 +19,15 @@ from kmerl.knowledge.vllm.settings import LLM
 from kmerl.progress import Meter
 from kmerl.runtime import Server
 
+
+class UnreadableError(Exception):
+    """What came with status 200 is no completion: a page, half of one, JSON of another shape."""
+
+
 API_KEY = "KMERL_LLM_API_KEY"  # environment variable; never in params.yaml
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between tries
 PASSING = (  # faults that another try may mend
+    UnreadableError,
     openai.APIConnectionError,  # the time-out is one of these
     openai.RateLimitError,
     openai.InternalServerError,
@@ -93,7 +100,9 @@ class Client:
             api_key=self.api_key,
             max_retries=0,
             timeout=self.machine.timeout,
-            http_client=openai.DefaultAsyncHttpxClient(trust_env=False),  # never through a proxy
+            http_client=openai.DefaultAsyncHttpxClient(  # neither a proxy nor another host
+                trust_env=False, follow_redirects=False
+            ),
         ) as client:
             try:
                 async with asyncio.TaskGroup() as workers:
@@ -117,7 +126,9 @@ class Client:
         except MalformedError as fault:
             self.malformed[fault.reason] += 1
             first = fault
-        reply = await self._reply(client, prompts.repaired(question, reply.text, first.reason))
+        if reply.finish != "rejected":  # the repair, which is longer, would be so too
+            again = prompts.repaired(question, reply.text, first.reason, self.settings)
+            reply = await self._reply(client, again)
         try:
             answer = read(index, reply)
         except MalformedError as fault:
@@ -134,7 +145,8 @@ class Client:
         if reply is None:
             reply = await self._request(client, body, question.kind)
             self.asked += 1
-            self.answers.put(known, reply)
+            if reply.finish != "rejected":  # by this server as it is; another one may take it
+                self.answers.put(known, reply)
         self.used["prompt_tokens"] += reply.prompt_tokens
         self.used["completion_tokens"] += reply.completion_tokens
         return reply
@@ -206,13 +218,24 @@ class Client:
 async def _post(client: openai.AsyncOpenAI, body: dict[str, Any]) -> Reply:
     given = {name: value for name, value in body.items() if name != "structured_outputs"}
     extra = {name: value for name, value in body.items() if name == "structured_outputs"}
-    answer = await client.chat.completions.create(**given, extra_body=extra or None)
+    try:
+        answer = await client.chat.completions.create(**given, extra_body=extra or None)
+    except json.JSONDecodeError:
+        raise UnreadableError from None
+    try:
+        return _reply(answer)
+    except (AttributeError, TypeError):
+        raise UnreadableError from None
+
+
+def _reply(answer: openai.types.chat.ChatCompletion) -> Reply:
     if not answer.choices:
         return Reply("", "stop", 0, 0)
     choice, usage = answer.choices[0], answer.usage
     refused = choice.message.refusal
+    text = choice.message.content or refused or ""
     return Reply(
-        choice.message.content or refused or "",
+        text.encode("utf-8", "replace").decode(),  # half a surrogate pair cannot be kept
         "refusal" if refused else choice.finish_reason or "stop",
         usage.prompt_tokens if usage else 0,
         usage.completion_tokens if usage else 0,

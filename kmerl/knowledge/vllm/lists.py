@@ -1,7 +1,7 @@
 """Long lists of names in several questions, and maps and hierarchies that an LLM left untidy."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 
@@ -58,14 +58,16 @@ def flattened(
     known = set(entities)
     found: dict[str, list[str]] = {}
     for name in sorted(hierarchy):
-        below = set(_below(name, hierarchy, known, (name,)))
+        below = _below(name, hierarchy) & known
         counts["nested"] += bool(set(hierarchy[name]) - known)
         if not below - {name}:
             counts["empty"] += 1
             continue
-        free = name if name not in known else f"any {name}"
+        free = name
+        while free in known or (free != name and free in {*hierarchy, *found}):
+            free = f"any {free}"
         counts["renamed"] += free != name
-        found[free] = sorted(below | ({name} & known))
+        found[free] = sorted(below)
     return found
 
 
@@ -80,11 +82,11 @@ def _named(end: str, members: Sequence[str], answers: Mapping[str, str]) -> str:
     return max(members, key=fitness)
 
 
-def _below(
-    name: str, hierarchy: Mapping[str, Sequence[str]], known: set[str], seen: tuple[str, ...]
-) -> Iterator[str]:
-    for child in hierarchy[name]:
-        if child in known:
-            yield child
-        elif child in hierarchy and child not in seen:
-            yield from _below(child, hierarchy, known, (*seen, child))
+def _below(name: str, hierarchy: Mapping[str, Sequence[str]]) -> set[str]:
+    """`name` and all that stands below it."""
+    found, waiting = {name}, [name]
+    while waiting:
+        new = set(hierarchy.get(waiting.pop(), ())) - found
+        found |= new
+        waiting += new
+    return found

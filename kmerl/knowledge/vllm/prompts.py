@@ -17,6 +17,7 @@ CHOICES = ("YES", "NO")
 VERDICT_TOKENS = 8
 CHARACTERS_PER_TOKEN = 3  # fewer than any tokenizer in use has in English, so estimates are high
 MARGIN = 64  # tokens of chat templates
+QUOTED = 300  # characters that a repair prompt shows of a reply too long to be shown
 
 Message = dict[str, str]
 
@@ -93,11 +94,22 @@ def aggregate(about: str, names: Sequence[str], settings: LLM) -> Question:
     return _of_list("aggregate", about, names, schema, settings)
 
 
-def repaired(question: Question, reply: str, reason: str) -> Question:
-    """The same question after an unusable reply: the reply, why it is, and what is wanted."""
+def repaired(question: Question, reply: str, reason: str, settings: LLM) -> Question:
+    """The same question after an unusable reply: the reply, why it is, and what is wanted.
+
+    Only the beginning of the reply is shown where it leaves no room for another one.
+    """
     ask = prompts()["repair"].format(reason=reason, form=prompts()[question.kind]["form"])
-    again = ({"role": "assistant", "content": reply}, {"role": "user", "content": ask})
-    return replace(question, messages=(*question.messages, *again))
+
+    def shown(text: str) -> tuple[Message, ...]:
+        again = ({"role": "assistant", "content": text}, {"role": "user", "content": ask})
+        return (*question.messages, *again)
+
+    messages = shown(reply)
+    if _room(messages, settings) < question.max_tokens:
+        messages = shown(reply[:QUOTED])
+    room = min(question.max_tokens, _room(messages, settings))
+    return replace(question, messages=messages, max_tokens=room)
 
 
 def chunks(names: Sequence[str], settings: LLM) -> int:
@@ -117,9 +129,14 @@ def _of_list(
     kind: str, about: str, names: Sequence[str], schema: dict[str, Any], settings: LLM
 ) -> Question:
     messages = (*_system(settings), _user(kind, names=json.dumps(list(names), ensure_ascii=False)))
-    prompt = sum(_tokens(message["content"]) for message in messages)
-    room = max(settings.max_model_len - prompt - MARGIN, MARGIN)
+    room = _room(messages, settings)
     return Question(kind, about, messages, _json(kind, schema, settings), room)
+
+
+def _room(messages: Sequence[Message], settings: LLM) -> int:
+    """Tokens of the context that are left for a reply."""
+    prompt = sum(_tokens(message["content"]) for message in messages)
+    return max(settings.max_model_len - prompt - MARGIN, MARGIN)
 
 
 def _user(kind: str, **given: str) -> Message:

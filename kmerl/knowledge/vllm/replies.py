@@ -47,10 +47,12 @@ def entities(reply: Reply) -> list[str]:
         MalformedError: see `_value`; "wrong shape" for anything but a list of names.
     """
     bare = BRACKETED.fullmatch(reply.text.strip())
-    if bare is not None and reply.finish == "stop":
-        found: Any = bare[1].split(",")
-    else:
+    try:
         found = _value(reply)
+    except MalformedError:
+        if bare is None or reply.finish != "stop":
+            raise
+        found = bare[1].split(",")
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         raise MalformedError("wrong shape")
     return sorted({name for one in found if (name := normalised(one))})
@@ -107,15 +109,14 @@ def hierarchy(reply: Reply, asked: Sequence[str]) -> dict[str, list[str]]:
     )
     if not lists:
         raise MalformedError("wrong shape")
-    read = {
-        normalised(name): [normalised(child) for child in children]
-        for name, children in found.items()
-    }
+    read: dict[str, list[str]] = {}
+    for given, children in found.items():
+        if name := normalised(given):
+            read.setdefault(name, []).extend(normalised(child) for child in children)
     known = {normalised(name): name for name in asked}
     good = {
         name: sorted({known.get(child, child) for child in children if child in {*known, *read}})
         for name, children in read.items()
-        if name
     }
     if any(child not in known and child not in read for names in read.values() for child in names):
         raise MalformedError("invented names", good)
@@ -142,7 +143,12 @@ def _value(reply: Reply) -> Any:
 
 
 def _read(text: str) -> Any:
-    return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
+    try:
+        found = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
+    except RecursionError:
+        raise ValueError("too many brackets") from None
+    json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    return found
 
 
 def _no_constant(name: str) -> Any:

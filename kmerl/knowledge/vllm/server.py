@@ -1,5 +1,6 @@
 """The vLLM server that answers: one that runs already, or one that a stage starts and stops."""
 
+import http.client
 import ipaddress
 import json
 import os
@@ -26,6 +27,7 @@ from kmerl.runtime import Server
 LOG = Path(".checkpoints/vllm.log")
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 60.0
+UNREACHABLE = (OSError, http.client.HTTPException)  # no server, or none of HTTP
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
 
 
@@ -74,7 +76,12 @@ def check_model(running: Running, model: str) -> None:
         served = [
             row["id"] for row in json.loads(_get(f"{running.base_url}/models", running))["data"]
         ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except urllib.error.HTTPError as error:
+        raise LLMError(
+            f"{running.base_url}/models answered {error.code}; 401 and 403: set {API_KEY}, "
+            "404: llm.base_url must look like http://127.0.0.1:8000/v1"
+        ) from None
+    except (*UNREACHABLE, ValueError, KeyError, TypeError) as error:
         raise LLMError(
             f"no OpenAI-compatible server answers at llm.base_url {running.base_url} "
             f"({type(error).__name__}); start it, or set base_url to null to have one started"
@@ -86,7 +93,7 @@ def check_model(running: Running, model: str) -> None:
 def command(settings: LLM, machine: Server, port: int) -> list[str]:
     """The command line of our own server."""
     start = shlex.split(machine.command)
-    model = [settings.model] if start[-1] == "serve" else ["--model", settings.model]
+    model = [settings.model] if start[-1:] == ["serve"] else ["--model", settings.model]
     revision = [] if Path(settings.model).exists() else ["--revision", settings.revision]
     return [
         *start, *model, *revision,
@@ -132,13 +139,13 @@ def _started(settings: LLM, machine: Server) -> Iterator[Running]:
 
 
 def _wait(health: str, running: Running, limit: float) -> None:
-    meter = Meter("starting vLLM", None, "s")
+    meter = Meter("starting vLLM", None, "checks")
     end = time.monotonic() + limit
     while time.monotonic() < end:
         running.alive()
         try:
             _get(health, running)
-        except OSError:
+        except UNREACHABLE:
             time.sleep(1.0)
             meter.advance()
         else:
@@ -149,8 +156,12 @@ def _wait(health: str, running: Running, limit: float) -> None:
 
 def _get(url: str, running: Running) -> bytes:
     headers = {"Authorization": f"Bearer {running.api_key}"} if running.api_key else {}
-    with DIRECT.open(urllib.request.Request(url, headers=headers), timeout=10.0) as response:
-        body: bytes = response.read()
+    try:
+        with DIRECT.open(urllib.request.Request(url, headers=headers), timeout=10.0) as response:
+            body: bytes = response.read()
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise
     return body
 
 

@@ -1,0 +1,407 @@
+"""Which server is asked, and that one which a stage started ends with it, however it ends."""
+
+import importlib.util
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import openai.resources.chat  # noqa: F401  # not within the time-out of a first question
+import pytest
+
+from kmerl import params, runtime
+from kmerl.knowledge.vllm import client as client_module
+from kmerl.knowledge.vllm import prompts, replies
+from kmerl.knowledge.vllm import server as server_module
+from kmerl.knowledge.vllm.answers import Answers
+from kmerl.knowledge.vllm.client import Client, LLMError
+from kmerl.knowledge.vllm.server import LOG, Running, check_local, check_model, command, serving
+from kmerl.knowledge.vllm.settings import LLM
+from tests.scripted_llm import MODEL, Say, ScriptedLLM
+
+ROOT = Path(__file__).parent.parent
+PARAMS = ROOT / "params" / "demo.yaml"
+SETTINGS = replace(params.load("llm", LLM, PARAMS), model=MODEL)
+MACHINE = replace(params.load("runtime", runtime.Runtime, PARAMS).llm, start_timeout=30.0)
+PATIENCE = 20.0  # seconds a process has to appear or to go on a busy machine
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory of its own for the log, no key, and a look every 50 ms at a starting server."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv(client_module.API_KEY, raising=False)
+    waiting = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: time.sleep(0.05))
+    monkeypatch.setattr(server_module, "time", waiting)
+
+
+# ---------------------------------------------------------------- a server that runs already
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST", "127.0.0.1", "127.0.0.2", "127.255.0.9", "[::1]"]
+)
+def test_this_machine_may_be_asked(host: str) -> None:
+    check_local(f"http://{host}:8000/v1", allow_remote=False)
+    check_local(f"https://{host}/v1", allow_remote=False)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "example.org",
+        "10.0.0.1",
+        "0.0.0.0",
+        "128.0.0.1",
+        "[2001:db8::1]",
+        "localhost.example.org",
+        "127.0.0.1.example.org",
+        "localhost@example.org",
+        "127.0.0.1:80@example.org",
+    ],
+)
+def test_another_machine_is_asked_only_where_that_is_allowed(host: str) -> None:
+    name = urlsplit(f"http://{host}").hostname
+    why = rf"llm\.base_url is on {name}, which is not this machine: the text of every report would"
+    with pytest.raises(LLMError, match=why.replace("[", r"\[")) as raised:
+        check_local(f"http://{host}/v1", allow_remote=False)
+    assert "llm.allow_remote: true" in str(raised.value)
+    check_local(f"http://{host}/v1", allow_remote=True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["::1", "http://::1:8000/v1", "127.0.0.1:8000", "localhost:8000/v1", "ftp://[::1]/v1", ""],
+)
+@pytest.mark.parametrize("allow_remote", [True, False])
+def test_what_is_no_address_is_an_error_that_shows_one(url: str, allow_remote: bool) -> None:
+    with pytest.raises(LLMError, match=r"it must look like http://127\.0\.0\.1:8000/v1"):
+        check_local(url, allow_remote)
+
+
+def test_a_remote_server_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(LLMError, match="not this machine"):  # noqa: SIM117
+        with serving(replace(SETTINGS, base_url="http://192.0.2.1:8000/v1"), MACHINE):
+            pytest.fail("it was used")
+
+
+def test_a_running_server_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(client_module.API_KEY, "a-key")
+    with ScriptedLLM(lambda body, nth: Say("YES"), api_key="a-key") as llm:
+        with serving(replace(SETTINGS, base_url=f"{llm.base_url}/"), MACHINE) as running:
+            assert (running.base_url, running.api_key) == (llm.base_url, "a-key")
+            running.alive()
+        check_model(running, MODEL)  # it still runs after the context
+    assert not LOG.exists()
+
+
+def test_a_server_of_another_model_is_an_error_that_names_its_own() -> None:
+    with ScriptedLLM(lambda body, nth: Say("YES"), models=["gemma", "llama"]) as llm:
+        settings = replace(SETTINGS, base_url=llm.base_url)
+        with pytest.raises(LLMError) as raised, serving(settings, MACHINE):
+            pytest.fail("it was used")
+    assert str(raised.value) == f"llm.model is {MODEL!r}, but {llm.base_url} serves gemma, llama"
+
+
+def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    spec = importlib.util.spec_from_file_location("server_again", server_module.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    again = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(again)  # proxies are looked up when the module is imported
+    with ScriptedLLM(lambda body, nth: Say("YES")) as llm:
+        again.check_model(again.Running(llm.base_url, None), MODEL)
+
+
+@pytest.mark.parametrize(("end", "key", "code"), [("/v1", "a-guess", 401), ("", "a-key", 404)])
+def test_a_server_that_refuses_is_an_error_that_says_why(end: str, key: str, code: int) -> None:
+    with ScriptedLLM(lambda body, nth: Say("YES"), api_key="a-key") as llm:
+        running = Running(llm.base_url.removesuffix("/v1") + end, key)
+        with pytest.raises(LLMError, match=rf"/models answered {code};.*KMERL_LLM_API_KEY"):
+            check_model(running, MODEL)
+
+
+def unreachable(base_url: str) -> str:
+    """The message where no server answers as one should."""
+    with pytest.raises(LLMError) as raised:
+        check_model(Running(base_url, None), MODEL)
+    message = str(raised.value)
+    assert f"no OpenAI-compatible server answers at llm.base_url {base_url}" in message
+    assert "or set base_url to null" in message
+    return message
+
+
+def test_a_server_out_of_reach_is_an_error() -> None:
+    with ScriptedLLM(lambda body, nth: Say("YES")) as llm:
+        pass
+    assert "URLError" in unreachable(llm.base_url)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"SSH-2.0-OpenSSH_9.2\r\n", b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"]
+)
+def test_what_is_no_web_server_is_an_error(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def speak() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=speak)
+        thread.start()
+        unreachable(f"http://127.0.0.1:{listening.getsockname()[1]}/v1")
+        thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize("body", ["[]", "{}", '{"data": [3]}', '{"data": [{}]}', "no json"])
+def test_a_list_of_models_of_another_form_is_an_error(
+    body: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_get", lambda url, running: body.encode())
+    unreachable("http://127.0.0.1:8000/v1")
+
+
+# ---------------------------------------------------------------- the command line of our own
+
+
+def test_the_command_of_vllm_serve(tmp_path: Path) -> None:
+    machine = replace(MACHINE, tensor_parallel=2, data_parallel=3, arguments=("--dtype", "half"))
+    settings = replace(SETTINGS, revision="0123abc", seed=5, max_model_len=4096)
+    line = command(settings, machine, 8123)
+    assert line[:3] == ["vllm", "serve", MODEL]
+    assert line[-2:] == ["--dtype", "half"]
+    options = dict(zip(line[3:-2:2], line[4:-2:2], strict=True))
+    assert options == {
+        "--revision": "0123abc",
+        "--host": "127.0.0.1",
+        "--port": "8123",
+        "--max-model-len": "4096",
+        "--tensor-parallel-size": "2",
+        "--data-parallel-size": "3",
+        "--seed": "5",
+    }
+    folder = command(replace(settings, model=str(tmp_path)), machine, 8123)
+    assert folder[2] == str(tmp_path)
+    assert "--revision" not in folder
+
+
+def test_the_command_of_another_python() -> None:
+    start = "'/opt/other env/bin/python' -m vllm.entrypoints.openai.api_server"
+    line = command(SETTINGS, replace(MACHINE, command=start), 8123)
+    module = ["-m", "vllm.entrypoints.openai.api_server"]
+    assert line[:5] == ["/opt/other env/bin/python", *module, "--model", MODEL]
+
+
+@pytest.mark.parametrize("start", ["no-such-program serve", "/no/such/python -m vllm", ""])
+def test_a_missing_command_is_an_error_that_says_what_to_install(start: str) -> None:
+    with pytest.raises(LLMError, match=r"runtime\.llm\.command .* not installed here") as raised:  # noqa: SIM117
+        with serving(SETTINGS, replace(MACHINE, command=start)):
+            pytest.fail("it was used")
+    assert "set llm.base_url to a running server" in str(raised.value)
+    assert not LOG.exists()
+
+
+# ---------------------------------------------------------------- a server of our own
+
+FAKE = """
+import os, signal, subprocess, sys, threading
+from pathlib import Path
+from tests.scripted_llm import Say, ScriptedLLM, asked
+
+def script(body, nth):
+    if asked(body)[1]["text"] == "crash":
+        print("CUDA out of memory", flush=True)
+        os._exit(1)
+    return Say('["lbbb"]')
+
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+Path("pids.new").write_text(f"{os.getpid()} {child.pid}")
+Path("pids.new").rename("pids")
+print(sys.argv, flush=True)
+key = os.environ["VLLM_API_KEY"]
+with ScriptedLLM(script, api_key=key, port=int(sys.argv[sys.argv.index("--port") + 1])):
+    threading.Event().wait(600)
+"""
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[runtime.Server]:
+    """A runtime.llm whose command is a server and a child process of it, which cannot stay."""
+    (tmp_path / "fake_vllm.py").write_text(FAKE, encoding="utf-8")
+    yield replace(MACHINE, command=shlex.join([sys.executable, str(tmp_path / "fake_vllm.py")]))
+    if Path("pids").exists():
+        for pid in filter(runs, pids()):
+            os.kill(pid, signal.SIGKILL)
+
+
+def pids() -> list[int]:
+    """Of the fake server and of its child."""
+    return [int(pid) for pid in Path("pids").read_text().split()]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process lives; one that only waits to be collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def soon(what: Callable[[], bool]) -> bool:
+    """Whether it becomes so."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if what():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def gone() -> bool:
+    """Whether the fake server and its child end; the last signal takes a moment to arrive."""
+    return soon(lambda: not any(map(runs, pids())))
+
+
+def test_a_server_of_our_own_answers_us_alone_and_ends_with_the_context(
+    fake: runtime.Server, tmp_path: Path
+) -> None:
+    with serving(SETTINGS, fake) as running:
+        assert len(pids()) == 2
+        assert all(map(runs, pids()))
+        running.alive()
+        check_model(running, MODEL)
+        with pytest.raises(LLMError, match="/models answered 401"):
+            check_model(replace(running, api_key="a-guess"), MODEL)
+        answers = Answers(tmp_path / "answers")
+        client = Client(SETTINGS, fake, answers, running.base_url, running.alive, running.api_key)
+        found = client.ask(
+            [prompts.extract(0, "a", SETTINGS)], lambda _, r: replies.entities(r), "extract"
+        )
+        answers.close()
+    assert found == [["lbbb"]]
+    assert gone()
+    assert urlsplit(running.base_url).hostname == "127.0.0.1"
+    assert MODEL in LOG.read_text()
+    assert running.api_key not in LOG.read_text()
+    with pytest.raises(LLMError, match=r"the vLLM server stopped by itself; \.checkpoints/vllm"):
+        running.alive()
+
+
+def test_a_server_ends_also_with_a_context_that_fails(fake: runtime.Server) -> None:
+    with pytest.raises(KeyboardInterrupt), serving(SETTINGS, fake):
+        raise KeyboardInterrupt
+    assert gone()
+
+
+STAGE = """
+import time
+from dataclasses import replace
+from pathlib import Path
+from kmerl import params, runtime
+from kmerl.knowledge.vllm.server import serving
+from kmerl.knowledge.vllm.settings import LLM
+machine = params.load("runtime", runtime.Runtime, {file!r}).llm
+with serving(params.load("llm", LLM, {file!r}), replace(machine, command={command!r})):
+    Path("ready").touch()
+    time.sleep(600)
+"""
+
+
+def test_a_server_ends_when_its_stage_is_killed(fake: runtime.Server) -> None:
+    code = STAGE.format(file=str(PARAMS), command=fake.command)
+    stage = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    try:
+        assert soon(Path("ready").exists)
+        assert all(map(runs, pids()))
+    finally:
+        os.killpg(stage.pid, signal.SIGKILL)
+        stage.wait()
+    assert gone()
+
+
+def test_a_server_that_dies_within_a_run_is_an_error_that_names_its_log(
+    fake: runtime.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "FIRST_PAUSE", 0.2)
+    machine = replace(fake, concurrency=1)
+    answers = Answers(tmp_path / "answers")
+    asked = [prompts.extract(i, text, SETTINGS) for i, text in enumerate(("a", "crash", "b"))]
+    with (
+        pytest.raises(LLMError, match=r"stopped by itself; \.checkpoints/vllm\.log says why"),
+        serving(SETTINGS, machine) as running,
+    ):
+        client = Client(
+            SETTINGS, machine, answers, running.base_url, running.alive, running.api_key
+        )
+        client.ask(asked, lambda _, reply: reply, "extract")
+    answers.close()
+    assert "CUDA out of memory" in LOG.read_text()
+    assert len(answers.known) == 1
+    assert gone()
+
+
+def python(code: str) -> runtime.Server:
+    return replace(MACHINE, command=shlex.join([sys.executable, "-c", code]))
+
+
+def test_a_server_that_does_not_start_is_an_error_that_names_its_log() -> None:
+    machine = python("raise SystemExit('no GPU here')")
+    with pytest.raises(LLMError, match=r"stopped by itself; \.checkpoints/vllm\.log says why"):  # noqa: SIM117
+        with serving(SETTINGS, machine):
+            pytest.fail("it was used")
+    assert LOG.read_text() == "no GPU here\n"
+
+
+def test_a_server_that_is_never_ready_is_an_error_and_ends() -> None:
+    code = "import os, time; open('pids', 'w').write(str(os.getpid())); time.sleep(600)"
+    machine = replace(python(code), start_timeout=1.0)
+    with pytest.raises(LLMError, match=r"not ready within runtime\.llm\.start_timeout \(1 s\)"):  # noqa: SIM117
+        with serving(SETTINGS, machine):
+            pytest.fail("it was used")
+    assert not Path("pids").exists() or gone()
+
+
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+open("pids.new", "w").write(f"{os.getpid()} {child.pid}")
+os.rename("pids.new", "pids")
+time.sleep(600)
+"""
+
+
+def test_what_does_not_stop_when_asked_to_is_killed() -> None:
+    code = "from kmerl.knowledge.vllm import keeper; keeper.PATIENCE = 0.2; keeper.main()"
+    keeper = subprocess.Popen(
+        [sys.executable, "-c", code, "log", sys.executable, "-c", STUBBORN],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert soon(Path("pids").exists)
+        assert all(map(runs, pids()))
+        assert keeper.stdin is not None
+        keeper.stdin.close()
+        keeper.wait(PATIENCE)
+    finally:
+        if keeper.poll() is None:
+            os.killpg(keeper.pid, signal.SIGKILL)
+            keeper.wait()
+    assert gone()

@@ -1,0 +1,570 @@
+"""The four mining stages and the label matrix through an LLM that a script plays."""
+
+import copy
+import csv
+import json
+import shutil
+import ssl
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openai.resources.chat  # noqa: F401  # not within the time-out of a first question
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from kmerl import params
+from kmerl.files import read_json
+from kmerl.knowledge.mining import open_backend
+from kmerl.knowledge.vllm import client as client_module
+from stages import aggregate, extract, label_matrix, merge, reports, verify
+from tests.scripted_llm import MODEL, Answer, PerfectLLM, Say, ScriptedLLM, Status, asked
+
+ROOT = Path(__file__).parent.parent
+CHAIN = (reports, extract, verify, merge, aggregate, label_matrix)
+MINING = ("extract", "verify", "merge", "aggregate")
+DEMO = params.read(ROOT / "params" / "demo.yaml")
+SECTIONS = (
+    "corpora", "text", "reports", "llm", *MINING, "label_matrix", "pretrain", "runtime",
+)  # fmt: skip
+PRICE = {"prompt": 2.0, "completion": 4.0}
+
+STATED = {
+    "sinus rhythm": ["sinus rhythm"],
+    "sinus bradycardia": ["sinus bradycardia"],
+    "atrial fibrillation with rapid ventricular response": ["atrial fibrillation"],
+    "rbbb with left anterior fascicular block": ["rbbb", "left anterior fascicular block"],
+    "right bundle branch block": ["right bundle branch block"],
+    "left bundle branch block": ["left bundle branch block"],
+    "inferior infarct - age undetermined": ["inferior infarct"],
+    "old anterior infarct": ["anterior infarct"],
+    "no ischemia is seen": [],
+    "abnormal ecg": ["abnormal ecg"],
+}
+"""Statement -> what it states positively."""
+
+
+def cohort() -> dict[str, list[str]]:
+    """Thirty records of three or four statements each, no two reports the same."""
+    texts = list(STATED)
+    rhythms, findings, last = texts[:3], texts[3:8], texts[8:]
+    return {
+        f"4{number:02d}": [
+            rhythms[number % 3].capitalize(),
+            findings[number // 6],
+            findings[(number // 6 + 1 + number % 2) % 5].upper(),
+            *([last[number % 2]] if number % 4 else []),
+        ]
+        for number in range(30)
+    }
+
+
+def write_store(root: Path) -> None:
+    """The cohort as the stages before mining leave it, with its truth table."""
+    given = cohort()
+    table = pa.table(
+        {
+            **{name: list(given) for name in ("record", "patient")},
+            "split": ["train"] * len(given),
+            "report": pa.array(list(given.values()), pa.list_(pa.string())),
+            "codes": pa.array([[]] * len(given), pa.list_(pa.string())),
+        }
+    )
+    store = root / "data" / "ecg" / "mimic-iv-ecg"
+    store.mkdir(parents=True)
+    pq.write_table(table, store / "signals-00000.parquet")
+    shutil.copy(ROOT / "overrides.yaml", root)
+    (root / "data" / "truth").mkdir()
+    with (root / "data/truth/mimic-iv-ecg.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("record", "patient", "findings", "statements"))
+        for record, statements in given.items():
+            said = [
+                {"positive": STATED[one.lower()], "hedged": [], "negated": []} for one in statements
+            ]
+            rows.writerow((record, record, "[]", json.dumps(said)))
+
+
+def configure(base_url: str, **changes: Mapping[str, Any]) -> None:
+    """params.yaml of the current directory: the demo's, mined by the server at `base_url`."""
+    values = copy.deepcopy({name: DEMO[name] for name in SECTIONS})
+    values["llm"] |= {"base_url": base_url, "model": MODEL, "price": PRICE}
+    values["extract"]["backend"] = "vllm"
+    values["runtime"]["llm"] |= {"concurrency": 4, "timeout": 30.0, "retries": 1}
+    for section, change in changes.items():
+        values[section] |= change
+    Path("params.yaml").write_text(json.dumps(values), encoding="utf-8")
+
+
+def run(*stages: Any) -> None:
+    for stage in stages or CHAIN:
+        stage.main()
+
+
+def outputs() -> dict[str, bytes]:
+    """Every file that mining wrote, with metrics/mining.json."""
+    folders = [Path("data", name) for name in (*MINING, "labels", "answers")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {str(path): path.read_bytes() for path in (*files, Path("metrics/mining.json"))}
+
+
+def labels(root: Path | str = ".") -> pa.Table:
+    return pq.read_table(Path(root) / "data/labels/labels.parquet")
+
+
+def verified() -> dict[str, tuple[str, str, bool]]:
+    """Both verdicts on each expression, and whether it is kept; each stands in one statement."""
+    rows = pq.read_table("data/verify/entities.parquet").to_pylist()
+    return {row["entity"]: (row["verdict"], row["string"], row["kept"]) for row in rows}
+
+
+def questions(step: str) -> int:
+    return int(read_json(f"data/{step}/counts.json")["llm"]["questions"])
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A whole chain that a perfect LLM has answered, and how often each kind was asked."""
+
+    root: Path
+    asked: Counter[str]
+
+    def copied(self) -> None:
+        """Its files in the current directory."""
+        shutil.copytree(self.root, ".", dirs_exist_ok=True)
+
+
+def hurry(patch: pytest.MonkeyPatch) -> None:
+    """No certificates for loopback, params.yaml by libyaml, and no pauses between tries."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    patch.setattr(ssl.SSLContext, "load_verify_locations", lambda *_: None)
+    patch.setattr(yaml, "safe_load", lambda text: yaml.load(text, Loader=loader))
+    patch.setattr(client_module, "FIRST_PAUSE", 0.01)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    root = tmp_path_factory.mktemp("finished")
+    llm = PerfectLLM(STATED)
+    write_store(root)
+    with pytest.MonkeyPatch.context() as patch, ScriptedLLM(llm) as server:
+        hurry(patch)
+        patch.chdir(root)
+        patch.delenv(client_module.API_KEY, raising=False)
+        configure(server.base_url)
+        run()
+    return Finished(root, llm.asked)
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory with the cohort."""
+    write_store(tmp_path)
+    hurry(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(client_module.API_KEY, raising=False)
+
+
+@pytest.fixture
+def llm() -> PerfectLLM:
+    return PerfectLLM(STATED)
+
+
+@pytest.fixture
+def server(llm: PerfectLLM) -> Iterator[ScriptedLLM]:
+    """The server of `llm`, with a params.yaml that names it."""
+    with ScriptedLLM(llm) as running:
+        configure(running.base_url)
+        yield running
+
+
+# ---------------------------------------------------------------- the unit that is mined
+
+
+def test_statements_and_reports_give_the_same_labels_for_fewer_questions(
+    finished: Finished, llm: PerfectLLM, server: ScriptedLLM
+) -> None:
+    configure(server.base_url, reports={"unit": "report"})
+    run()
+    assert labels().equals(labels(finished.root))
+    expressions = sum(map(len, STATED.values()))
+    assert finished.asked == {
+        "extract": len(STATED), "verify": expressions, "merge": 1, "aggregate": 1,
+    }  # fmt: skip
+    texts = {tuple(statements) for statements in cohort().values()}
+    assert llm.asked["extract"] == len(texts) == 30
+    assert finished.asked.total() < 2 * len(texts) < llm.asked.total()
+
+
+def test_labels_are_what_the_llm_said_and_what_stands_above_it(finished: Finished) -> None:
+    found = labels(finished.root)
+    fascicular = "left anterior fascicular block"
+    synonyms = {"rbbb", "right bundle branch block"}
+    merged = read_json(finished.root / "data/merge/merged.json")
+    assert {name for name in merged if merged[name] != name} == {"right bundle branch block"}
+    assert merged["right bundle branch block"] == "rbbb"
+    stating = {
+        fascicular: {text for text, entities in STATED.items() if fascicular in entities},
+        "rbbb": {text for text, entities in STATED.items() if synonyms & set(entities)},
+        "myocardial infarction": {text for text in STATED if "infarct" in text},
+    }
+    said = [{text.lower() for text in statements} for statements in cohort().values()]
+    expected = {name: [bool(texts & one) for one in said] for name, texts in stating.items()}
+    assert {name: found[name].to_pylist() for name in expected} == expected
+    assert "ischemia" not in found.column_names
+    assert found["record"].to_pylist() == list(cohort())
+
+
+# ---------------------------------------------------------------- a second run
+
+
+def test_a_second_run_asks_nothing_and_writes_the_same(
+    finished: Finished, server: ScriptedLLM, capfd: pytest.CaptureFixture[str]
+) -> None:
+    finished.copied()
+    configure(server.base_url)
+    first = outputs()
+    run()
+    assert server.bodies == []
+    assert outputs() == first
+    told = capfd.readouterr().err
+    assert all(f"{stage}: " in told for stage in MINING)
+    assert told.count(" questions, 0 replies asked for, 0 tried again, 0 unresolved") == 4
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_was(llm: PerfectLLM, server: ScriptedLLM) -> None:
+    fails = sorted(STATED)[6]
+    configure(server.base_url, runtime={"llm": DEMO["runtime"]["llm"] | {"concurrency": 1}})
+    server.script = lambda body, nth: (
+        Status(401) if asked(body) == ("extract", {"text": fails}) else llm(body, nth)
+    )
+    with pytest.raises(SystemExit, match=r"extract: .* answered 401"):
+        run(reports, extract)
+    assert llm.asked["extract"] == 6
+    server.script = llm
+    run(extract)
+    assert llm.asked["extract"] == questions("extract") == len(STATED)
+    assert [path.name for path in Path("data/answers/extract").iterdir()] == ["answers.jsonl"]
+
+
+# ---------------------------------------------------------------- what stays unresolved
+
+
+def prose_for(llm: PerfectLLM, text: str) -> Callable[[dict[str, Any], int], Answer]:
+    """The script of `llm`, which only talks of `text` when it is to extract from it."""
+    return lambda body, nth: (
+        Say(f"Well, {text} it says.")
+        if asked(body) == ("extract", {"text": text})
+        else llm(body, nth)
+    )
+
+
+def unresolved(step: str) -> list[list[str]]:
+    with Path(f"data/{step}/unresolved.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_unresolved_questions_are_listed_in_order_whatever_came_first(server: ScriptedLLM) -> None:
+    server.script = lambda body, nth: (
+        Status(400) if "infarct" in asked(body)[1]["text"] else Say("Nothing to see.")
+    )
+    with pytest.raises(SystemExit, match=rf"extract: {len(STATED)} of {len(STATED)} questions"):
+        run(reports, extract)
+    rejected = {f"statement {i}" for i, text in enumerate(sorted(STATED)) if "infarct" in text}
+    rows = unresolved("extract")[1:]
+    assert {about for about, reason, _ in rows if reason == "rejected by the server"} == rejected
+    assert [about for about, _, _ in rows] == [f"statement {i}" for i in range(len(STATED))]
+    assert rows != sorted(rows, key=lambda row: row[1])
+
+
+def test_too_many_unresolved_questions_fail_the_stage_and_are_listed(
+    llm: PerfectLLM, server: ScriptedLLM
+) -> None:
+    text = "old anterior infarct"
+    server.script = prose_for(llm, text)
+    said = rf"extract: 1 of {len(STATED)} questions .* data/extract/unresolved\.csv lists"
+    with pytest.raises(SystemExit, match=said) as raised:
+        run(reports, extract)
+    assert "infarct" not in str(raised.value)
+    about = f"statement {sorted(STATED).index(text)}"
+    rows = [["about", "reason", "reply"], [about, "not json", f"Well, {text} it says."]]
+    assert unresolved("extract") == rows
+    count = len(server.bodies)
+    configure(server.base_url, extract={"max_unresolved": 1 / len(STATED)})
+    run(extract, verify)
+    assert unresolved("extract") == rows
+    assert {asked(body)[0] for body in server.bodies[count:]} == {"verify"}
+    assert read_json("data/extract/counts.json")["llm"]["unresolved"] == 1
+    assert set(verified()) == {name for names in STATED.values() for name in names} - {
+        "anterior infarct"
+    }
+    assert unresolved("verify") == rows[:1]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [(500, "gave no answer to a question of kind extract"), (401, "set KMERL_LLM_API_KEY")],
+)
+def test_a_server_that_cannot_be_used_fails_the_stage(
+    code: int, message: str, server: ScriptedLLM
+) -> None:
+    server.script = lambda body, nth: Status(code)
+    with pytest.raises(SystemExit, match=f"extract: {server.base_url} .*{message}"):
+        run(reports, extract)
+
+
+def test_a_server_that_is_not_there_fails_the_stage() -> None:
+    with ScriptedLLM(lambda body, nth: Say("[]")) as gone:
+        pass
+    configure(gone.base_url)
+    with pytest.raises(SystemExit, match="extract: no OpenAI-compatible server answers"):
+        run(reports, extract)
+    configure("http://example.org/v1")
+    with pytest.raises(SystemExit, match=r"extract: llm\.base_url is on example\.org"):
+        run(extract)
+
+
+def test_no_text_of_a_report_and_no_reply_is_printed(
+    llm: PerfectLLM, server: ScriptedLLM, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run()
+    told = []
+    for script in (
+        prose_for(llm, "old anterior infarct"),
+        lambda *_: Status(500),
+        lambda *_: Status(404),
+    ):
+        shutil.rmtree("data/answers")
+        server.script = script
+        with pytest.raises(SystemExit) as raised:
+            run(extract)
+        told.append(str(raised.value))
+    assert len(set(told)) == 3
+    everything = "\n".join([*told, *capfd.readouterr()]).lower()
+    assert "merge: 1 questions" in everything
+    words = {word for text in STATED for word in text.split() if len(word) > 3} - {"with", "seen"}
+    assert {"sinus", "infarct", "bundle"} < words
+    assert {word for word in words if word in everything} == set()
+
+
+# ---------------------------------------------------------------- files and metrics
+
+
+def test_both_backends_write_the_same_files(finished: Finished, server: ScriptedLLM) -> None:
+    configure(server.base_url, extract={"backend": "lexicon"})
+    run()
+    assert server.bodies == []
+    wrote = {"lexicon": set(outputs())}
+    columns = [set(labels(root).column_names) for root in (".", finished.root)]
+    for name in (*MINING, "labels", "answers"):
+        shutil.rmtree(Path("data", name))
+    finished.copied()
+    wrote["vllm"] = set(outputs())
+    assert wrote["lexicon"] == wrote["vllm"]
+    for stage in MINING:
+        wanted = {f"data/{stage}/counts.json", f"data/{stage}/unresolved.csv"}
+        assert wrote["vllm"] > {*wanted, f"data/answers/{stage}/answers.jsonl"}
+    assert columns[0] & columns[1] > {"record", "myocardial infarction"}
+
+
+def test_metrics_of_mining(finished: Finished) -> None:
+    found = read_json(finished.root / "metrics/mining.json")
+    for step in MINING:
+        counts, times = found["llm"][step], finished.asked[step]
+        assert not any(counts.pop("tidied").values())
+        assert counts == {
+            "questions": times,
+            "repaired": 0,
+            "prompt_tokens": 7 * times,
+            "completion_tokens": 3 * times,
+            "cost": pytest.approx((7 * 2.0 + 3 * 4.0) * times / 1e6),
+            "malformed": {},
+            "unresolved": 0,
+        }
+    expressions = sum(map(len, STATED.values()))
+    assert found["agreement"] == {"positive": {"positive": expressions}}
+    assert found["extracted"] == found["verdicts"]["positive"] == expressions
+    assert found["expressions"] == expressions
+    assert found["entities"] == expressions - 1
+    assert found["truth"]["records"] == len(cohort())
+    assert found["truth"]["macro_f1"] == found["truth"]["f1"] == 1.0
+    assert found["merges_refused"] == 0
+    assert "recognised_statements" not in found
+
+
+@pytest.mark.parametrize(("by", "kept"), [("both", False), ("string", False), ("backend", True)])
+def test_agreement_tells_what_the_string_check_says_of_the_llms_word(
+    by: str, kept: bool, llm: PerfectLLM, server: ScriptedLLM
+) -> None:
+    llm.truth["no ischemia is seen"] = ["ischemia"]
+    llm.truth["sinus rhythm"] += ["atrial flutter"]
+    configure(server.base_url, verify={"by": by})
+    run(reports, extract, verify)
+    expressions = sum(map(len, STATED.values()))
+    assert read_json("data/verify/counts.json")["agreement"] == {
+        "positive": {"absent": 1, "negated": 1, "positive": expressions}
+    }
+    found = verified()
+    assert found["ischemia"] == ("positive", "negated", kept)
+    assert found["atrial flutter"] == ("positive", "absent", kept)
+    assert sum(one[2] for one in found.values()) == expressions + 2 * kept
+
+
+def test_what_the_llm_takes_back_is_not_kept(
+    finished: Finished, llm: PerfectLLM, server: ScriptedLLM
+) -> None:
+    finished.copied()
+    configure(server.base_url)
+    shutil.rmtree("data/answers/verify")
+    server.script = lambda body, nth: (
+        Say("NO") if asked(body)[1].get("entity") == "abnormal ecg" else llm(body, nth)
+    )
+    run(verify, merge, aggregate, label_matrix)
+    assert verified()["abnormal ecg"] == ("absent", "positive", False)
+    found = read_json("metrics/mining.json")
+    assert found["verdicts"] == {"absent": 1, "positive": sum(map(len, STATED.values())) - 1}
+    assert set(labels(finished.root).column_names) - set(labels().column_names) == {"abnormal ecg"}
+
+
+def test_the_guard_holds_against_the_llm(finished: Finished, server: ScriptedLLM) -> None:
+    def script(body: dict[str, Any], nth: int) -> Answer:
+        names = json.loads(asked(body)[1]["names"])
+        return Say(json.dumps({name: "infarct" if "infarct" in name else name for name in names}))
+
+    finished.copied()
+    configure(server.base_url)
+    shutil.rmtree("data/answers/merge")
+    server.script = script
+    run(merge)
+    found = read_json("data/merge/merged.json")
+    assert found["anterior infarct"] != found["inferior infarct"]
+    refused = read_json("data/merge/refused.json")
+    counts = read_json("data/merge/counts.json")
+    assert counts["merges_refused"] == len(refused) == 1
+    assert refused[0][2] == "territory"
+    assert counts["llm"]["tidied"]["unknown"] == 1
+
+
+def test_what_the_llm_nests_becomes_two_levels(finished: Finished, server: ScriptedLLM) -> None:
+    given = {
+        "Conduction": ["block", "left anterior fascicular block"],
+        "block": ["left bundle branch block", "rbbb"],
+        "sinus rhythm": ["sinus bradycardia"],
+        "pacing": ["paced rhythm"],
+    }
+    finished.copied()
+    configure(server.base_url)
+    shutil.rmtree("data/answers/aggregate")
+    server.script = lambda body, nth: Say(json.dumps(given))
+    with pytest.raises(SystemExit, match="aggregate: 1 of 1 questions"):
+        run(aggregate)
+    assert unresolved("aggregate")[1][:2] == ["superclasses of part 0", "invented names"]
+    given["pacing"] = []
+    shutil.rmtree("data/answers/aggregate")
+    run(aggregate)
+    assert read_json("data/aggregate/superclasses.json") == {
+        "any sinus rhythm": ["sinus bradycardia", "sinus rhythm"],
+        "block": ["left bundle branch block", "rbbb"],
+        "conduction": ["left anterior fascicular block", "left bundle branch block", "rbbb"],
+    }
+    tidied = read_json("data/aggregate/counts.json")["llm"]["tidied"]
+    assert tidied == {"empty": 1, "nested": 1, "renamed": 1}
+
+
+# ---------------------------------------------------------------- lists too long for one question
+
+
+@pytest.mark.parametrize("length", [600, 8192])
+def test_synonyms_meet_also_where_the_list_is_cut(
+    length: int, llm: PerfectLLM, server: ScriptedLLM, tmp_path: Path
+) -> None:
+    pairs = {"lbbb": "left bundle branch block", "pvc": "ventricular premature complex"}
+    fillers = [f"some finding {number:02d}" for number in range(32)]
+    names = sorted([*pairs, *pairs.values(), *fillers])  # the second pair meets in the second turn
+    configure(server.base_url, llm={"max_model_len": length})
+    with open_backend("vllm", tmp_path / "answers") as backend:
+        merged = backend.merge(names)
+        above = backend.aggregate([*pairs.values(), *fillers])
+        counts = backend.counts()
+    assert {name for name in names if merged[name] != name} == set(pairs.values())
+    assert all(merged[full] == short for short, full in pairs.items())
+    assert above["bundle branch block"] == ["left bundle branch block"]
+    assert above["premature complex"] == ["ventricular premature complex"]
+    cut = length == 600
+    assert ((llm.asked["merge"] > 1), (llm.asked["aggregate"] > 1)) == (cut, cut)
+    assert counts["questions"] == llm.asked.total()
+    assert all(body["max_tokens"] < length for body in server.bodies)
+
+
+# ---------------------------------------------------------------- overrides by hand
+
+
+def override(**sections: Any) -> None:
+    given = {"drop": [], "merge": {}, "apart": [], "superclasses": {}} | sections
+    Path("overrides.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
+
+
+def test_overrides_by_hand_take_effect(
+    finished: Finished, llm: PerfectLLM, server: ScriptedLLM
+) -> None:
+    finished.copied()
+    configure(server.base_url)
+    override(
+        drop=["abnormal ecg", "abnormal egc"],
+        merge={"left bundle branch block": "bundle disease", "pacing": "paced"},
+        apart=["right bundle branch block"],
+        superclasses={"conduction disturbance": [], "bundle": ["rbbb", "bundle disease", "pacing"]},
+    )
+    run(merge, aggregate, label_matrix)
+    assert set(llm.asked) == {"aggregate"}  # what it was asked of has changed, and nothing else
+    before, found = labels(finished.root), labels()
+    gone = {"abnormal ecg", "conduction disturbance", "left bundle branch block"}
+    assert gone < set(before.column_names)
+    assert not gone & set(found.column_names)
+    assert "right bundle branch block" not in before.column_names
+    assert np.array_equal(found["bundle disease"], before["left bundle branch block"])
+    apart = [found[name].to_numpy() for name in ("rbbb", "right bundle branch block")]
+    assert all(column.any() for column in apart)
+    assert not np.array_equal(*apart)
+    assert np.array_equal(apart[0] | apart[1], before["rbbb"])
+    assert np.array_equal(found["bundle"], apart[0] | found["bundle disease"].to_numpy())
+    metrics = read_json("metrics/mining.json")
+    assert metrics["expressions_unused_by_hand"] == ["abnormal egc", "pacing"]
+    assert metrics["children_unused_by_hand"] == ["pacing"]
+    assert metrics["dropped_by_hand"] == 1
+
+
+@pytest.mark.parametrize(
+    ("stage", "sections", "message"),
+    [
+        (
+            merge,
+            {"drop": ["rbbb"], "apart": ["rbbb"]},
+            r"merge: overrides\.yaml: 'rbbb' stands in two of drop, merge and apart",
+        ),
+        (
+            merge,
+            {"merge": {"rbbb": "x"}, "drop": ["x"]},
+            r"merge: overrides\.yaml: merge\.rbbb leads to 'x', which is itself merged or dropped",
+        ),
+        (
+            aggregate,
+            {"superclasses": {"sinus rhythm": ["rbbb"]}},
+            "aggregate: 'sinus rhythm' is an entity and a superclass",
+        ),
+        (aggregate, {"superclass": {}}, "aggregate: .*unknown key 'superclass'"),
+    ],
+)
+def test_overrides_that_contradict_something_fail_the_stage(
+    stage: Any, sections: dict[str, Any], message: str, finished: Finished, server: ScriptedLLM
+) -> None:
+    finished.copied()
+    configure(server.base_url)
+    override(**sections)
+    with pytest.raises(SystemExit, match=message):
+        run(stage)

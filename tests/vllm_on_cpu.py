@@ -1,0 +1,266 @@
+"""`make test-vllm`: mining through a real vLLM server on the CPU, and kills of both ends.
+
+Not part of the fast suite: it needs the environment of tests/vllm_environment.py and some minutes.
+SmolLM2-135M is far too small for the task; its entity quality is printed, never asserted.
+"""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from kmerl import files, params, runtime
+from kmerl.knowledge.reports import gather
+from kmerl.knowledge.statements import Reports
+from kmerl.knowledge.vllm.server import Running, serving
+from kmerl.knowledge.vllm.settings import LLM
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = ROOT / ".venv-vllm"
+REAL = ROOT.parent / "shared" / "data" / "ptb-xl" / "ptbxl_database.csv"
+REPORTS = 200
+KEEPERS: set[int] = set()  # sessions of the servers seen so far
+STEPS = ("extract", "verify", "merge", "aggregate")
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory with 200 synthetic MIMIC reports, as `reports` leaves it."""
+    place = _place(tmp_path_factory.mktemp("synthetic"), "mimic-iv-ecg")
+    for stage in ("synthesize", "ingest mimic-iv-ecg", "reports"):
+        assert _stage(place, *stage.split()).returncode == 0
+    return place
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory with the reports of 200 real PTB-XL records."""
+    if not REAL.exists():
+        pytest.skip(f"no real reports: {REAL.name} of the shared data is not beside the project")
+    with REAL.open(encoding="utf-8", newline="") as file:
+        rows = [row for _, row in zip(range(REPORTS), csv.DictReader(file), strict=False)]
+    place = _place(tmp_path_factory.mktemp("real"), "ptb-xl")
+    table = [
+        {
+            "record": row["ecg_id"], "patient": row["patient_id"], "split": "train",
+            "report": [row["report"]], "codes": re.findall(r"'(\w+)'", row["scp_codes"]),
+        }
+        for row in rows
+    ]  # fmt: skip
+    found = gather(pa.Table.from_pylist(table), "report", Reports(1, "statement"))
+    out = files.fresh_directory(place / "data" / "reports")
+    pq.write_table(found.reports, out / "reports.parquet")
+    pq.write_table(found.statements, out / "statements.parquet")
+    files.write_json(out / "counts.json", found.counts())
+    return place
+
+
+@pytest.fixture
+def server(synthetic: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """A real server, whose model the working directory's params.yaml names."""
+    _set(synthetic, base_url=None)
+    monkeypatch.chdir(synthetic)
+    for name, value in _environment().items():
+        monkeypatch.setenv(name, value)
+    with serving(params.load("llm", LLM), runtime.load().llm) as running:
+        monkeypatch.setenv("KMERL_LLM_API_KEY", str(running.api_key))
+        yield running
+    assert not _servers(), "a process of the server is left behind"
+
+
+def test_a_killed_stage_leaves_no_server_and_keeps_its_answers(synthetic: Path) -> None:
+    """The stage starts the server itself and is killed in the middle of extraction."""
+    _set(synthetic, base_url=None)
+    stage = subprocess.Popen(
+        [sys.executable, "-m", "stages.extract"],
+        cwd=synthetic, env=_environment(), start_new_session=True,
+    )  # fmt: skip
+    _until(lambda: _answers(synthetic, "extract") >= 20, 400, stage)
+    assert _servers()
+    os.killpg(stage.pid, signal.SIGKILL)
+    stage.wait()
+    _until(lambda: not _servers(), 60)
+    assert 20 <= _answers(synthetic, "extract") < _statements(synthetic)
+
+
+def test_extract_resumes_and_a_killed_server_loses_nothing(
+    synthetic: Path, server: Running
+) -> None:
+    """Extraction asks for what is left; the server then dies in the middle of verification."""
+    _set(synthetic, base_url=server.base_url)
+    kept = _answers(synthetic, "extract")
+    done = _stage(synthetic, "extract")
+    assert done.returncode == 0, done.stderr
+    asked = _asked(done)
+    assert asked == _answers(synthetic, "extract") - kept, "a question was asked twice"
+    assert asked == _served(server)
+    again = _stage(synthetic, "extract")
+    assert _asked(again) == 0
+    assert _served(server) == asked
+
+    stage = subprocess.Popen(
+        [sys.executable, "-m", "stages.verify"],
+        cwd=synthetic, env=_environment(), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    _until(lambda: _answers(synthetic, "verify") >= 20, 120, stage)
+    for process in _servers():
+        process.kill()
+    _, told = stage.communicate(timeout=120)
+    assert stage.returncode != 0
+    assert "answers are kept" in told and "Traceback" not in told
+    assert _answers(synthetic, "verify") >= 20
+
+
+def test_the_chain_goes_on_to_a_label_matrix(synthetic: Path, server: Running) -> None:
+    _set(synthetic, base_url=server.base_url)
+    kept = _answers(synthetic, "verify")
+    done = _stage(synthetic, "verify")
+    assert done.returncode == 0, done.stderr
+    assert _asked(done) == _answers(synthetic, "verify") - kept == _served(server)
+    _finish(synthetic, ("merge", "aggregate"))
+    _tell(synthetic)
+
+
+def test_real_reports_to_a_label_matrix(real: Path, server: Running) -> None:
+    _set(real, base_url=server.base_url)
+    _finish(real, STEPS)
+    _tell(real)
+
+
+def _finish(place: Path, steps: tuple[str, ...]) -> None:
+    for step in steps:
+        done = _stage(place, step)
+        assert done.returncode == 0, done.stderr
+    assert _stage(place, "label_matrix").returncode == 0
+    labels = pq.read_table(place / "data/labels/labels.parquet")
+    reports = pq.read_table(place / "data/reports/reports.parquet")
+    assert labels["record"].to_pylist() == reports["record"].to_pylist()
+    assert labels.num_columns > 10
+    counts = json.loads((place / "metrics/mining.json").read_text())["llm"]
+    for step, count in counts.items():
+        with (place / f"data/{step}/unresolved.csv").open(newline="") as file:
+            assert len(list(csv.DictReader(file))) == count["unresolved"]
+        valid = 1 - sum(count["malformed"].values()) / count["questions"]
+        print(f"{step}: {count['questions']} questions, {valid:.1%} of first replies valid")
+
+
+def _tell(place: Path) -> None:
+    """What the small model made of the reports, for the reader of the log."""
+    found = json.loads((place / "metrics/mining.json").read_text())
+    names = ("entities", "superclasses", "columns", "agreement", "truth", "codes", "llm")
+    print(json.dumps({name: found[name] for name in names if name in found}, indent=1))
+
+
+def _place(place: Path, corpus: str) -> Path:
+    text = (ROOT / "params" / "demo.yaml").read_text(encoding="utf-8")
+    values = yaml.safe_load(text)
+    values["synthesize"]["records"] = {
+        "mimic-iv-ecg": REPORTS,
+        "ptb-xl": 0,
+        "cpsc2018": 0,
+        "csn": 0,
+    }
+    values["pretrain"]["corpus"] = corpus
+    values["extract"] |= {"backend": "vllm", "max_unresolved": 1.0}
+    values["llm"] |= {
+        "model": str(ENVIRONMENT / "model"), "max_model_len": 1024, "max_tokens": 48,
+    }  # fmt: skip
+    values["runtime"]["llm"] |= {
+        "command": f"{ENVIRONMENT}/bin/python -m vllm.entrypoints.openai.api_server",
+        "arguments": ["--dtype", "float32", "--enforce-eager"],
+        "retries": 2,
+    }
+    (place / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    shutil.copy(ROOT / "overrides.yaml", place)
+    return place
+
+
+def _set(place: Path, base_url: str | None) -> None:
+    values = yaml.safe_load((place / "params.yaml").read_text(encoding="utf-8"))
+    values["llm"]["base_url"] = base_url
+    (place / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def _environment() -> dict[str, str]:
+    ours = {"PYTHONPATH": str(ROOT), "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
+    ours["PYTHONDONTWRITEBYTECODE"] = ""  # the first start of the server makes the next ones faster
+    return {**os.environ, **ours}
+
+
+def _stage(place: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"stages.{name}", *arguments]
+    start = time.monotonic()
+    done = subprocess.run(
+        command, cwd=place, env=_environment(), capture_output=True, text=True, check=False
+    )
+    print(f"{place.name} {name}: {time.monotonic() - start:.0f} s, {done.stderr.strip()[-300:]}")
+    return done
+
+
+def _asked(done: subprocess.CompletedProcess[str]) -> int:
+    found = re.search(r"(\d+) replies asked for", done.stderr)
+    assert found, done.stderr
+    return int(found[1])
+
+
+def _answers(place: Path, step: str) -> int:
+    """Whole answers on the disk."""
+    folder = place / "data" / "answers" / step
+    keys = {
+        json.loads(line)["key"]
+        for path in folder.glob("*.jsonl")
+        for line in path.read_bytes().split(b"\n")[:-1]
+    }
+    return len(keys)
+
+
+def _statements(place: Path) -> int:
+    return pq.read_metadata(place / "data/reports/statements.parquet").num_rows
+
+
+def _served(server: Running) -> int:
+    """Requests that the server itself counts as finished."""
+    url = server.base_url.removesuffix("/v1") + "/metrics"
+    asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {server.api_key}"})
+    with urllib.request.urlopen(asked) as response:
+        text = response.read().decode()
+    counts = re.findall(r"^vllm:request_success_total\{.*\} (\S+)$", text, re.MULTILINE)
+    return round(sum(map(float, counts)))
+
+
+def _servers() -> list[psutil.Process]:
+    """Every process of a session that a keeper of a server leads or led."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = " ".join(process.cmdline())
+            if "kmerl.knowledge.vllm.keeper" in line and str(ENVIRONMENT) in line:
+                KEEPERS.add(os.getsid(process.pid))
+            ours = os.getsid(process.pid) in KEEPERS
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, ProcessLookupError):
+            continue
+    return found
+
+
+def _until(done, limit: float, process: subprocess.Popen | None = None) -> None:
+    end = time.monotonic() + limit
+    while not done():
+        assert time.monotonic() < end, f"not so after {limit:g} s"
+        assert process is None or process.poll() is None, "the stage ended"
+        time.sleep(0.1)
