@@ -254,15 +254,18 @@ def test_no_questions_need_no_server(tmp_path: Path) -> None:
 
 
 def test_a_server_that_hangs_or_drips_is_asked_again(tmp_path: Path) -> None:
-    script = by_text({"hangs": [Fault.HANG, GOOD], "drips": [Fault.DRIP, GOOD]})
+    faults = {"hangs": Fault.HANG, "drips": Fault.DRIP}
+
+    def script(body: dict[str, Any], nth: int) -> Answer:
+        return faults[asked(body)[1]["text"]] if nth == 1 else GOOD
+
     machine = replace(MACHINE, timeout=1.0)
     with ScriptedLLM(script) as server, opened(server, tmp_path, machine=machine) as client:
         start = time.monotonic()
-        found = extract(client, ["hangs", "drips"])
+        assert extract(client, list(faults)) == [["lbbb"], ["lbbb"]]
         passed = time.monotonic() - start
-        assert found == [["lbbb"], ["lbbb"]]
-        assert client.retries == 2
     assert passed >= 1.0
+    assert client.retries >= 2  # more where this machine is too busy for a second
 
 
 @pytest.fixture

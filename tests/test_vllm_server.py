@@ -202,10 +202,10 @@ def test_the_command_of_vllm_serve(tmp_path: Path) -> None:
 
 
 def test_the_command_of_another_python() -> None:
-    start = "'/opt/other env/bin/python' -m vllm.entrypoints.openai.api_server"
+    start = "'other env/bin/python' -m vllm.entrypoints.openai.api_server"
     line = command(SETTINGS, replace(MACHINE, command=start), 8123)
     module = ["-m", "vllm.entrypoints.openai.api_server"]
-    assert line[:5] == ["/opt/other env/bin/python", *module, "--model", MODEL]
+    assert line[:5] == ["other env/bin/python", *module, "--model", MODEL]
 
 
 @pytest.mark.parametrize("start", ["no-such-program serve", "/no/such/python -m vllm", ""])
@@ -298,7 +298,7 @@ def test_a_server_of_our_own_answers_us_alone_and_ends_with_the_context(
     assert gone()
     assert urlsplit(running.base_url).hostname == "127.0.0.1"
     assert MODEL in LOG.read_text()
-    assert running.api_key not in LOG.read_text()
+    assert str(running.api_key) not in LOG.read_text()
     with pytest.raises(LLMError, match=r"the vLLM server stopped by itself; \.checkpoints/vllm"):
         running.alive()
 
