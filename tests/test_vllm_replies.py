@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -338,26 +339,41 @@ def test_a_name_that_was_not_asked_gives_way_to_one_that_was(
     assert counts["unknown"] == 1
 
 
-# ---------------------------------------------------------------- lists.cut
+# ---------------------------------------------------------------- lists.turns
+
+NAMES = st.lists(st.text(min_size=1, max_size=3), max_size=60, unique=True)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.text(max_size=3), max_size=30), st.integers(0, 40), st.integers(0, 5))
-def test_cutting_loses_nothing_and_makes_parts_of_nearly_one_size(
-    names: list[str], parts: int, turn: int
+@given(NAMES, st.integers(0, 9))
+def test_every_turn_holds_every_name_once_and_every_pair_meets(
+    names: list[str], parts: int
 ) -> None:
-    found = lists.cut(names, parts, turn)
-    assert Counter(name for part in found for name in part) == Counter(names)
-    sizes = [len(part) for part in found]
-    assert all(sizes)
-    assert len(found) == min(max(parts, 1), len(names))
-    assert not sizes or max(sizes) - min(sizes) <= 1
+    turns = lists.turns(names, parts)
+    for turn in turns:
+        assert sorted(name for part in turn for name in part) == sorted(names)
+        assert all(turn)
+    together = {pair for turn in turns for part in turn for pair in permutations(part, 2)}
+    assert together == set(permutations(names, 2))
 
 
-def test_neighbours_stay_together_and_meet_others_in_the_next_turn() -> None:
-    names = list("abcdef")
-    assert lists.cut(names, 2, turn=0) == [["a", "b", "c"], ["d", "e", "f"]]
-    assert lists.cut(names, 2, turn=1) == [["a", "c", "e"], ["b", "d", "f"]]
+@settings(max_examples=100, deadline=None)
+@given(st.integers(2, 9), st.integers(100, 400))
+def test_no_part_is_much_longer_than_it_may_be(parts: int, size: int) -> None:
+    names = [f"{number:03d}" for number in range(size)]
+    longest = max(len(part) for turn in lists.turns(names, parts) for part in turn)
+    assert longest <= size / parts + 2  # blocks differ by one name
+
+
+def test_the_first_turn_holds_neighbours_together() -> None:
+    names = list("abcdefgh")
+    assert lists.turns(names, 2) == [
+        [["a", "b", "c", "d"], ["e", "f", "g", "h"]],
+        [["a", "b", "g", "h"], ["c", "d", "e", "f"]],
+        [["a", "b", "e", "f"], ["c", "d", "g", "h"]],
+    ]
+    assert lists.turns(names, 1) == [[names]]
+    assert lists.turns([], 0) == []
 
 
 # ---------------------------------------------------------------- lists.flattened
@@ -470,10 +486,13 @@ def test_only_structured_questions_constrain_the_reply() -> None:
 def test_a_list_cut_into_chunks_leaves_room_for_its_reply(count: int, length: int) -> None:
     told = replace(SETTINGS, max_model_len=length)
     names = [f"finding number {number:03d}" for number in range(count)]
-    for part in lists.cut(names, prompts.chunks(names, told), turn=0):
-        question = prompts.merge("merge", part, told)
-        reply = len(json.dumps({name: name for name in part})) // prompts.CHARACTERS_PER_TOKEN
-        assert reply < question.max_tokens < length
+    for turn in lists.turns(names, prompts.chunks(names, told)):
+        for part in turn:
+            question = prompts.merge("merge", part, told)
+            reply = json.dumps({name: name for name in part})
+            characters = len(reply) + sum(len(one["content"]) for one in question.messages)
+            assert question.max_tokens is None
+            assert characters // prompts.CHARACTERS_PER_TOKEN < length
 
 
 def test_a_context_too_short_for_any_list_is_an_error() -> None:
@@ -495,9 +514,8 @@ def test_a_repair_shows_the_reply_and_fits_the_context(count: int) -> None:
     assert "missing keys" in ask["content"]
     assert "every original name" in ask["content"]
     characters = sum(len(message["content"]) for message in again.messages)
-    used = characters / prompts.CHARACTERS_PER_TOKEN + again.max_tokens
-    assert used < SETTINGS.max_model_len
-    assert again.max_tokens > len(long) / prompts.CHARACTERS_PER_TOKEN
+    assert again.max_tokens is None
+    assert (characters + len(long)) / prompts.CHARACTERS_PER_TOKEN < SETTINGS.max_model_len
 
 
 def test_a_repair_of_a_short_question_shows_the_whole_reply() -> None:

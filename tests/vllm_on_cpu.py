@@ -180,7 +180,7 @@ def _place(place: Path, corpus: str) -> Path:
     values["extract"] |= {"backend": "vllm", "max_unresolved": 1.0}
     values["verify"]["by"] = "both"
     values["llm"] |= {
-        "model": str(ENVIRONMENT / "model"), "max_model_len": 768, "max_tokens": 32,
+        "model": str(ENVIRONMENT / "model"), "max_model_len": 768, "max_tokens": 64,
     }  # fmt: skip
     values["runtime"]["llm"] |= {
         "command": f"{ENVIRONMENT}/bin/python -m vllm.entrypoints.openai.api_server",

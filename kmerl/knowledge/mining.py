@@ -72,5 +72,6 @@ def _close(work: Mining, stage: str, allowed: float) -> None:
         raise SystemExit(
             f"{stage}: {len(lost)} of {asked['questions']} questions got no usable answer, more "
             f"than extract.max_unresolved ({allowed:g}) allows; {work.out}/unresolved.csv lists "
-            "them with their reasons"
+            "them with their reasons. Their replies are kept: ask otherwise (another llm.model, "
+            f"llm.max_tokens, llm.system), allow more, or remove {ANSWERS / stage} to ask again"
         )

@@ -17,7 +17,7 @@ class Overrides:
 
     drop: tuple[str, ...]  # expressions that are no entity: no label
     merge: dict[str, str]  # expression -> entity, whatever the backend and the guard say
-    apart: tuple[str, ...]  # expressions that stay entities of their own
+    apart: tuple[str, ...]  # expressions that are not merged into another name
     superclasses: dict[str, tuple[str, ...]]  # superclass -> all its children; () removes it
 
 

@@ -12,12 +12,12 @@ from kmerl.knowledge.lexicon.scope import STRENGTH, verdicts
 from kmerl.knowledge.lexicon.vocabulary import vocabulary
 
 Tokens = tuple[str, ...]
-STOPS = frozenset(".;")
+STOPS = frozenset((".", ";", "and", "or", "with", "but"))  # words across them are not one name
 
 
 @lru_cache(maxsize=65_536)
 def stands(text: str, expression: str) -> Verdict:
-    """The verdict of the words alone; ABSENT where they do not all stand in one sentence.
+    """The verdict of the words alone; ABSENT where they do not all stand in one clause.
 
     The words may stand in another order ("infarct, probably inferior"); where the expression
     stands several times, the most positive place counts.
@@ -30,20 +30,20 @@ def stands(text: str, expression: str) -> Verdict:
 
 
 def _places(words: Tokens, sought: Tokens) -> list[tuple[int, int]]:
-    """(start, length) of each place; for scattered words the last of them, in its sentence."""
+    """(start, length) of each place; for scattered words the last of them, in its clause."""
     whole = [
         (start, len(sought))
         for start in range(len(words) - len(sought) + 1)
         if words[start : start + len(sought)] == sought
     ]
     return whole or [
-        (max(i for i in sentence if words[i] in sought), 1)
-        for sentence in _sentences(words)
-        if set(sought) <= {words[i] for i in sentence}
+        (max(i for i in clause if words[i] in sought), 1)
+        for clause in _clauses(words)
+        if set(sought) <= {words[i] for i in clause}
     ]
 
 
-def _sentences(words: Tokens) -> list[range]:
+def _clauses(words: Tokens) -> list[range]:
     ends = [i for i, word in enumerate(words) if word in STOPS]
     starts = [0, *(end + 1 for end in ends)]
     return [range(a, b) for a, b in zip(starts, [*ends, len(words)], strict=True)]

@@ -8,13 +8,12 @@ from typing import Any
 
 from kmerl import params, runtime
 from kmerl.knowledge.backend import Unresolved, Verdict
+from kmerl.knowledge.merge import guarded
 from kmerl.knowledge.vllm import lists, prompts, replies
 from kmerl.knowledge.vllm.answers import Answers
 from kmerl.knowledge.vllm.client import Client
 from kmerl.knowledge.vllm.server import serving
 from kmerl.knowledge.vllm.settings import LLM
-
-MOST_TURNS = 6  # of merging a list that does not fit one question
 
 
 class VllmBackend:
@@ -38,23 +37,19 @@ class VllmBackend:
         return [[next(found) or Verdict.ABSENT for _ in names] for names in entities]
 
     def merge(self, names: Sequence[str]) -> dict[str, str]:
-        """Turn by turn until the list fits one question or nothing moves any more."""
+        """Turn by turn, so that every two names stand in one question, whatever the context."""
         entity = {name: name for name in names}
         left = sorted(entity)
-        for turn in range(MOST_TURNS):
-            parts = prompts.chunks(left, self.settings)
-            merged = self._merge(left, parts, turn)
+        for turn, parts in enumerate(lists.turns(left, prompts.chunks(left, self.settings))):
+            still = set(entity.values())
+            merged = self._merge([[name for name in part if name in still] for part in parts], turn)
             entity = {name: merged[to] for name, to in entity.items()}
-            still = sorted(set(entity.values()))
-            moved, left = still != left, still
-            if parts <= 1 or (turn and not moved):
-                break
         return entity
 
     def aggregate(self, names: Sequence[str]) -> dict[str, list[str]]:
         """Superclasses of each part of the list; those that mean one are united."""
         left = sorted(set(names))
-        cut = lists.cut(left, prompts.chunks(left, self.settings), turn=0)
+        cut = next(iter(lists.turns(left, prompts.chunks(left, self.settings))), [])
         asked = [
             prompts.aggregate(f"superclasses of part {i}", part, self.settings)
             for i, part in enumerate(cut)
@@ -63,7 +58,8 @@ class VllmBackend:
         united: dict[str, list[str]] = {}
         given = [each for each in found if each]
         heads = sorted({name for each in given for name in each})
-        same = self.merge(heads) if len(cut) > 1 and heads else {name: name for name in heads}
+        alone = {name: name for name in heads}
+        same = guarded(self.merge(heads)).entity if len(cut) > 1 else alone
         for each in given:
             for name, children in each.items():
                 united.setdefault(same[name], []).extend(
@@ -77,9 +73,9 @@ class VllmBackend:
     def unresolved(self) -> Sequence[Unresolved]:
         return self.client.unresolved
 
-    def _merge(self, names: Sequence[str], parts: int, turn: int) -> dict[str, str]:
+    def _merge(self, parts: Sequence[Sequence[str]], turn: int) -> dict[str, str]:
         """One turn; a name without a usable answer stays as it is."""
-        cut = lists.cut(names, parts, turn)
+        cut = [part for part in parts if part]
         asked = [
             prompts.merge(f"merge, turn {turn}, part {i}", part, self.settings)
             for i, part in enumerate(cut)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from collections import Counter
@@ -59,6 +60,7 @@ class Client:
         alive: Callable[[], None] = lambda: None,
         api_key: str | None = None,
     ) -> None:
+        logging.getLogger("openai").setLevel(logging.WARNING)  # it can log whole requests
         self.settings, self.machine, self.answers = settings, machine, answers
         self.base_url, self.alive = base_url, alive
         self.api_key = api_key or os.environ.get(API_KEY) or "none"
@@ -152,12 +154,13 @@ class Client:
         return reply
 
     def _body(self, question: Question) -> dict[str, Any]:
+        limit = {} if question.max_tokens is None else {"max_tokens": question.max_tokens}
         return {
             "model": self.settings.model,
             "messages": list(question.messages),
             "temperature": self.settings.temperature,
             "seed": self.settings.seed,
-            "max_tokens": question.max_tokens,
+            **limit,
             **question.constraint,
         }
 

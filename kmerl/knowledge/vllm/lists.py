@@ -2,21 +2,26 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 
-def cut(names: Sequence[str], parts: int, turn: int) -> list[list[str]]:
-    """`names` in `parts` lists of nearly equal length.
+def turns(names: Sequence[str], parts: int) -> list[list[list[str]]]:
+    """Turns in each of which `parts` lists hold every name once, so that every pair meets in one.
 
-    Even turns keep neighbours together; odd turns deal them out, so that names which were apart in
-    one turn meet in the next.
+    The names are cut into 2 * `parts` blocks of neighbours; in each turn every block stands with
+    another one, as in a tournament. The first turn holds neighbours together.
     """
     if parts <= 1:
-        return [list(names)] if names else []
-    if turn % 2:
-        return [part for start in range(parts) if (part := list(names[start::parts]))]
-    bounds = [len(names) * part // parts for part in range(parts + 1)]
-    return [list(names[a:b]) for a, b in pairwise(bounds) if b > a]
+        return [[list(names)]] if names else []
+    blocks = [names[len(names) * i // (2 * parts) : len(names) * (i + 1) // (2 * parts)]
+              for i in range(2 * parts)]  # fmt: skip
+    first, *others = [*blocks[::2], *blocks[1::2][::-1]]
+    found = []
+    for _ in range(2 * parts - 1):
+        row = [first, *others]
+        pairs = zip(row[:parts], row[: parts - 1 : -1], strict=True)
+        found.append([part for one, other in pairs if (part := sorted([*one, *other]))])
+        others = [*others[-1:], *others[:-1]]
+    return found
 
 
 def resolved(answers: Mapping[str, str], counts: Counter[str]) -> dict[str, str]:

@@ -30,7 +30,7 @@ class Question:
     about: str
     messages: tuple[Message, ...]
     constraint: dict[str, Any]  # further fields of the request body
-    max_tokens: int
+    max_tokens: int | None  # None: all that the context leaves
 
 
 @lru_cache(maxsize=1)
@@ -105,11 +105,9 @@ def repaired(question: Question, reply: str, reason: str, settings: LLM) -> Ques
         again = ({"role": "assistant", "content": text}, {"role": "user", "content": ask})
         return (*question.messages, *again)
 
-    messages = shown(reply)
-    if _room(messages, settings) < question.max_tokens:
-        messages = shown(reply[:QUOTED])
-    room = min(question.max_tokens, _room(messages, settings))
-    return replace(question, messages=messages, max_tokens=room)
+    whole = shown(reply)
+    fits = _room(whole, settings) >= (question.max_tokens or _tokens(reply))
+    return replace(question, messages=whole if fits else shown(reply[:QUOTED]))
 
 
 def chunks(names: Sequence[str], settings: LLM) -> int:
@@ -129,14 +127,13 @@ def _of_list(
     kind: str, about: str, names: Sequence[str], schema: dict[str, Any], settings: LLM
 ) -> Question:
     messages = (*_system(settings), _user(kind, names=json.dumps(list(names), ensure_ascii=False)))
-    room = _room(messages, settings)
-    return Question(kind, about, messages, _json(kind, schema, settings), room)
+    return Question(kind, about, messages, _json(kind, schema, settings), None)
 
 
 def _room(messages: Sequence[Message], settings: LLM) -> int:
     """Tokens of the context that are left for a reply."""
     prompt = sum(_tokens(message["content"]) for message in messages)
-    return max(settings.max_model_len - prompt - MARGIN, MARGIN)
+    return settings.max_model_len - prompt - MARGIN
 
 
 def _user(kind: str, **given: str) -> Message:
