@@ -1,6 +1,6 @@
 """The splits that MERL released for the six tasks, read by name, and where their labels are wrong.
 
-MERL's 18 CSV files say which records a task has, their split and their labels. Two of the tasks have
+MERL's 18 CSV files say which records a task has, their split and their labels. Two tasks have
 faults (docs/decisions.md): the train file of PTBXL-Sub has three columns in another order than its
 test file, and was read by position; the columns of CSN were made by asking whether a code is a
 substring of the record's diagnoses, so that AFIB is also AF.
