@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from kmerl import ecg_paper, files, predict
+from kmerl.evaluation import merl_splits
 from kmerl.leads import LEADS, NAMED_SETS, ORDERS
 
 app = typer.Typer(
@@ -66,6 +67,15 @@ def predict_command(
             _draw(picture, record, prepared, scorer.config.rate, found)
     shown = found[:top] if top else found
     typer.echo(_as_json(record, prepared, shown) if as_json else _as_text(record, prepared, shown))
+
+
+@app.command(name="splits")
+def splits_command(
+    root: Annotated[Path, typer.Argument(help="The folder that holds MERL's data_split.")],
+) -> None:
+    """Print the rows of MERL's split files, and which of their labels are wrong, as JSON."""
+    with _clear_errors():
+        typer.echo(json.dumps(merl_splits.report(root), indent=1))
 
 
 @app.command(name="leads")

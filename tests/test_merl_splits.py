@@ -1,12 +1,15 @@
 """MERL's split files: Table 3, the faults of two tasks, and files that cannot be used."""
 
 import csv
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from kmerl.cli import app
 from kmerl.corpora.classes import classes
 from kmerl.evaluation.merl_splits import FILES, SPLITS, MerlError, MerlTask, read
 
@@ -127,6 +130,21 @@ def test_faults_are_named(tmp_path: Path) -> None:
     rows["val"] = [{name: v for name, v in csn_row("JS9", "SR", set()).items() if name != "VB"}]
     with pytest.raises(MerlError, match="has no column 'VB'"):
         read(write_files(tmp_path, "csn", rows), "csn")
+
+
+@released
+def test_the_command_prints_the_whole_report() -> None:
+    done = CliRunner().invoke(app, ["splits", str(ROOT)])
+    found = json.loads(done.stdout)
+    assert found["csn"]["rows_changed"] == 3_817
+    assert found["ptbxl_sub"]["rows"] == {"train": 17_084, "val": 2_146, "test": 2_158}
+    assert set(found) == set(TABLE_3)
+
+
+def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["splits", str(tmp_path)])
+    assert done.exit_code != 0
+    assert "data_split" in done.output
 
 
 def _labels(found: MerlTask, which) -> list[set[str]]:

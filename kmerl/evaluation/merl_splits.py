@@ -136,3 +136,21 @@ def _table(
         if wrong is not None:
             raise MerlError(f"{path}, line {number}: {wrong} is {row[wrong]!r}, not 0 or 1")
     return header, rows
+
+
+def report(root: Path) -> dict[str, dict[str, object]]:
+    """For each task the rows of each split (Table 3), and what the correction changes.
+
+    Raises:
+        MerlError: see `read`.
+    """
+    found: dict[str, dict[str, object]] = {}
+    for task in TASKS:
+        one = read(root, task)
+        found[task] = {
+            "classes": len(classes(task)),
+            "rows": {split: int((one.splits == split).sum()) for split in SPLITS},
+            "rows_changed": one.rows_changed(),
+            "changes": one.changes(),
+        }
+    return found
