@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmerl.knowledge import overrides
-from kmerl.knowledge.backend import Verdict
+from kmerl.knowledge.backend import MiningError, Verdict
 from kmerl.knowledge.merge import Merged, contradiction, guarded
 from kmerl.knowledge.overrides import Overrides
 from kmerl.knowledge.strings import stands
@@ -257,3 +257,11 @@ def test_overrides_change_what_was_mined(tmp_path: Path) -> None:
     below = overrides.hierarchy(above, ["afib", "lafb", "rbbb"], ours)
     assert below == {"other": ["lafb"], "rhythm": ["afib"]}
     assert overrides.unused_children(ours, ["afib", "lafb", "rbbb"]) == ["lvh", "svt"]
+
+
+def test_overrides_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(MiningError, match=r"overrides\.yaml cannot be read"):
+        overrides.read(tmp_path / "overrides.yaml")
+    (tmp_path / "overrides.yaml").write_text("drop: [", encoding="utf-8")
+    with pytest.raises(MiningError, match=r"overrides\.yaml cannot be read"):
+        overrides.read(tmp_path / "overrides.yaml")

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kmerl.knowledge.backend import Backend
+from kmerl.knowledge.backend import Backend, MiningError
 
 
-class HierarchyError(ValueError):
+class HierarchyError(MiningError):
     """The superclasses do not make two levels; the message names the superclass and what to do."""
 
 

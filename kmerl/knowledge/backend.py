@@ -9,6 +9,10 @@ Name = Literal["lexicon", "vllm"]
 """Backends: `kmerl/knowledge/<name>/backend.py`, whose `open_backend(stage)` makes one."""
 
 
+class MiningError(ValueError):
+    """Mining cannot go on, and a person can put it right; the message says how."""
+
+
 class Verdict(StrEnum):
     """How a text states an entity."""
 

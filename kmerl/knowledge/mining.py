@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from kmerl import files, params
-from kmerl.knowledge.backend import Backend, Name
+from kmerl.knowledge.backend import Backend, MiningError, Name
 from kmerl.knowledge.extract import Extract
 
 ANSWERS = Path("data/answers")
@@ -30,11 +30,11 @@ def open_backend(name: str, answers: Path) -> Iterator[Backend]:
     """The backend `name`, which keeps answers under `answers`; what it started ends with it.
 
     Raises:
-        ValueError: there is no backend of that name.
+        MiningError: there is no backend of that name.
     """
     if name not in get_args(Name):
         known = ", ".join(get_args(Name))
-        raise ValueError(f"extract.backend is {name!r}; known backends: {known}")
+        raise MiningError(f"extract.backend is {name!r}; known backends: {known}")
     module = import_module(f"kmerl.knowledge.{name}.backend")
     with cast(AbstractContextManager[Backend], module.open_backend(answers)) as backend:
         yield backend
@@ -54,7 +54,7 @@ def mining(stage: str) -> Iterator[Mining]:
             work = Mining(backend, files.fresh_directory(f"data/{stage}"))
             yield work
             _close(work, stage, settings.max_unresolved)
-    except (RuntimeError, ValueError) as error:
+    except (MiningError, params.ParamsError) as error:
         raise SystemExit(f"{stage}: {error}") from None
 
 

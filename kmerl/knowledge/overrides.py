@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from kmerl import params
+from kmerl.knowledge.backend import MiningError
 
 PATH = Path("overrides.yaml")
 
@@ -25,18 +26,22 @@ def read(path: Path = PATH) -> Overrides:
     """The overrides, checked.
 
     Raises:
-        ValueError: a key is unknown or missing, an expression stands in two sections, or a merge
+        ParamsError: a key is unknown or missing.
+        MiningError: the file cannot be read, an expression stands in two sections, or a merge
             leads to an expression that is itself merged or dropped.
     """
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise MiningError(f"{path} cannot be read: {error}") from None
     found = params.build(Overrides, values, str(path))
     given = [*found.drop, *found.merge, *found.apart]
     twice = sorted({name for name in given if given.count(name) > 1})
     if twice:
-        raise ValueError(f"{path}: {twice[0]!r} stands in two of drop, merge and apart; keep one")
+        raise MiningError(f"{path}: {twice[0]!r} stands in two of drop, merge and apart; keep one")
     for expression, entity in found.merge.items():
         if entity != expression and (entity in found.merge or entity in found.drop):
-            raise ValueError(
+            raise MiningError(
                 f"{path}: merge.{expression} leads to {entity!r}, which is itself merged or "
                 "dropped; name the last entity"
             )

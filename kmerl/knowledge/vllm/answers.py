@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kmerl import files
+from kmerl.knowledge.backend import MiningError
 from kmerl.knowledge.vllm.replies import Reply
 
 
@@ -48,7 +49,7 @@ class Answers:
         """Read a file; a last line without its end is what a kill left, and is cut off.
 
         Raises:
-            ValueError: another line is no answer.
+            MiningError: another line is no answer.
         """
         if not path.exists():
             return
@@ -63,7 +64,7 @@ class Answers:
                 name = row.pop("key")
                 self.known[name] = Reply(**row)
             except (ValueError, TypeError, KeyError, AttributeError):
-                raise ValueError(f"{path}, line {number} is no answer; remove that line") from None
+                raise MiningError(f"{path}, line {number} is no answer; remove that line") from None
 
 
 def key(asked: dict[str, Any]) -> str:

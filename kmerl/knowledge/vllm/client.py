@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import openai
 
-from kmerl.knowledge.backend import Unresolved
+from kmerl.knowledge.backend import MiningError, Unresolved
 from kmerl.knowledge.vllm import prompts
 from kmerl.knowledge.vllm.answers import Answers, key
 from kmerl.knowledge.vllm.prompts import Question
@@ -40,7 +40,7 @@ REJECTED = (openai.BadRequestError, openai.UnprocessableEntityError)
 Answer = TypeVar("Answer")
 
 
-class LLMError(RuntimeError):
+class LLMError(MiningError):
     """The server cannot be used; the message says what to do and holds no report text."""
 
 

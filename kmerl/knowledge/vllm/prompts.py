@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from kmerl.knowledge.backend import MiningError
 from kmerl.knowledge.vllm.settings import LLM
 
 LONGEST_NAME = 80  # characters of an entity's name
@@ -116,7 +117,7 @@ def chunks(names: Sequence[str], settings: LLM) -> int:
     room = settings.max_model_len - MARGIN - _tokens(settings.system) - _tokens(_ask_of_lists())
     longest = max((_tokens(name) for name in names), default=0)
     if 4 * longest > room:
-        raise ValueError(
+        raise MiningError(
             f"llm.max_model_len is {settings.max_model_len}: too short for a list of names; "
             "set the model's own"
         )
