@@ -15,13 +15,13 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow.parquet as pq
 import typer
 
 from kmerl import params, runtime
-from kmerl.files import rounded
+from kmerl.files import read_json, rounded
 from kmerl.knowledge.vllm import prompts
 from kmerl.knowledge.vllm.answers import Answers
 from kmerl.knowledge.vllm.client import Client
@@ -112,8 +112,7 @@ def _theirs(python: str, running: Running, settings: LLM, questions: list[Questi
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
-        result: dict[str, Any] = json.loads((Path(folder) / "result.json").read_text())
-        return float(result["request_throughput"])
+        return float(read_json(Path(folder) / "result.json")["request_throughput"])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Dynamic lead masking on and off, at equal epochs and at equal time, over seeds.
 
-    python -m benchmarks.masking --seed 0 --seed 1 --seed 2 --run on:8 --run off:1 --run on:1
+    python -m benchmarks.masking --seed 0 --seed 1 --seed 2 --run on:8 --run off:2 --run on:3
 
 Reads data/ as `dvc repro embed_text` leaves it; trains in a temporary directory; asks F_CQ for the
 super classes of PTB-XL's held-out patients. One JSON document last. Only the seed of training
@@ -25,7 +25,7 @@ from kmerl.corpora.classes import classes
 from kmerl.evaluation.bootstrap import auroc_replicates, draw_patients, interval
 from kmerl.evaluation.cohort import Cohort, read_cohort
 from kmerl.evaluation.metrics import auroc, macro
-from kmerl.files import rounded
+from kmerl.files import read_json, rounded
 from kmerl.leads import lead_indices, parse_leads
 from kmerl.models.inputs import prepare
 from kmerl.store import read_signals, read_table
@@ -80,7 +80,7 @@ def _zero_shot(models: Path) -> dict[str, dict[str, float]]:
 def _scores(models: Path, cohort: Cohort, leads: tuple[str, ...]) -> np.ndarray:
     """Logits (records of the cohort, classes)."""
     config, model = load(models)
-    names = json.loads((DATA / "text/names.json").read_text(encoding="utf-8"))["classes"]
+    names = read_json(DATA / "text/names.json")["classes"]
     vectors = load_file(DATA / "text/names.safetensors")["classes"]
     asked = vectors[[names.index(kind.name) for kind in classes(TASK)]]
     store = DATA / "ecg" / CORPUS

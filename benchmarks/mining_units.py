@@ -19,7 +19,7 @@ from kmerl.knowledge.extract import extract
 from kmerl.knowledge.labels import Labels, label_matrix
 from kmerl.knowledge.lexicon.backend import lexicon
 from kmerl.knowledge.merge import merge
-from kmerl.knowledge.reports import Corpus, gather
+from kmerl.knowledge.reports import COLUMNS, Corpus, gather
 from kmerl.knowledge.statements import Reports
 from kmerl.knowledge.verify import Verify, kept, verify
 from kmerl.knowledge.vllm.answers import Answers
@@ -28,8 +28,6 @@ from kmerl.knowledge.vllm.client import Client
 from kmerl.knowledge.vllm.settings import LLM
 from kmerl.store import read_table
 from tests.scripted_llm import MODEL, PerfectLLM, ScriptedLLM
-
-COLUMNS = ("record", "patient", "split", "report", "codes")
 
 
 def main() -> None:

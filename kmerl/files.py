@@ -1,10 +1,12 @@
 """Files written whole or not at all, and metrics that read the same every time."""
 
+import csv
+import io
 import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,15 @@ def write_json(path: Path | str, value: Any) -> None:
 
 def read_json(path: Path | str) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_csv(path: Path | str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A header and rows, in the order given; numbers as in `write_json`, nothing for None."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rounded(list(row)) for row in rows)
+    write_text(path, text.getvalue())
 
 
 def rounded(value: Any, digits: int = 4) -> Any:

@@ -6,9 +6,7 @@ does not depend on the number of workers, memory does not grow with the number o
 one bad record costs one line of rejected.csv.
 """
 
-import csv
 import hashlib
-import io
 from collections import Counter
 from dataclasses import dataclass
 from importlib import import_module
@@ -31,7 +29,7 @@ from kmerl.corpora.records import (
     Scheme,
 )
 from kmerl.corpora.wfdb_files import Recording, read_header, read_recording
-from kmerl.files import atomic, fresh_directory, write_json, write_text
+from kmerl.files import atomic, fresh_directory, write_csv, write_json
 from kmerl.leads import LEADS
 from kmerl.prepare import Ingest, prepare
 from kmerl.progress import track
@@ -228,11 +226,8 @@ def _noted(recording: Recording, settings: Ingest, nan: np.ndarray) -> dict[str,
 
 def write_rejected(path: Path, rejected: list[Rejection]) -> None:
     """rejected.csv: record, reason, detail, sorted."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("record", "reason", "detail"))
-    writer.writerows((r.record, r.reason, r.detail) for r in sorted(rejected))
-    write_text(path, text.getvalue())
+    rows = [(r.record, r.reason, r.detail) for r in sorted(rejected)]
+    write_csv(path, ("record", "reason", "detail"), rows)
 
 
 def summary(counts: Counter[str], rejected: list[Rejection]) -> dict[str, int]:

@@ -5,8 +5,7 @@ from pathlib import Path
 from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import catalogue
 from kmerl.evaluation.cohort import read_cohort
-from kmerl.evaluation.csv_table import write_csv
-from kmerl.files import write_json
+from kmerl.files import write_csv, write_json
 
 INGESTED, STORE = Path("metrics/ingest"), Path("data/ecg")
 

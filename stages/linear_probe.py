@@ -9,9 +9,8 @@ from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import linear_probe, summary
 from kmerl.evaluation.bootstrap import Bootstrap
 from kmerl.evaluation.cohort import Cohort, read_cohort
-from kmerl.evaluation.csv_table import write_csv
 from kmerl.evaluation.encodings import open_encodings
-from kmerl.files import fresh_directory, write_json
+from kmerl.files import fresh_directory, write_csv, write_json
 from kmerl.progress import track
 
 OUT = Path("data/linear_probe")

@@ -6,10 +6,9 @@ from kmerl import params
 from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import partial_leads
 from kmerl.evaluation.bootstrap import Bootstrap
-from kmerl.evaluation.csv_table import write_csv
 from kmerl.evaluation.scores import read_scores
 from kmerl.evaluation.summary import Row, evaluate
-from kmerl.files import write_json
+from kmerl.files import write_csv, write_json
 
 
 def main() -> None:

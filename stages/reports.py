@@ -1,17 +1,13 @@
 """Stage reports: one cleaned text a record, and the distinct statements to be mined."""
 
-import csv
-import io
-
 import pyarrow.parquet as pq
 
 from kmerl import files, params
-from kmerl.knowledge.reports import Text, gather
+from kmerl.knowledge.reports import COLUMNS, Text, gather
 from kmerl.knowledge.statements import Reports
 from kmerl.store import read_table
 
 OUT = "data/reports"
-COLUMNS = ("record", "patient", "split", "report", "codes")
 
 
 def main() -> None:
@@ -26,9 +22,7 @@ def main() -> None:
     for name, table in (("reports", found.reports), ("statements", found.statements)):
         with files.atomic(out / f"{name}.parquet") as path:
             pq.write_table(table, path, compression="zstd")
-    dropped = io.StringIO()
-    csv.writer(dropped, lineterminator="\n").writerows([("record", "reason"), *found.dropped])
-    files.write_text(out / "dropped.csv", dropped.getvalue())
+    files.write_csv(out / "dropped.csv", ("record", "reason"), found.dropped)
     files.write_json(out / "counts.json", found.counts())
 
 

@@ -9,10 +9,9 @@ from kmerl import params
 from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import seen_unseen
 from kmerl.evaluation.bootstrap import Bootstrap
-from kmerl.evaluation.csv_table import write_csv
 from kmerl.evaluation.scores import read_scores
 from kmerl.evaluation.summary import evaluate
-from kmerl.files import read_json, write_json
+from kmerl.files import read_json, write_csv, write_json
 
 
 def main() -> None:

@@ -7,10 +7,9 @@ from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import summary
 from kmerl.evaluation.bootstrap import Bootstrap
 from kmerl.evaluation.cohort import read_cohort
-from kmerl.evaluation.csv_table import write_csv
 from kmerl.evaluation.encodings import open_encodings
 from kmerl.evaluation.zero_shot import ZeroShot, score_task
-from kmerl.files import fresh_directory, write_json
+from kmerl.files import fresh_directory, write_csv, write_json
 
 
 def main() -> None:

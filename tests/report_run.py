@@ -13,9 +13,8 @@ from kmerl.corpora.classes import TASKS, classes, tasks_of
 from kmerl.evaluation import linear_probe, partial_leads, seen_unseen, summary
 from kmerl.evaluation.bootstrap import Bootstrap
 from kmerl.evaluation.cohort import Cohort
-from kmerl.evaluation.csv_table import write_csv
 from kmerl.evaluation.scores import Scores, scored
-from kmerl.files import write_json, write_text
+from kmerl.files import write_csv, write_json, write_text
 from kmerl.leads import LEADS, parse_leads
 
 RATE, SAMPLES, RECORDS = 500, 5000, {"ptb-xl": 60, "cpsc2018": 24, "csn": 36}

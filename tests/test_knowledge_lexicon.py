@@ -267,11 +267,19 @@ def test_other_expressions_are_absent(lexicon: LexiconBackend) -> None:
 def test_backend_by_name(tmp_path: Path) -> None:
     with open_backend("lexicon", tmp_path) as backend:
         assert isinstance(backend, Coverage)
+    assert (tmp_path / "answers.jsonl").read_text() == ""
     with (
         pytest.raises(ValueError, match=r"extract\.backend is 'lexikon'"),
         open_backend("lexikon", tmp_path),
     ):
         pass
+
+
+def test_an_llms_answers_outlive_a_run_with_the_lexicon(tmp_path: Path) -> None:
+    (tmp_path / "answers.jsonl").write_text("dear\n")
+    with open_backend("lexicon", tmp_path):
+        pass
+    assert (tmp_path / "answers.jsonl").read_text() == "dear\n"
 
 
 def test_patterns() -> None:

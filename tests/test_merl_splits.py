@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from kmerl.cli import app
 from kmerl.corpora.classes import classes
-from kmerl.evaluation.merl_splits import FILES, SPLITS, MerlError, MerlTask, read
+from kmerl.evaluation.cohort import SPLITS
+from kmerl.evaluation.merl_splits import FILES, MerlError, MerlTask, read
 
 DATA = Path(os.environ.get("KMERL_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 ROOT = DATA / "merl_splits"
@@ -149,4 +150,5 @@ def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
 
 def _labels(found: MerlTask, which) -> list[set[str]]:
     codes = np.array([code for code, _ in classes(found.task)])
-    return [set(codes[row].tolist()) for row in found.labels(which)]
+    labels = {"merl": found.given, "corrected": found.truth}[which]
+    return [set(codes[row].tolist()) for row in labels]

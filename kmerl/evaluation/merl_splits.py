@@ -10,14 +10,13 @@ import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Shaped
 
 from kmerl.corpora.classes import TASKS, classes
+from kmerl.evaluation.cohort import SPLITS
 
-SPLITS = ("train", "val", "test")
 FILES = {
     "ptbxl_super": "ptbxl/super_class/ptbxl_super_class",
     "ptbxl_sub": "ptbxl/sub_class/ptbxl_sub_class",
@@ -35,8 +34,6 @@ RECORD: dict[str, Callable[[dict[str, str]], str]] = {
 }
 """How each corpus's rows name their record. CPSC2018's `ecg_id` is a place in a directory listing
 of the machine that made the file."""
-
-Labels = Literal["merl", "corrected"]
 
 
 class MerlError(ValueError):
@@ -56,9 +53,6 @@ class MerlTask:
     splits: Shaped[np.ndarray, " record"]
     given: Bool[np.ndarray, "record class"]
     truth: Bool[np.ndarray, "record class"]
-
-    def labels(self, which: Labels) -> Bool[np.ndarray, "record class"]:
-        return self.given if which == "merl" else self.truth
 
     def rows_changed(self) -> int:
         """Records with a label that the correction changes."""
@@ -87,7 +81,7 @@ def read(root: Path, task: str) -> MerlTask:
     """A task from MERL's files below `root` (the folder that holds `data_split`).
 
     Raises:
-        MerlError: a file or a column is missing, a class is unknown, a record stands twice.
+        MerlError: a file or a column is missing, a label is not 0 or 1, a record stands twice.
     """
     codes = [code for code, _ in classes(task)]
     tables = {split: _table(root, task, split, codes) for split in SPLITS}
@@ -121,8 +115,8 @@ def _table(
     path = root / "data_split" / f"{FILES[task]}_{split}.csv"
     if not path.exists():
         raise MerlError(
-            f"{path} does not exist; merl_splits.root must hold the `data_split` folder of MERL's "
-            "repository (README: `dvc import`)"
+            f"{path} does not exist; the folder given must hold the `data_split` folder of MERL's "
+            "repository"
         )
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)

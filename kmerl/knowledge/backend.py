@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
 
 Name = Literal["lexicon", "vllm"]
-"""Backends: `kmerl/knowledge/<name>/backend.py`, whose `open_backend(stage)` makes one."""
+"""Backends: `kmerl/knowledge/<name>/backend.py`, whose `open_backend(answers)` makes one."""
 
 
 class MiningError(ValueError):
@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 class Unresolved:
     """A question that got no usable answer, also when it was asked again."""
 
-    about: str  # "statement 12", "entity 'sinus rhythm'"
+    about: str  # "statement 12: sinus rhythm"
     reason: str  # "not json", "refusal", ...
     reply: str  # as it came
 

@@ -1,7 +1,5 @@
 """What the stages that ask a backend share: open it, then write what they counted and lost."""
 
-import csv
-import io
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -61,9 +59,7 @@ def mining(stage: str) -> Iterator[Mining]:
 def _close(work: Mining, stage: str, allowed: float) -> None:
     lost = work.backend.unresolved()
     rows = sorted((one.about, one.reason, one.reply) for one in lost)
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("about", "reason", "reply"), *rows])
-    files.write_text(work.out / "unresolved.csv", text.getvalue())
+    files.write_csv(work.out / "unresolved.csv", ("about", "reason", "reply"), rows)
     asked = work.backend.counts()
     if asked:
         work.counts["llm"] = asked

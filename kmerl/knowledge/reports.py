@@ -12,6 +12,9 @@ import yaml
 
 from kmerl.knowledge.statements import Reports, clean, split, why_dropped
 
+COLUMNS = ("record", "patient", "split", "report", "codes")
+"""Of a store: what `gather` reads."""
+
 
 @dataclass(frozen=True)
 class Text:
@@ -41,7 +44,7 @@ class Corpus:
 
 
 def gather(store: pa.Table, source: str, settings: Reports) -> Corpus:
-    """Reports and distinct statements from a store's record, patient, split, report and codes.
+    """Reports and distinct statements from the `COLUMNS` of a store.
 
     Where `settings.unit` is "report", a report is one statement: its whole cleaned text. Codes are
     kept where they can judge the text, that is, where the text was not written from them.

@@ -91,8 +91,9 @@ class LexiconBackend:
 
 @contextmanager
 def open_backend(answers: Path) -> Iterator[LexiconBackend]:
-    """The backend over the packaged lexicon; it asks nobody, so its file of answers is empty."""
-    files.write_text(answers / "answers.jsonl", "")
+    """The backend over the packaged lexicon; it asks nobody, and keeps what an LLM answered."""
+    if not (answers / "answers.jsonl").exists():
+        files.write_text(answers / "answers.jsonl", "")
     yield lexicon()
 
 
