@@ -20,7 +20,7 @@ from kmerl.params import ParamsError
 SETTINGS = (
     "method", "text", "text_encoder", "extract", "verify", "merge", "aggregate", "label_matrix",
     "signal", "encoder", "mask", "query_network", "loss", "pretrain", "encode", "zero_shot",
-    "linear_probe", "partial_leads", "seen_unseen", "bootstrap",
+    "linear_probe", "partial_leads", "seen_unseen", "statistics",
 )  # fmt: skip
 """Sections of params.yaml that the page shows; each moves a number on it."""
 
@@ -128,7 +128,7 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         label_derived=values["text"]["source"] == "scp",
         by_cosine=values["zero_shot"]["score"] == "cosine",
         seed=values["seed"],
-        level=f"{100 * values['bootstrap']['level']:g} %",
+        level=f"{100 * values['statistics']['level']:g} %",
     )
 
 

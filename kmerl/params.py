@@ -39,7 +39,7 @@ SECTIONS = (
     "linear_probe",
     "partial_leads",
     "seen_unseen",
-    "bootstrap",
+    "statistics",
     "report",
     "runtime",
 )

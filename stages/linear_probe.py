@@ -7,7 +7,7 @@ import torch
 from kmerl import params
 from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import linear_probe, summary
-from kmerl.evaluation.bootstrap import Bootstrap
+from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort, read_cohort
 from kmerl.evaluation.encodings import open_encodings
 from kmerl.files import fresh_directory, write_csv, write_json
@@ -20,7 +20,7 @@ def main() -> None:
     torch.set_num_threads(
         1
     )  # many small products: one thread is fastest, and sums keep their order
-    bootstrap = params.load("bootstrap", Bootstrap)
+    statistics = params.load("statistics", Statistics)
     fresh_directory(OUT)
     cohorts = [read_cohort(Path("data/ecg"), task) for task in TASKS]
     table: dict[str, dict[str, dict[str, summary.Row]]] = {}
@@ -28,11 +28,11 @@ def main() -> None:
     for ratio in linear_probe.RATIOS:
         probed = probe(cohorts, ratio)
         scores = [one.scores for one in probed]
-        evaluations = summary.evaluate(scores, bootstrap, params.seed())
-        by_task = linear_probe.probe_table(probed, evaluations, bootstrap.level)
+        evaluations = summary.evaluate(scores, statistics, params.seed())
+        by_task = linear_probe.probe_table(probed, evaluations, statistics)
         for task, by_leads in by_task.items():
             table.setdefault(task, {})[str(ratio)] = by_leads
-        found = summary.class_rows(scores, evaluations, bootstrap.level)
+        found = summary.class_rows(scores, evaluations, statistics.level)
         rows += [[ratio, *row] for row in found]
         for one in scores:
             one.write(OUT / str(ratio))

@@ -5,7 +5,7 @@ from pathlib import Path
 from kmerl import params
 from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import partial_leads
-from kmerl.evaluation.bootstrap import Bootstrap
+from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.scores import read_scores
 from kmerl.evaluation.summary import Row, evaluate
 from kmerl.files import write_csv, write_json
@@ -13,7 +13,7 @@ from kmerl.files import write_csv, write_json
 
 def main() -> None:
     settings = params.load("partial_leads", partial_leads.PartialLeads)
-    bootstrap = params.load("bootstrap", Bootstrap)
+    statistics = params.load("statistics", Statistics)
     directories = {
         "linear_probe": Path("data/linear_probe") / str(settings.ratio),
         "zero_shot": Path("data/zero_shot"),
@@ -23,9 +23,9 @@ def main() -> None:
     for protocol, directory in directories.items():
         scores = [read_scores(directory, task) for task in TASKS]
         lead_sets = {count: scores[0].lead_sets[count] for count in partial_leads.COUNTS}
-        evaluations = evaluate(scores, bootstrap, params.seed(), partial_leads.COUNTS)
-        curves[protocol] = partial_leads.curve(evaluations, bootstrap.level)
-        rows += partial_leads.curve_rows(protocol, evaluations, lead_sets, bootstrap.level)
+        evaluations = evaluate(scores, statistics, params.seed(), partial_leads.COUNTS)
+        curves[protocol] = partial_leads.curve(evaluations, statistics.level)
+        rows += partial_leads.curve_rows(protocol, evaluations, lead_sets, statistics.level)
     write_json("metrics/partial_leads.json", curves)
     write_csv("plots/partial_leads.csv", partial_leads.COLUMNS, rows)
 

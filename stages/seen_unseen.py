@@ -8,7 +8,7 @@ from safetensors.numpy import load_file
 from kmerl import params
 from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import seen_unseen
-from kmerl.evaluation.bootstrap import Bootstrap
+from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.scores import read_scores
 from kmerl.evaluation.summary import evaluate
 from kmerl.files import read_json, write_csv, write_json
@@ -16,7 +16,7 @@ from kmerl.files import read_json, write_csv, write_json
 
 def main() -> None:
     settings = params.load("seen_unseen", seen_unseen.SeenUnseen)
-    bootstrap = params.load("bootstrap", Bootstrap)
+    statistics = params.load("statistics", Statistics)
     vectors = load_file("data/text/names.safetensors")
     names = read_json("data/text/names.json")
     found = seen_unseen.overlaps(
@@ -27,8 +27,8 @@ def main() -> None:
         settings.threshold,
     )
     scores = [read_scores(Path("data/zero_shot"), task) for task in TASKS]
-    evaluations = evaluate(scores, bootstrap, params.seed(), [seen_unseen.ALL_LEADS])
-    groups = seen_unseen.group_metrics(found, scores, evaluations, bootstrap.level)
+    evaluations = evaluate(scores, statistics, params.seed(), [seen_unseen.ALL_LEADS])
+    groups = seen_unseen.group_metrics(found, scores, evaluations, statistics.level)
     write_json("metrics/seen_unseen.json", groups)
     rows = [dataclasses.astuple(overlap) for overlap in found]
     write_csv("data/seen_unseen/classes.csv", seen_unseen.COLUMNS, rows)

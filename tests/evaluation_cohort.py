@@ -30,7 +30,7 @@ PARAMS = {
     },
     "partial_leads": {"ratio": 100},
     "seen_unseen": {"threshold": 0.95},
-    "bootstrap": {"replicates": 20, "level": 0.9},
+    "statistics": {"replicates": 20, "level": 0.9, "min_positives": 2},
 }
 
 

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from kmerl import store
 from kmerl.corpora.classes import TASKS, classes, tasks_of
 from kmerl.evaluation import linear_probe, partial_leads, seen_unseen, summary
-from kmerl.evaluation.bootstrap import Bootstrap
+from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.scores import Scores, scored
 from kmerl.files import write_csv, write_json, write_text
@@ -20,7 +20,7 @@ from kmerl.leads import LEADS, parse_leads
 RATE, SAMPLES, RECORDS = 500, 5000, {"ptb-xl": 60, "cpsc2018": 24, "csn": 36}
 KEYS = (*map(str, range(1, 13)), "I+II", "limb")
 LEAD_SETS = {key: parse_leads(key) for key in KEYS}
-BOOTSTRAP = Bootstrap(replicates=12, level=0.95)
+STATISTICS = Statistics(replicates=12, level=0.95, min_positives=2)
 AXES = dict(zip(LEADS[:6], np.deg2rad([0, 60, 120, -150, -30, 90]), strict=True))
 CHEST = dict(zip(LEADS[6:], [-0.8, -0.3, 0.3, 1.1, 1.3, 1.0], strict=True))
 VALUES = {
@@ -31,7 +31,7 @@ VALUES = {
     "text": {"source": "report"},
     "zero_shot": {"score": "query"},
     "partial_leads": {"ratio": 100},
-    "bootstrap": {"replicates": 12, "level": 0.95},
+    "statistics": {"replicates": 12, "level": 0.95, "min_positives": 2},
 }
 
 
@@ -91,8 +91,8 @@ def write_run(root: Path, records: dict[str, int] = RECORDS) -> None:
     for one in zero_shot:
         (root / "data/zero_shot").mkdir(parents=True, exist_ok=True)
         one.write(root / "data/zero_shot")
-    evaluations = summary.evaluate(zero_shot, BOOTSTRAP, 0)
-    write_json(root / "metrics/zero_shot.json", summary.metric_table(evaluations, 0.95))
+    evaluations = summary.evaluate(zero_shot, STATISTICS, 0)
+    write_json(root / "metrics/zero_shot.json", summary.metric_table(evaluations, STATISTICS))
     rows = summary.class_rows(zero_shot, evaluations, 0.95)
     write_csv(root / "plots/zero_shot_classes.csv", summary.CLASS_COLUMNS, rows)
     probed = _write_probe(root, cohorts, generator)
@@ -119,8 +119,8 @@ def _write_probe(root: Path, cohorts: list[Cohort], generator: np.random.Generat
             )
             for one in cohorts
         ]
-        evaluations = summary.evaluate([one.scores for one in probed], BOOTSTRAP, 0)
-        for task, by_leads in linear_probe.probe_table(probed, evaluations, 0.95).items():
+        evaluations = summary.evaluate([one.scores for one in probed], STATISTICS, 0)
+        for task, by_leads in linear_probe.probe_table(probed, evaluations, STATISTICS).items():
             table.setdefault(task, {})[str(ratio)] = by_leads
     write_json(root / "metrics/linear_probe.json", table)
     return evaluations

@@ -11,7 +11,7 @@ import pytest
 from kmerl import params
 from kmerl.corpora.classes import TASKS, classes
 from kmerl.evaluation import catalogue, partial_leads, seen_unseen, summary
-from kmerl.evaluation.bootstrap import Bootstrap
+from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import read_cohort
 from kmerl.evaluation.encodings import open_encodings
 from kmerl.evaluation.linear_probe import RATIOS, LinearProbe
@@ -227,4 +227,4 @@ def test_the_demo_has_every_parameter() -> None:
     assert params.load("linear_probe", LinearProbe, demo).epochs == 100
     assert params.load("partial_leads", partial_leads.PartialLeads, demo).ratio in RATIOS
     assert params.load("seen_unseen", seen_unseen.SeenUnseen, demo).threshold == 0.95
-    assert params.load("bootstrap", Bootstrap, demo).level == 0.95
+    assert params.load("statistics", Statistics, demo).level == 0.95

@@ -159,5 +159,5 @@ def test_intervals_cover_the_true_auroc() -> None:
 
 @pytest.mark.parametrize(("replicates", "level"), [(0, 0.95), (10, 1.0), (10, 0.0)])
 def test_parameters_out_of_range_are_named(replicates: int, level: float) -> None:
-    with pytest.raises(ParamsError, match=r"bootstrap\.(replicates|level)"):
-        bootstrap.Bootstrap(replicates, level)
+    with pytest.raises(ParamsError, match=r"statistics\.(replicates|level)"):
+        bootstrap.Statistics(replicates, level, 5)

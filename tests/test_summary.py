@@ -8,10 +8,12 @@ import pytest
 
 from kmerl.corpora.classes import ClassName
 from kmerl.evaluation import seen_unseen, summary
-from kmerl.evaluation.bootstrap import Bootstrap
+from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.scores import Scores, read_scores, scored
 from kmerl.leads import parse_leads
+
+STATISTICS = Statistics(replicates=200, level=0.95, min_positives=5)
 
 
 def test_seen_is_above_the_threshold_and_ties_go_by_name() -> None:
@@ -54,7 +56,7 @@ def test_intervals_widen_when_records_share_a_patient() -> None:
     score = np.repeat(random.random((30, 1)) + 0.3 * truth[::4], 4, axis=0)
     widths = []
     for patients in ([f"p{i}" for i in range(120)], [f"p{i // 4}" for i in range(120)]):
-        found = summary.evaluate([_scores(truth, score, patients)], Bootstrap(200, 0.95), 0)
-        row = summary.metric_table(found, 0.95)["csn"]["12"]
+        found = summary.evaluate([_scores(truth, score, patients)], STATISTICS, 0)
+        row = summary.metric_table(found, STATISTICS)["csn"]["12"]
         widths.append(row["auroc_hi"] - row["auroc_lo"])
     assert widths[1] > 1.5 * widths[0]

@@ -24,17 +24,18 @@ REPLICATES_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class Bootstrap:
-    """The `bootstrap` section of params.yaml."""
+class Statistics:
+    """The `statistics` section of params.yaml."""
 
     replicates: int
     level: float
+    min_positives: int
 
     def __post_init__(self) -> None:
         if self.replicates < 1:
-            raise ParamsError(f"bootstrap.replicates is {self.replicates}; it must be at least 1")
+            raise ParamsError(f"statistics.replicates is {self.replicates}; it must be at least 1")
         if not 0 < self.level < 1:
-            raise ParamsError(f"bootstrap.level is {self.level}; it must be between 0 and 1")
+            raise ParamsError(f"statistics.level is {self.level}; it must be between 0 and 1")
 
 
 @dataclass(frozen=True)

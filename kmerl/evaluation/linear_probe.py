@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.encodings import Encodings
 from kmerl.evaluation.metrics import auroc, macro
@@ -96,14 +97,14 @@ def subset_rows(cohort: Cohort, seed: int) -> list[list[object]]:
 
 
 def probe_table(
-    probed: list[ProbedTask], evaluations: Evaluations, level: float
+    probed: list[ProbedTask], evaluations: Evaluations, statistics: Statistics
 ) -> dict[str, dict[str, Row]]:
     """{task: {leads: row}} of one ratio: the metrics, and how much training is behind them.
 
     Further keys: `train_records`, `train_classes` (classes with a positive training record) and,
     except for task "average", the chosen `epoch`.
     """
-    table = metric_table(evaluations, level)
+    table = metric_table(evaluations, statistics)
     for one in probed:
         facts = {"train_records": one.train_records, "train_classes": one.train_classes}
         for leads, row in table[one.scores.task].items():

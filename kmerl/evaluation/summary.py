@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 
 from kmerl.evaluation import metrics
 from kmerl.evaluation.bootstrap import (
-    Bootstrap,
     Replicates,
+    Statistics,
     Weights,
     auroc_replicates,
     class_intervals,
@@ -45,7 +45,7 @@ Evaluations = dict[str, dict[str, Evaluation]]
 
 def evaluate(
     scores: Sequence[Scores],
-    bootstrap: Bootstrap,
+    statistics: Statistics,
     seed: int,
     lead_sets: Sequence[str] | None = None,
 ) -> Evaluations:
@@ -64,7 +64,7 @@ def evaluate(
         members = [task for task in scores if task.corpus == corpus]
         patients = [patient for task in members for patient in task.patients]
         stream = generator(seed, "bootstrap", corpus)
-        draws = draw_patients(patients, bootstrap.replicates, stream)
+        draws = draw_patients(patients, statistics.replicates, stream)
         weights |= {task.task: draws.weights(task.patients) for task in members}
     return {
         task.task: {key: _evaluate(task, key, weights[task.task]) for key in wanted}
@@ -72,35 +72,43 @@ def evaluate(
     }
 
 
-def metric_table(evaluations: Evaluations, level: float) -> dict[str, dict[str, Row]]:
+def metric_table(evaluations: Evaluations, statistics: Statistics) -> dict[str, dict[str, Row]]:
     """{task: {leads: row}}, with the mean over the tasks as task "average"."""
     table = {
-        task: {key: summarise([one], level) for key, one in by_leads.items()}
+        task: {key: summarise([one], statistics) for key, one in by_leads.items()}
         for task, by_leads in evaluations.items()
     }
     keys = next(iter(evaluations.values()))
     return table | {
         "average": {
-            key: summarise([by_leads[key] for by_leads in evaluations.values()], level)
+            key: summarise([by_leads[key] for by_leads in evaluations.values()], statistics)
             for key in keys
         }
     }
 
 
-def summarise(evaluations: Iterable[Evaluation], level: float) -> Row:
+def summarise(evaluations: Iterable[Evaluation], statistics: Statistics) -> Row:
     """Macro averages over classes, then the mean over tasks; tasks without data are left out.
 
-    `classes` and `f1_classes` count the classes behind auroc and f1, `positives_min` the
-    positive records of the rarest of them.
+    `auroc_common` is over the classes with `statistics.min_positives` positive records or more.
+    `classes`, `common_classes` and `f1_classes` count the classes behind auroc, auroc_common and
+    f1, `positives_min` the positive records of the rarest class.
     """
-    tasks = list(evaluations)
+    tasks, level = list(evaluations), statistics.level
+    common = [one.positives >= statistics.min_positives for one in tasks]
+    often = list(zip(tasks, common, strict=True))
     auroc_low, auroc_high = interval(mean_replicates(e.auroc_replicates for e in tasks), level)
+    common_replicates = mean_replicates(e.auroc_replicates[:, kept] for e, kept in often)
+    common_low, common_high = interval(common_replicates, level)
     f1_low, f1_high = interval(mean_replicates(e.f1_replicates for e in tasks), level)
     present = [int(count) for e in tasks for count in e.positives if count]
     return {
         "auroc": mean(e.auroc for e in tasks),
         "auroc_lo": auroc_low,
         "auroc_hi": auroc_high,
+        "auroc_common": mean(e.auroc[kept] for e, kept in often),
+        "auroc_common_lo": common_low,
+        "auroc_common_hi": common_high,
         "auprc": mean(e.auprc for e in tasks),
         "f1": mean(e.f1 for e in tasks),
         "f1_lo": f1_low,
@@ -108,6 +116,7 @@ def summarise(evaluations: Iterable[Evaluation], level: float) -> Row:
         "f1_max": mean(e.f1_max for e in tasks),
         "records": sum(e.records for e in tasks),
         "classes": sum(int((~np.isnan(e.auroc)).sum()) for e in tasks),
+        "common_classes": sum(int((~np.isnan(e.auroc[kept])).sum()) for e, kept in often),
         "f1_classes": sum(int((~np.isnan(e.f1)).sum()) for e in tasks),
         "positives_min": min(present) if present else None,
     }
