@@ -4,28 +4,40 @@ from pathlib import Path
 
 from kmerl import params
 from kmerl.corpora.classes import TASKS
-from kmerl.evaluation import summary
+from kmerl.evaluation import summary, zero_shot
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import read_cohort
-from kmerl.evaluation.encodings import open_encodings
-from kmerl.evaluation.zero_shot import ZeroShot, score_task
+from kmerl.evaluation.encodings import ScoreKind, open_encodings
+from kmerl.evaluation.scores import Scores
 from kmerl.files import fresh_directory, write_csv, write_json
+
+OUT = Path("data/zero_shot")
 
 
 def main() -> None:
-    settings = params.load("zero_shot", ZeroShot)
+    settings = params.load("zero_shot", zero_shot.ZeroShot)
     statistics = params.load("statistics", Statistics)
-    scores = []
-    for task, corpus in TASKS.items():
-        cohort = read_cohort(Path("data/ecg"), task)
-        scores.append(score_task(cohort, open_encodings(Path("data/encode"), corpus), settings))
+    fresh_directory(OUT)
+    scores = score(settings.score, OUT)
     evaluations = summary.evaluate(scores, statistics, params.seed())
-    directory = fresh_directory("data/zero_shot")
-    for one in scores:
-        one.write(directory)
-    write_json("metrics/zero_shot.json", summary.metric_table(evaluations, statistics))
+    others = score(settings.beside, OUT / settings.beside)
+    beside = summary.evaluate(others, statistics, params.seed())
+    table = zero_shot.table(evaluations, beside, settings.beside, statistics)
+    write_json("metrics/zero_shot.json", table)
     rows = summary.class_rows(scores, evaluations, statistics.level)
     write_csv("plots/zero_shot_classes.csv", summary.CLASS_COLUMNS, rows)
+
+
+def score(kind: ScoreKind, directory: Path) -> list[Scores]:
+    """Every task by one kind of score, kept in `directory`."""
+    found = []
+    for task, corpus in TASKS.items():
+        cohort = read_cohort(Path("data/ecg"), task)
+        found.append(
+            zero_shot.score_task(cohort, open_encodings(Path("data/encode"), corpus), kind)
+        )
+        found[-1].write(directory)
+    return found
 
 
 if __name__ == "__main__":

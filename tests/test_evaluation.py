@@ -15,6 +15,7 @@ from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import read_cohort
 from kmerl.evaluation.encodings import open_encodings
 from kmerl.evaluation.linear_probe import RATIOS, LinearProbe
+from kmerl.evaluation.scores import read_scores
 from kmerl.evaluation.zero_shot import ZeroShot, score_task
 from stages import catalogue as catalogue_stage
 from stages import linear_probe as probe_stage
@@ -106,10 +107,21 @@ def test_zero_shot_scores_follow_the_records(results: Path) -> None:
         assert row["f1"] <= row["f1_max"]
 
 
+def test_the_other_kind_of_score_stands_beside(results: Path) -> None:
+    """The cohort's cosine scores are its query scores turned round: as bad as those are good."""
+    for row in _json("metrics/zero_shot.json")["average"].values():
+        assert row["cosine_auroc"] == pytest.approx(1 - row["auroc"], abs=2e-3)
+        assert row["above_cosine"] == pytest.approx(2 * row["auroc"] - 1, abs=2e-3)
+        assert row["above_cosine_lo"] <= row["above_cosine"] <= row["above_cosine_hi"]
+        assert row["cosine_auroc_lo"] <= row["cosine_auroc"] <= row["cosine_auroc_hi"]
+    kept = read_scores(Path("data/zero_shot/cosine"), "csn").score["12"]
+    np.testing.assert_array_equal(kept, -read_scores(Path("data/zero_shot"), "csn").score["12"])
+
+
 def test_cosine_scores_are_a_parameter(world: Path) -> None:
     cohort = read_cohort(Path("data/ecg"), "csn")
     encodings = open_encodings(Path("data/encode"), "csn")
-    query, cosine = (score_task(cohort, encodings, ZeroShot(kind)) for kind in ("query", "cosine"))
+    query, cosine = (score_task(cohort, encodings, kind) for kind in ("query", "cosine"))
     np.testing.assert_array_equal(query.score["12"], -cosine.score["12"])
 
 
@@ -210,10 +222,10 @@ def test_faults_of_the_encodings_are_named(world: Path) -> None:
     path = encode / "csn.json"
     path.write_text(json.dumps(index | {"tasks": {"csn": index["tasks"]["csn"][::-1]}}))
     with pytest.raises(ValueError, match="task csn was encoded with classes"):
-        score_task(cohort, open_encodings(encode, "csn"), ZeroShot("query"))
+        score_task(cohort, open_encodings(encode, "csn"), "query")
     path.write_text(json.dumps(index | {"records": ["x" + r for r in index["records"]]}))
     with pytest.raises(ValueError, match=r"record 'r\d+' is missing"):
-        score_task(cohort, open_encodings(encode, "csn"), ZeroShot("query"))
+        score_task(cohort, open_encodings(encode, "csn"), "query")
     path.write_text(json.dumps(index | {"records": index["records"][:1] * 60}))
     with pytest.raises(ValueError, match="listed twice"):
         open_encodings(encode, "csn")

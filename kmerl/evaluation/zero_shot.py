@@ -5,9 +5,12 @@ Labels play no part in the scores. Those of the validation records set the thres
 
 from dataclasses import dataclass
 
+from kmerl.evaluation import summary
+from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.encodings import Encodings, ScoreKind
 from kmerl.evaluation.scores import Scores, scored
+from kmerl.evaluation.summary import Evaluation, Evaluations, Row
 
 
 @dataclass(frozen=True)
@@ -16,8 +19,13 @@ class ZeroShot:
 
     score: ScoreKind
 
+    @property
+    def beside(self) -> ScoreKind:
+        """The kind of score that is measured beside the one asked for."""
+        return "cosine" if self.score == "query" else "query"
 
-def score_task(cohort: Cohort, encodings: Encodings, settings: ZeroShot) -> Scores:
+
+def score_task(cohort: Cohort, encodings: Encodings, kind: ScoreKind) -> Scores:
     """A task's test records under every lead set that was encoded.
 
     Raises:
@@ -26,9 +34,7 @@ def score_task(cohort: Cohort, encodings: Encodings, settings: ZeroShot) -> Scor
     encodings.check_classes(cohort.task, tuple(name.code for name in cohort.classes))
     validation, test = cohort.split("val"), cohort.split("test")
     rows = encodings.rows(validation.records), encodings.rows(test.records)
-    scores = {
-        leads: encodings.scores(settings.score, cohort.task, leads) for leads in encodings.lead_sets
-    }
+    scores = {leads: encodings.scores(kind, cohort.task, leads) for leads in encodings.lead_sets}
     return scored(
         validation,
         test,
@@ -36,3 +42,36 @@ def score_task(cohort: Cohort, encodings: Encodings, settings: ZeroShot) -> Scor
         {leads: values[rows[1]] for leads, values in scores.items()},
         encodings.lead_sets,
     )
+
+
+def table(
+    evaluations: Evaluations, beside: Evaluations, kind: ScoreKind, statistics: Statistics
+) -> dict[str, dict[str, Row]]:
+    """{task: {leads: row}}: the metrics, and the AUROC that the other kind of score has.
+
+    For kind "cosine" the further keys are `cosine_auroc` and `above_cosine`, how far the first is
+    ahead of it, with their paired intervals.
+    """
+    rows = summary.metric_table(evaluations, statistics)
+    for task, by_leads in rows.items():
+        tasks = list(evaluations) if task == "average" else [task]
+        for leads, row in by_leads.items():
+            ours = [evaluations[one][leads] for one in tasks]
+            theirs = [beside[one][leads] for one in tasks]
+            row.update(_beside(ours, theirs, kind, statistics))
+    return rows
+
+
+def _beside(
+    ours: list[Evaluation], theirs: list[Evaluation], kind: ScoreKind, statistics: Statistics
+) -> Row:
+    other = summary.summarise(theirs, statistics)
+    above, low, high = summary.difference(ours, theirs, statistics.level)
+    return {
+        f"{kind}_auroc": other["auroc"],
+        f"{kind}_auroc_lo": other["auroc_lo"],
+        f"{kind}_auroc_hi": other["auroc_hi"],
+        f"above_{kind}": above,
+        f"above_{kind}_lo": low,
+        f"above_{kind}_hi": high,
+    }
