@@ -17,7 +17,7 @@ def main() -> None:
     statistics = params.load("statistics", Statistics)
     scores = []
     for task, corpus in TASKS.items():
-        cohort = read_cohort(Path("data/ecg"), task)
+        cohort = read_cohort(Path("data/splits"), task)
         scores.append(score_task(cohort, open_encodings(Path("data/encode"), corpus), settings))
     evaluations = summary.evaluate(scores, statistics, params.seed())
     directory = fresh_directory("data/zero_shot")
