@@ -2,9 +2,9 @@
 
     python -m benchmarks.masking --seed 0 --seed 1 --seed 2 --run on:8 --run off:2 --run on:3
 
-Reads data/ as `dvc repro embed_text` leaves it; trains in a temporary directory; asks F_CQ for the
-super classes of PTB-XL's held-out patients. One JSON document last. Only the seed of training
-changes, not the cohort.
+Reads data/ as `dvc repro embed_text splits` leaves it; trains in a temporary directory; asks F_CQ
+for the super classes of PTB-XL's held-out patients. One JSON document last. Only the seed of
+training changes, not the cohort.
 """
 
 import copy
@@ -64,7 +64,7 @@ def _train(seed: int, masking: str, epochs: int) -> dict[str, Any]:
 
 
 def _zero_shot(models: Path) -> dict[str, dict[str, float]]:
-    cohort = read_cohort(DATA / "ecg", TASK).split("test")
+    cohort = read_cohort(DATA / "splits", TASK).split("test")
     patients = [str(patient) for patient in cohort.patients]
     draws = draw_patients(patients, REPLICATES, seeds.generator(0, "masking"))
     weights = draws.weights(patients)

@@ -18,9 +18,9 @@ from kmerl.leads import parse_leads
 from kmerl.params import ParamsError
 
 SETTINGS = (
-    "method", "text", "text_encoder", "extract", "verify", "merge", "aggregate", "label_matrix",
-    "signal", "encoder", "mask", "query_network", "loss", "pretrain", "encode", "zero_shot",
-    "linear_probe", "partial_leads", "seen_unseen", "statistics",
+    "splits", "method", "text", "text_encoder", "extract", "verify", "merge", "aggregate",
+    "label_matrix", "signal", "encoder", "mask", "query_network", "loss", "pretrain", "prompts",
+    "encode", "zero_shot", "linear_probe", "partial_leads", "seen_unseen", "statistics",
 )  # fmt: skip
 """Sections of params.yaml that the page shows; each moves a number on it."""
 

@@ -9,4 +9,9 @@ ROOT = Path("raw/synthetic")
 
 def simulated(corpora: Mapping[str, Mapping[str, str]]) -> set[str]:
     """Names of the simulated corpora. `corpora`: that section of params.yaml."""
-    return {name for name, place in corpora.items() if ROOT in Path(place["root"]).parents}
+    return {name for name, place in corpora.items() if is_simulated(Path(place["root"]))}
+
+
+def is_simulated(path: Path) -> bool:
+    """Whether stage `synthesize` writes what lies at `path`."""
+    return ROOT in path.parents

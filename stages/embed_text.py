@@ -1,6 +1,7 @@
-"""Stage embed_text: the frozen text tower over reports, entity names and class names, once."""
+"""Stage embed_text: the frozen text tower over reports, entities and what classes are asked by."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -8,20 +9,35 @@ import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
 from kmerl import files, params
-from kmerl.corpora.classes import TASKS, classes
+from kmerl.evaluation import prompts
 from kmerl.text import TextEncoderParams, TextTower
 
-OUT = "data/text"
+OUT, ASKED = "data/text", "data/asked"
 
 
 def main() -> None:
     tower = TextTower(params.load("text_encoder", TextEncoderParams))
+    by_name = prompts.by_name()
+    ckepe = Path(params.read()["splits"]["merl"]) / prompts.CKEPE
+    by_ckepe = prompts.by_ckepe(ckepe)
     out = files.fresh_directory(OUT)
     entities = pq.read_schema("data/labels/labels.parquet").names[1:]
-    names = sorted({c.name for task in TASKS for c in classes(task)})
+    names = sorted(set(by_name.values()))
+    vectors = tower.embed(names)
     with files.atomic(out / "names.safetensors") as path:
-        save_file({"entities": tower.embed(entities), "classes": tower.embed(names)}, path)
+        save_file({"entities": tower.embed(entities), "classes": vectors}, path)
     (out / "names.json").write_text(json.dumps({"entities": entities, "classes": names}, indent=1))
+    asked = files.fresh_directory(ASKED)
+    rows = [names.index(name) for name in by_name.values()]
+    table = "kmerl/corpora/classes.csv"
+    prompts.Asked(table, by_name, vectors[rows]).write(asked, "names")
+    others = tower.embed(list(by_ckepe.values()))
+    prompts.Asked(str(ckepe), by_ckepe, others).write(asked, "ckepe")
+    write_reports(tower, out)
+
+
+def write_reports(tower: TextTower, out: Path) -> None:
+    """Each distinct report once, and which vector is a record's."""
     reports = pq.read_table("data/reports/reports.parquet", columns=["record", "text"])
     texts = sorted(set(reports["text"].to_pylist()))
     with files.atomic(out / "reports.safetensors") as path:

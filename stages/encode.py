@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 from kmerl import files, params, runtime
 from kmerl.corpora.classes import TASKS
+from kmerl.evaluation import prompts
 from kmerl.evaluation.encode import EncodeParams, Names, encode_corpus
 from kmerl.training.launch import device
 from kmerl.training.model import load
@@ -20,8 +20,10 @@ def main() -> None:
         threads = machine.thread_count
         torch.set_num_threads(1)
     config, model = load(Path("models"), where)
-    place = {name: row for row, name in enumerate(_names())}
-    names = Names(load_file("data/text/names.safetensors")["classes"], place)
+    kind = prompts.chosen(params.read()["prompts"])
+    asked = prompts.read_asked(Path("data/asked"), kind)
+    place = {name: row for row, name in enumerate(asked.texts)}
+    names = Names(torch.from_numpy(asked.vectors), place)
     out = files.fresh_directory("data/encode")
     for corpus in sorted(set(TASKS.values())):
         encode_corpus(
@@ -35,10 +37,6 @@ def main() -> None:
             where,
             threads,
         )
-
-
-def _names() -> list[str]:
-    return files.read_json("data/text/names.json")["classes"]
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def main() -> None:
     )  # many small products: one thread is fastest, and sums keep their order
     statistics = params.load("statistics", Statistics)
     fresh_directory(OUT)
-    cohorts = [read_cohort(Path("data/ecg"), task) for task in TASKS]
+    cohorts = [read_cohort(Path("data/splits"), task) for task in TASKS]
     table: dict[str, dict[str, dict[str, summary.Row]]] = {}
     rows = []
     for ratio in linear_probe.RATIOS:

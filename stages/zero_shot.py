@@ -32,7 +32,7 @@ def score(kind: ScoreKind, directory: Path) -> list[Scores]:
     """Every task by one kind of score, kept in `directory`."""
     found = []
     for task, corpus in TASKS.items():
-        cohort = read_cohort(Path("data/ecg"), task)
+        cohort = read_cohort(Path("data/splits"), task)
         found.append(
             zero_shot.score_task(cohort, open_encodings(Path("data/encode"), corpus), kind)
         )

@@ -1,4 +1,4 @@
-"""A small evaluation cohort on disk, as stages ingest, embed_text and encode would leave it."""
+"""A small evaluation cohort on disk, as stages ingest, splits, embed_text and encode leave it."""
 
 import json
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import yaml
 from safetensors.numpy import save_file
 
 from kmerl.corpora.classes import TASKS, classes, tasks_of
+from kmerl.evaluation.splits import from_store
 from kmerl.leads import parse_leads
 from kmerl.store import label_column
 
@@ -18,6 +19,8 @@ LEAD_SETS = {key: parse_leads(key) for key in [*map(str, range(1, 13)), "limb"]}
 ROWS = {"ptb-xl": 80, "cpsc2018": 0, "csn": 60}
 PARAMS = {
     "seed": 3,
+    "corpora": {name: {"root": f"raw/{name}", "manifest": "RECORDS"} for name in ROWS},
+    "splits": {"source": "official", "labels": "corrected", "merl": "raw/merl"},
     "zero_shot": {"score": "query"},
     "linear_probe": {
         "learning_rate": 0.01,
@@ -58,6 +61,7 @@ def write_store(root: Path, corpus: str, **changes: Callable[[list], list]) -> d
     (root / corpus).mkdir(parents=True)
     table = pa.Table.from_pydict(columns, schema=schema)
     pq.write_table(table, root / corpus / "signals-00000.parquet")
+    (root / corpus / "rejected.csv").write_text("record,reason,detail\nr900,flat,11 leads\n")
     return columns
 
 
@@ -88,13 +92,15 @@ def write_encodings(root: Path, corpus: str, columns: dict[str, list]) -> None:
 
 
 def build(root: Path) -> None:
-    """A working directory in which ingest, embed_text and encode have run."""
+    """A working directory in which ingest, splits, embed_text and encode have run."""
     (root / "metrics/ingest").mkdir(parents=True)
     for corpus, rows in ROWS.items():
         columns = write_store(root / "data/ecg", corpus)
         write_encodings(root / "data/encode", corpus, columns)
         counts = {corpus: {"records": rows, "rejected": 2, "rejected_flat": 2}}
         (root / f"metrics/ingest/{corpus}.json").write_text(json.dumps(counts))
+    for task in TASKS:
+        from_store(root / "data/ecg", task).write(root / "data/splits")
     names = sorted({kind.name for task in TASKS for kind in classes(task)})
     vectors = np.eye(len(names), dtype=np.float32)
     (root / "data/text").mkdir()

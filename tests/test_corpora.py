@@ -1,6 +1,8 @@
 """Records, reports, splits and labels of the four corpora, small ones and real ones."""
 
 import csv
+import re
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +141,78 @@ def test_class_names_are_full_lower_case_and_one_of_a_kind():
         classes("ptbxl")
 
 
+def class_table():
+    text = resources.files("kmerl.corpora").joinpath("classes.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+SPELLINGS = {
+    "1": "first", "2": "second", "atrioventricular": "av", "ventricle": "ventricular",
+    "wolf": "wolff", "colockwise": "clockwise", "countercolockwise": "counterclockwise",
+}  # fmt: skip
+"""Words of the corpora, and those of the class names for them."""
+
+
+def words(text):
+    """The words that tell a name or a description from another, spelt in one way."""
+    text = re.sub(r"\((?!type)[^)]*\)", " ", text.lower()).replace("long qt", "prolonged qt")
+    found = re.findall(r"[a-z]+|\d", text.replace("t abnormalities", "t wave abnormality"))
+    singular = [re.sub(r"(?<!s)s$", "", word.replace("ies", "y")) for word in found]
+    return [SPELLINGS.get(word, word) for word in singular]
+
+
+def statements(text):
+    """{code without underscores: description} of scp_statements.csv."""
+    rows = csv.DictReader(text.splitlines())
+    return {row[next(iter(row))].strip("_"): row["description"] for row in rows}
+
+
+def conditions_of(text):
+    return {row["AcronymName"]: row["FullName"] for row in csv.DictReader(text.splitlines())}
+
+
+def check_class_table(scp, conditions):
+    """Every name against the corpus's own; a name by hand only where the corpus has none."""
+    own = {"ptb-xl": scp, "csn": conditions, "cpsc2018": {}}
+    source = {"ptb-xl": "scp_statements", "csn": "conditionnames"}
+    for row in class_table():
+        corpus, where = TASKS[row["task"]], (row["task"], row["code"])
+        described = own[corpus].get(row["code"])
+        if row["source"] == source.get(corpus):
+            assert words(row["name"]) == words(described), where
+        else:
+            assert row["source"] == "by hand", where
+            assert described is None or words(row["name"]) != words(described), where
+
+
+def test_class_names_are_the_corpora_s_own_or_marked_as_written_by_hand():
+    packaged = resources.files("kmerl.synthetic.layouts")
+    scp = statements(packaged.joinpath("scp_statements.csv").read_text(encoding="utf-8"))
+    own = conditions_of(packaged.joinpath("csn_conditions.csv").read_text(encoding="utf-8"))
+    check_class_table(scp, own)
+    with pytest.raises(AssertionError, match="'AF'"):
+        check_class_table(scp, own | {"AF": "Atrial Fibrillation"})
+    with pytest.raises(AssertionError, match="'CD'"):
+        check_class_table(scp | {"CD": "conduction disturbance"}, own)
+
+
+def test_groups_of_ptbxl_without_a_statement_of_their_own_are_named_by_hand():
+    by_hand = {(r["task"], r["code"]) for r in class_table() if r["source"] == "by hand"}
+    assert {code for task, code in by_hand if task == "ptbxl_super"} == {"HYP", "MI", "CD", "STTC"}
+    assert {code for task, code in by_hand if task == "ptbxl_sub"} == {
+        "LAFB/LPFB", "STTC", "ISC", "AVB", "ISCI", "ISCA",
+    }  # fmt: skip
+    assert not {task for task, _ in by_hand} & {"ptbxl_form", "ptbxl_rhythm"}
+
+
 # ---------------------------------------------------------------- real recordings
+
+
+@real
+def test_class_names_are_those_of_the_real_files():
+    scp = (REAL / "ptb-xl/scp_statements.csv").read_text(encoding="utf-8")
+    names = (REAL / "csn/ConditionNames_SNOMED-CT.csv").read_text(encoding="utf-8-sig")
+    check_class_table(statements(scp), conditions_of(names))
 
 
 def some_real_ptbxl(root, records):

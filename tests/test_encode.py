@@ -93,7 +93,7 @@ def encode(store, models, out, signal=None, batch=4):
     """data/encode of one corpus: tensors, description."""
     config, model = load(models)
     vectors = torch.from_numpy(FakeTower().embed(CLASSES))
-    names = Names(vectors, {name: row for row, name in enumerate(CLASSES)})
+    names = Names(vectors, {f"{TASK}/{c.code}": row for row, c in enumerate(classes(TASK))})
     settings = EncodeParams(SETTINGS.order, SETTINGS.sets, batch)
     chosen = signal or config.signal
     encode_corpus(CORPUS, store, model, settings, chosen, names, out, "cpu")

@@ -10,23 +10,24 @@ import pytest
 
 from kmerl import params
 from kmerl.corpora.classes import TASKS, classes
-from kmerl.evaluation import catalogue, partial_leads, seen_unseen, summary
+from kmerl.evaluation import data_report, partial_leads, seen_unseen, summary
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import read_cohort
 from kmerl.evaluation.encodings import open_encodings
 from kmerl.evaluation.linear_probe import RATIOS, LinearProbe
 from kmerl.evaluation.scores import read_scores
+from kmerl.evaluation.splits import from_store
 from kmerl.evaluation.zero_shot import ZeroShot, score_task
-from stages import catalogue as catalogue_stage
 from stages import linear_probe as probe_stage
 from stages import partial_leads as partial_stage
 from stages import seen_unseen as seen_stage
+from stages import splits as splits_stage
 from stages import zero_shot as zero_stage
 from tests.evaluation_cohort import LEAD_SETS, build, write_store
 
 
 def _run_all() -> None:
-    for stage in (catalogue_stage, zero_stage, probe_stage, partial_stage, seen_stage):
+    for stage in (splits_stage, zero_stage, probe_stage, partial_stage, seen_stage):
         stage.main()
 
 
@@ -119,7 +120,7 @@ def test_the_other_kind_of_score_stands_beside(results: Path) -> None:
 
 
 def test_cosine_scores_are_a_parameter(world: Path) -> None:
-    cohort = read_cohort(Path("data/ecg"), "csn")
+    cohort = read_cohort(Path("data/splits"), "csn")
     encodings = open_encodings(Path("data/encode"), "csn")
     query, cosine = (score_task(cohort, encodings, kind) for kind in ("query", "cosine"))
     np.testing.assert_array_equal(query.score["12"], -cosine.score["12"])
@@ -131,7 +132,7 @@ def test_class_rows_are_counted_and_sorted(results: Path) -> None:
     assert len(rows) == sum(len(classes(task)) for task in TASKS) * len(LEAD_SETS)
     keys = [(row["task"], row["leads"], row["code"]) for row in rows]
     assert keys == sorted(keys)
-    test = read_cohort(Path("data/ecg"), "csn").split("test")
+    test = read_cohort(Path("data/splits"), "csn").split("test")
     found = {(r["leads"], r["code"]): r for r in rows if r["task"] == "csn"}
     for i, kind in enumerate(test.classes):
         row = found["limb", kind.code]
@@ -142,7 +143,7 @@ def test_probe_subsets_are_listed_and_nested(results: Path) -> None:
     listed = _rows("data/linear_probe/subsets.csv")
     probe = _json("metrics/linear_probe.json")
     for task in TASKS:
-        train = read_cohort(Path("data/ecg"), task).split("train")
+        train = read_cohort(Path("data/splits"), task).split("train")
         mine = [row for row in listed if row["task"] == task]
         assert [row["record"] for row in mine] == train.records.tolist()
         for ratio in RATIOS:
@@ -179,11 +180,11 @@ def test_seen_and_unseen_share_out_all_classes(results: Path) -> None:
     assert groups["seen"]["scored"] + groups["unseen"]["scored"] == defined
 
 
-def test_catalogue_counts_splits_and_classes(results: Path) -> None:
+def test_the_data_report_counts_splits_and_classes(results: Path) -> None:
     entry = _json("metrics/ingest.json")["ptb-xl"]
     assert (entry["records"], entry["rejected_flat"], entry["patients"]) == (80, 2, 40)
     assert sum(entry[f"records_{split}"] for split in ("train", "val", "test")) == 80
-    cohort = read_cohort(Path("data/ecg"), "ptbxl_sub")
+    cohort = read_cohort(Path("data/splits"), "ptbxl_sub")
     test = cohort.split("test").truth
     found = entry["tasks"]["ptbxl_sub"]["test"]
     assert (found["rows"], found["positives"]) == (len(test), test.sum())
@@ -192,12 +193,14 @@ def test_catalogue_counts_splits_and_classes(results: Path) -> None:
         assert int(rows["ptbxl_sub", kind.code]["test"]) == test[:, i].sum()
 
 
-def test_a_patient_in_two_splits_stops_the_catalogue(tmp_path: Path) -> None:
+def test_a_patient_in_two_splits_stops_the_data_report(tmp_path: Path) -> None:
     swap = {"test": "train", "train": "test", "val": "val"}
     write_store(tmp_path, "csn", split=lambda old: [swap[old[0]], *old[1:]])
     (tmp_path / "csn.json").write_text(json.dumps({"csn": {"records": 60}}))
-    with pytest.raises(catalogue.LeakageError, match="csn: 1 patients are in more than one split"):
-        catalogue.corpus_entry(tmp_path / "csn.json", tmp_path, "csn")
+    with pytest.raises(
+        data_report.LeakageError, match=r"csn: 1 patients .* 'p\d+' \(test, train\)"
+    ):
+        data_report.corpus_entry(tmp_path / "csn.json", tmp_path, "csn")
 
 
 @pytest.mark.parametrize(
@@ -213,11 +216,11 @@ def test_faults_of_the_store_are_named(
 ) -> None:
     write_store(tmp_path, "csn", **{column: change})
     with pytest.raises(ValueError, match=message):
-        read_cohort(tmp_path, "csn")
+        from_store(tmp_path, "csn")
 
 
 def test_faults_of_the_encodings_are_named(world: Path) -> None:
-    encode, cohort = Path("data/encode"), read_cohort(Path("data/ecg"), "csn")
+    encode, cohort = Path("data/encode"), read_cohort(Path("data/splits"), "csn")
     index = _json("data/encode/csn.json")
     path = encode / "csn.json"
     path.write_text(json.dumps(index | {"tasks": {"csn": index["tasks"]["csn"][::-1]}}))

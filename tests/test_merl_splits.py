@@ -79,6 +79,7 @@ def test_csn_has_3817_wrong_rows_in_seven_columns() -> None:
 def test_ptbxl_sub_has_three_columns_rotated_in_train() -> None:
     found = read(ROOT, "ptbxl_sub")
     assert set(found.changes()) == {"train"}
+    assert found.moved == {"train": ["AVB", "RAO/RAE", "ISC"]}
     changes = found.changes()["train"]
     assert set(changes) == {"AVB", "RAO/RAE", "ISC"}
     used = {code: counts["merl"] for code, counts in changes.items()}
@@ -89,7 +90,8 @@ def test_ptbxl_sub_has_three_columns_rotated_in_train() -> None:
 @released
 @pytest.mark.parametrize("task", ["ptbxl_super", "ptbxl_form", "ptbxl_rhythm", "cpsc2018"])
 def test_the_other_tasks_need_no_correction(task: str) -> None:
-    assert read(ROOT, task).rows_changed() == 0
+    found = read(ROOT, task)
+    assert (found.rows_changed(), found.moved, list(found.cells())) == (0, {}, [])
 
 
 def test_a_code_inside_another_is_no_label(tmp_path: Path) -> None:
@@ -102,6 +104,10 @@ def test_a_code_inside_another_is_no_label(tmp_path: Path) -> None:
     assert _labels(found, "merl")[0] == {"AFIB", "AF", "STTC", "ST"}
     assert _labels(found, "corrected")[0] == {"AFIB", "STTC"}
     assert found.rows_changed() == 3
+    assert list(found.cells())[:2] == [
+        ("csn", "train", "JS0", "AF", 1, 0),
+        ("csn", "train", "JS0", "ST", 1, 0),
+    ]
 
 
 def test_columns_in_another_order_are_read_by_name(tmp_path: Path) -> None:
@@ -115,6 +121,7 @@ def test_columns_in_another_order_are_read_by_name(tmp_path: Path) -> None:
     found = read(write_files(tmp_path, "ptbxl_super", rows), "ptbxl_super")
     assert _labels(found, "corrected") == [{codes[0]}] * 3
     assert _labels(found, "merl") == [{codes[-1]}, {codes[0]}, {codes[0]}]
+    assert found.moved == {"train": ["STTC", "CD", "NORM", "HYP"]}
 
 
 def test_faults_are_named(tmp_path: Path) -> None:
@@ -126,11 +133,29 @@ def test_faults_are_named(tmp_path: Path) -> None:
     with pytest.raises(MerlError, match=r"chapman_val\.csv, line 2: SR is 'yes'"):
         read(write_files(tmp_path, "csn", rows), "csn")
     rows["val"] = [csn_row("JS0", "SR", {"SR"})]
-    with pytest.raises(MerlError, match="name 1 records twice"):
+    with pytest.raises(
+        MerlError, match=r"chapman_val\.csv lists record 'JS0', which stands in the train file"
+    ):
         read(write_files(tmp_path, "csn", rows), "csn")
-    rows["val"] = [{name: v for name, v in csn_row("JS9", "SR", set()).items() if name != "VB"}]
-    with pytest.raises(MerlError, match="has no column 'VB'"):
-        read(write_files(tmp_path, "csn", rows), "csn")
+    for column in ("VB", "diagnose"):
+        rows["val"] = [csn_row("JS9", "SR", set())]
+        del rows["val"][0][column]
+        with pytest.raises(MerlError, match=rf"chapman_val\.csv has no column '{column}'"):
+            read(write_files(tmp_path, "csn", rows), "csn")
+    path = write_files(tmp_path, "csn", rows | {"val": rows["train"]})
+    path = path / "data_split/chapman/chapman_val.csv"
+    path.write_text(path.read_text().replace(",VB,", ",VB,VB,"))
+    with pytest.raises(MerlError, match="has two columns 'VB'"):
+        read(tmp_path, "csn")
+
+
+def test_files_without_a_row_are_a_task_without_records(tmp_path: Path) -> None:
+    rows = {split: [csn_row(f"JS{i}", "SR", {"SR"})] for i, split in enumerate(SPLITS)}
+    for path in write_files(tmp_path, "csn", rows).rglob("*.csv"):
+        path.write_text(path.read_text().splitlines(keepends=True)[0])
+    found = read(tmp_path, "csn")
+    assert (found.records.shape, found.given.shape, found.truth.shape) == ((0,), (0, 38), (0, 38))
+    assert (found.changes(), found.moved, list(found.cells())) == ({}, {}, [])
 
 
 @released

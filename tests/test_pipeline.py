@@ -22,7 +22,7 @@ from tests.dvc_file import (
 from tests.import_closure import ROOT, folded
 
 NAMES = [
-    "synthesize", "ingest", "catalogue", "reports", "extract", "verify", "merge", "aggregate",
+    "synthesize", "ingest", "splits", "reports", "extract", "verify", "merge", "aggregate",
     "label_matrix", "embed_text", "pretrain", "encode", "zero_shot", "linear_probe",
     "partial_leads", "seen_unseen", "report",
 ]  # fmt: skip
@@ -113,6 +113,7 @@ def test_what_a_stage_reads_another_stage_makes_without_a_circle(name):
             made = any(nested(dep, out) for out in others)
             owned = stage.name == "ingest" and dep.startswith(roots)
             owned |= dep == "overrides.yaml"  # written by hand
+            owned |= dep.startswith(profile(name)["splits"]["merl"])  # `dvc import`
             assert made or owned, f"{stage.address} reads {dep}, which no other stage makes"
     order = list(
         TopologicalSorter(parents(name)).static_order()
@@ -138,6 +139,7 @@ def test_an_ablation_of_the_model_never_mines_again():
     for param in ("mask", "mask.min_leads", "loss", "encoder", "query_network", "signal", "method"):
         assert stale(param) == trained, param
     assert stale("encode") == trained - {"pretrain"}
+    assert stale("prompts") == trained - {"pretrain"}
 
 
 def test_a_change_of_mining_leaves_the_signals_alone():
@@ -153,6 +155,8 @@ def test_a_change_of_evaluation_trains_nothing():
     assert stale("zero_shot") == {"zero_shot", "partial_leads", "seen_unseen", "report"}
     assert stale("seen_unseen.threshold") == {"seen_unseen", "report"}
     assert stale("report") == {"report"}
+    measured = {"zero_shot", "linear_probe", "partial_leads", "seen_unseen", "report"}
+    assert stale("splits.source") == stale("splits.labels") == {"splits", *measured}
     assert stale("runtime") == set()
 
 

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from kmerl.corpora.classes import TASKS, classes
+from kmerl.evaluation import merl_splits
+from kmerl.evaluation.cohort import SPLITS
 from kmerl.leads import LEADS, canonical
 from kmerl.synthetic.catalogue import CATALOGUE, HIDES, NORMAL, is_normal
 from kmerl.synthetic.cohort import CORPORA, Synthesize, synthesize
@@ -19,6 +22,7 @@ from kmerl.synthetic.layouts import cpsc2018, csn, mimic, ptbxl
 from kmerl.synthetic.patients import Patient, Visit, visits
 from kmerl.synthetic.recording import RATE, record
 from kmerl.synthetic.reports import LITERALLY
+from tests.test_merl_splits import ROOT, released
 
 with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
     warnings.simplefilter("ignore")
@@ -169,6 +173,47 @@ def test_challenge_corpora(cohort):
     for head in (cohort / "raw/csn").rglob("*.hea"):
         dx = next(x for x in head.read_text().splitlines() if x.startswith("#Dx: "))
         assert set(dx.removeprefix("#Dx: ").split(",")) <= conditions | {PACED}
+
+
+def test_merls_files_have_the_layout_and_the_faults_of_the_real_ones(cohort):
+    root = cohort / "raw"
+    found = {task: merl_splits.read(root / "merl", task) for task in TASKS}
+    assert found["ptbxl_sub"].moved == {"train": ["AVB", "RAO/RAE", "ISC"]}
+    assert [task for task, one in found.items() if one.moved] == ["ptbxl_sub"]
+    assert [t for t, one in found.items() if one.rows_changed()] == ["ptbxl_sub", "csn"]
+    assert set(found["ptbxl_sub"].changes()) == {"train"}
+    database = {row["ecg_id"]: row for row in rows(root / "ptb-xl/ptbxl_database.csv")}
+    for task in ("ptbxl_super", "ptbxl_rhythm"):
+        one = found[task]
+        for ecg, split in zip(one.records.tolist(), one.splits.tolist(), strict=True):
+            fold = {"9": "val", "10": "test"}.get(database[ecg]["strat_fold"], "train")
+            assert split == fold
+    for row in rows(root / "merl/data_split/chapman/chapman_train.csv"):
+        head = (root / "csn" / row["ecg_path"].removeprefix("/chapman/")).with_suffix(".hea")
+        dx = next(x for x in head.read_text().splitlines() if x.startswith("#Dx: "))
+        assert len(row["diagnose"].split(",")) == len(dx.split(","))
+        for code, _ in classes("csn"):
+            assert (row[code] == "1") == (code in row["diagnose"])
+
+
+def test_merls_files_about_no_record_are_headers(tmp_path):
+    none = dataclasses.replace(SMALL, records=dict.fromkeys(CORPORA, 0))
+    synthesize(none, 0, root=tmp_path / "raw", truth=tmp_path / "truth")
+    made = sorted((tmp_path / "raw/merl").rglob("*.csv"))
+    assert len(made) == 18
+    assert all(len(path.read_text().splitlines()) == 1 for path in made)
+    assert all(len(merl_splits.read(tmp_path / "raw/merl", t).records) == 0 for t in TASKS)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@released
+def test_merls_files_have_the_columns_of_the_real_ones(task, cohort):
+    for split in SPLITS:
+        real, ours = (
+            merl_splits.path(root, task, split).read_text().splitlines()[0]
+            for root in (ROOT, cohort / "raw/merl")
+        )
+        assert ours == real
 
 
 def test_truth_tells_what_the_reports_say(cohort):

@@ -1,23 +1,27 @@
 """The records of a downstream task: who they are, their split and their labels."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from jaxtyping import Bool, Int, Shaped
 
-from kmerl import store
 from kmerl.corpora.classes import TASKS, ClassName, classes
+from kmerl.files import atomic
 
 SPLITS = ("train", "val", "test")
+_KEYS = ("record", "patient", "split")
 
 
 @dataclass(frozen=True)
 class Cohort:
     """The members of a task, sorted by record id, with one label a class.
 
-    A record is a member when the corpus gives it at least one label of the task (facts A2).
+    Where the corpora themselves are the source, a record is a member when its corpus gives it at
+    least one label of the task (facts A2); where MERL's files are, when they list it.
     """
 
     task: str
@@ -37,34 +41,40 @@ class Cohort:
         """The records of "train", "val" or "test"."""
         return self.take(self.splits == name)
 
+    def write(self, directory: Path) -> None:
+        """`directory/<task>.parquet`: record, patient, split, and a bool column a class code."""
+        keys = zip(_KEYS, (self.records, self.patients, self.splits), strict=True)
+        columns = {key: pa.array(values.tolist(), pa.string()) for key, values in keys}
+        for kind, labels in zip(self.classes, self.truth.T, strict=True):
+            columns[kind.code] = pa.array(labels.tolist(), pa.bool_())
+        with atomic(directory / f"{self.task}.parquet") as partial:
+            pq.write_table(pa.table(columns), partial, compression="zstd")
 
-def read_cohort(store_root: Path, task: str) -> Cohort:
-    """The members of a task from the store of its corpus, `store_root/<corpus>`.
+
+def read_cohort(directory: Path, task: str) -> Cohort:
+    """The members of a task as stage `splits` wrote them.
 
     Raises:
-        ValueError: a record has labels for some classes only, an unknown split, or comes twice.
+        FileNotFoundError: stage `splits` has not run.
+        ValueError: other classes than the task's, an unknown split, or records that are not in
+            ascending order or stand twice.
     """
-    corpus = TASKS[task]
-    columns = [store.label_column(task, name.code) for name in classes(task)]
-    table = store.read_table(store_root / corpus, ["record", "patient", "split", *columns])
-    known = np.array([table[c].is_valid().to_pylist() for c in columns], dtype=bool).T
-    truth = np.array([table[c].fill_null(False).to_pylist() for c in columns], dtype=bool).T
-    records, patients, splits = (_strings(table, c) for c in ("record", "patient", "split"))
-    _reject(records[known.any(axis=1) != known.all(axis=1)], corpus, f"labels of {task} in part")
-    _reject(records[~np.isin(splits, SPLITS)], corpus, f"a split that is none of {SPLITS}")
-    order = np.argsort(records, kind="stable")
-    _reject(records[order][1:][records[order][1:] == records[order][:-1]], corpus, "two rows")
-    everyone = Cohort(task, corpus, classes(task), records, patients, splits, truth)
-    return everyone.take(order[known[order].all(axis=1)])
+    path = directory / f"{task}.parquet"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; run `dvc repro splits`")
+    table = pq.read_table(path)
+    kinds = classes(task)
+    if table.column_names != [*_KEYS, *(kind.code for kind in kinds)]:
+        raise ValueError(f"{path} has not the classes that {task} has now; {_AGAIN}")
+    records, patients, splits = (np.array(table[key].to_pylist(), dtype=str) for key in _KEYS)
+    for one, two in pairwise(records.tolist()):
+        if one >= two:
+            raise ValueError(f"{path}: record {two!r} comes after {one!r}; {_AGAIN}")
+    for record, split in zip(records.tolist(), splits.tolist(), strict=True):
+        if split not in SPLITS:
+            raise ValueError(f"{path}: record {record!r} is in split {split!r}; {_AGAIN}")
+    truth = np.array([table[kind.code].to_pylist() for kind in kinds], dtype=bool).T
+    return Cohort(task, TASKS[task], kinds, records, patients, splits, truth)
 
 
-def _strings(table: pa.Table, column: str) -> Shaped[np.ndarray, " record"]:
-    return np.array(table[column].to_pylist(), dtype=str)
-
-
-def _reject(records: Shaped[np.ndarray, " record"], corpus: str, fault: str) -> None:
-    if len(records):
-        raise ValueError(
-            f"{corpus}: record {str(records[0])!r} has {fault} ({len(records)} such records); "
-            f"run `dvc repro ingest@{corpus}` again"
-        )
+_AGAIN = "run `dvc repro splits` again"

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kmerl import files
 from kmerl.corpora.classes import classes, tasks_of
+from kmerl.evaluation.prompts import class_key
 from kmerl.leads import LEADS, lead_indices, parse_leads
 from kmerl.models.inputs import SignalParams, prepare
 from kmerl.models.vit import pool
@@ -39,7 +40,7 @@ _RANGE = tuple(f"{fact}.{lead}" for fact in ("min", "max") for lead in LEADS)
 
 @dataclass(frozen=True)
 class Names:
-    """Text vectors (names, text width) by name."""
+    """Text vectors (names, text width) by what they are asked for, "task/class code"."""
 
     vectors: Tensor
     place: dict[str, int]
@@ -75,7 +76,10 @@ def encode_corpus(
     """
     tasks = {task: classes(task) for task in tasks_of(corpus)}
     sets = lead_sets(params)
-    vectors = {task: names.of([c.name for c in kinds]).to(device) for task, kinds in tasks.items()}
+    vectors = {
+        task: names.of([class_key(task, c.code) for c in kinds]).to(device)
+        for task, kinds in tasks.items()
+    }
     tensors: dict[str, np.ndarray] = {}
     distinct = sorted(set(sets.values()), key=lambda leads: (len(leads), leads))
     table = read_table(directory, ["record", *_RANGE])

@@ -1,4 +1,7 @@
-"""The whole synthetic cohort: four corpora in their official layouts, and the truth about them."""
+"""The whole synthetic cohort: four corpora in their official layouts, and the truth about them.
+
+Beside them lie the files that MERL released about such corpora, as `merl`.
+"""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -11,7 +14,7 @@ from joblib import Parallel, delayed
 from kmerl.files import atomic, fresh_directory
 from kmerl.progress import track
 from kmerl.synthetic import formats
-from kmerl.synthetic.layouts import cpsc2018, csn, mimic, ptbxl
+from kmerl.synthetic.layouts import cpsc2018, csn, merl, mimic, ptbxl
 from kmerl.synthetic.patients import Visit, visits
 from kmerl.synthetic.recording import Recording, record
 from kmerl.synthetic.reports import Report
@@ -77,7 +80,7 @@ def synthesize(
     workers: int = 1,
     backend: str = "loky",
 ) -> dict[str, int]:
-    """Write all corpora below `root` and their truth tables below `truth`.
+    """Write all corpora and MERL's files below `root`, and the truth tables below `truth`.
 
     The bytes of a corpus depend on `seed`, its own number of records and, for PTB-XL, the two
     shares; not on the other corpora, the workers or the backend.
@@ -86,11 +89,17 @@ def synthesize(
         The number of recordings of each corpus.
     """
     fresh_directory(truth)
+    rows: dict[str, list[dict[str, Any]]] = {}
     with Parallel(n_jobs=workers, backend=backend, return_as="generator") as parallel:
         for corpus in CORPORA:
             written = _write_records(parallel, params.records[corpus], corpus, seed, root / corpus)
+            rows[corpus] = [entry.row for entry in written]
             _write_tables(params, corpus, written, root / corpus)
             _write(truth / f"{corpus}.csv", formats.table(TRUTH_COLUMNS, _truths(written)))
+    folder = fresh_directory(root / "merl")
+    shares = (params.validation_share, params.test_share)
+    for path, content in merl.files(rows, ptbxl.folds(rows["ptb-xl"], shares)).items():
+        _write(folder / path, content)
     return {corpus: params.records[corpus] for corpus in CORPORA}
 
 

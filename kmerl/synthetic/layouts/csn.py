@@ -63,7 +63,9 @@ def comments(visit: Visit, codes: Sequence[str]) -> tuple[str, ...]:
 
 
 def row(recording: Recording, said: Report) -> dict[str, Any]:
-    return {"record": record_id(recording.visit), "folder": folder(recording.visit)}
+    visit = recording.visit
+    codes = snomed_codes(visit.findings)
+    return {"record": record_id(visit), "folder": folder(visit), "codes": codes}
 
 
 def tables(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:

@@ -1,5 +1,6 @@
 """What there is to learn from and to measure on: records, patients, splits, labels."""
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,9 @@ from jaxtyping import Shaped
 
 from kmerl import files, store
 from kmerl.corpora.classes import TASKS
+from kmerl.evaluation import merl_splits
 from kmerl.evaluation.cohort import SPLITS, Cohort
+from kmerl.evaluation.splits import TaskSplits
 
 CLASS_COLUMNS = ("task", "code", "name", *SPLITS)
 
@@ -28,15 +31,27 @@ def corpus_entry(ingested: Path, store_root: Path, corpus: str) -> dict[str, Any
     counts = files.read_json(ingested)[corpus]
     table = store.read_table(store_root / corpus, ["patient", "split"])
     patients, splits = (np.array(table[c].to_pylist(), dtype=str) for c in ("patient", "split"))
-    crossing = crossing_patients(patients, splits)
-    if crossing:
-        raise LeakageError(
-            f"{corpus}: {len(crossing)} patients are in more than one split, the first is "
-            f"{crossing[0]!r}; correct the corpus's split before measuring anything on it"
-        )
+    check_leakage(corpus, patients, splits)
     here = {f"records_{name}": int((splits == name).sum()) for name in SPLITS}
     people = {"patients": len(np.unique(patients)), "patients_crossing_splits": 0}
     return {**counts, **here, **people, "tasks": {}}
+
+
+def check_leakage(
+    where: str, patients: Shaped[np.ndarray, " record"], splits: Shaped[np.ndarray, " record"]
+) -> None:
+    """
+    Raises:
+        LeakageError: a patient is in two splits. `where`: the corpus or task to name.
+    """
+    crossing = crossing_patients(patients, splits)
+    if crossing:
+        found = sorted(set(splits[patients == crossing[0]].tolist()))
+        raise LeakageError(
+            f"{where}: {len(crossing)} patients are in more than one split, the first is "
+            f"{crossing[0]!r} ({', '.join(found)}); correct the split before measuring anything on "
+            "it"
+        )
 
 
 def crossing_patients(
@@ -58,7 +73,7 @@ def task_entry(cohort: Cohort) -> dict[str, dict[str, int]]:
     return entry
 
 
-def catalogue(
+def corpora_report(
     ingest_metrics: Path, store_root: Path, corpora: Iterable[str], cohorts: Iterable[Cohort]
 ) -> dict[str, dict[str, Any]]:
     """{corpus: {records, rejected, ..., patients, tasks: {task: {split: rows, positives}}}}."""
@@ -69,6 +84,41 @@ def catalogue(
     for cohort in cohorts:
         entries[TASKS[cohort.task]]["tasks"][cohort.task] = task_entry(cohort)
     return entries
+
+
+def task_report(found: TaskSplits) -> dict[str, Any]:
+    """Rows, patients and positives of a task, and how MERL's files differ, where they were read.
+
+    `without_positives` names the classes of each split that nothing can be measured on;
+    `records_missing` counts MERL's records that the store lacks, by reason.
+
+    Raises:
+        LeakageError: a patient is in two splits.
+    """
+    cohort = found.cohort
+    check_leakage(cohort.task, cohort.patients, cohort.splits)
+    parts = {name: cohort.split(name) for name in SPLITS}
+    positives = {name: dict(_positives(part)) for name, part in parts.items()}
+    report: dict[str, Any] = {
+        "classes": len(cohort.classes),
+        "rows": {name: len(part.records) for name, part in parts.items()},
+        "patients": {name: len(np.unique(part.patients)) for name, part in parts.items()},
+        "patients_crossing_splits": 0,
+        "positives": positives,
+        "without_positives": {
+            name: [kind.name for kind in cohort.classes if not positives[name][kind.code]]
+            for name in SPLITS
+        },
+    }
+    if found.merl is not None:
+        report["merl"] = merl_splits.summary(found.merl)
+        report["records_missing"] = dict(Counter(reason for *_, reason in found.missing))
+    return report
+
+
+def _positives(cohort: Cohort) -> list[tuple[str, int]]:
+    counts = cohort.truth.sum(axis=0).tolist()
+    return [(kind.code, count) for kind, count in zip(cohort.classes, counts, strict=True)]
 
 
 def class_rows(cohorts: Iterable[Cohort]) -> list[list[object]]:

@@ -1,0 +1,38 @@
+"""Stage splits: records, split and labels of the six tasks (Table 3), and what is in them."""
+
+from pathlib import Path
+
+from kmerl import params
+from kmerl.corpora.classes import TASKS
+from kmerl.evaluation import data_report
+from kmerl.evaluation.merl_splits import CELL_COLUMNS
+from kmerl.evaluation.splits import MISSING_COLUMNS, Splits, read_task
+from kmerl.files import fresh_directory, write_csv, write_json
+from kmerl.simulated import simulated
+
+INGESTED, STORE = Path("metrics/ingest"), Path("data/ecg")
+OUT = "data/splits"
+
+
+def main() -> None:
+    settings = params.load("splits", Splits)
+    not_real = simulated(params.read()["corpora"])
+    tasks = [read_task(STORE, task, settings, not_real) for task in TASKS]
+    cohorts = [found.cohort for found in tasks]
+    corpora = sorted(path.stem for path in INGESTED.glob("*.json"))
+    entries = data_report.corpora_report(INGESTED, STORE, corpora, cohorts)
+    report = {found.cohort.task: data_report.task_report(found) for found in tasks}
+    out = fresh_directory(OUT)
+    for cohort in cohorts:
+        cohort.write(out)
+    cells = [cell for found in tasks if found.merl for cell in found.merl.cells()]
+    write_csv(out / "differences.csv", CELL_COLUMNS, cells)
+    missing = [row for found in tasks for row in found.missing]
+    write_csv(out / "missing.csv", MISSING_COLUMNS, missing)
+    write_json(out / "report.json", report)
+    write_json("metrics/ingest.json", entries)
+    write_csv("plots/classes.csv", data_report.CLASS_COLUMNS, data_report.class_rows(cohorts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""What classes are asked by: names, MERL's prompts, and what stages embed_text and encode do."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from safetensors.numpy import load_file
+
+from kmerl import params
+from kmerl.corpora.classes import TASKS, classes
+from kmerl.evaluation import prompts
+from kmerl.synthetic.layouts import merl
+from stages import embed_text
+from tests.test_encode import FakeTower
+from tests.test_merl_splits import ROOT, released
+
+KEYS = [f"{task}/{kind.code}" for task in TASKS for kind in classes(task)]
+
+
+def by_ckepe(folder: Path, texts: object) -> dict[str, str]:
+    path = folder / prompts.CKEPE
+    path.write_text(json.dumps(texts))
+    return prompts.by_ckepe(path)
+
+
+@released
+def test_merls_file_has_a_text_for_every_class() -> None:
+    found = prompts.by_ckepe(ROOT / prompts.CKEPE)
+    assert list(found) == KEYS
+    assert found["ptbxl_super/NORM"].startswith("normal ecg, normal electrocardiogram, sinus")
+    assert found["csn/AF"] == found["csn/AF"].lower()
+    assert found["ptbxl_sub/STTC"] == found["csn/STTC"]  # one text a code
+
+
+def test_the_synthetic_file_has_a_text_for_every_class(tmp_path: Path) -> None:
+    found = by_ckepe(tmp_path, merl.prompts())
+    assert list(found) == KEYS
+    assert found["csn/1AVB"] == "first degree av block, 1 degree atrioventricular block."
+    assert "left posterior fascicular block" in found["ptbxl_super/CD"]
+    assert all(kind.name in found[f"{t}/{kind.code}"] for t in TASKS for kind in classes(t))
+
+
+def test_texts_are_lower_cased_and_otherwise_as_they_are(tmp_path: Path) -> None:
+    assert by_ckepe(tmp_path, {"AF": "Atrial Flutter,  AF..", "no class": "x"}) == {
+        "csn/AF": "atrial flutter,  af.."
+    }
+
+
+@pytest.mark.parametrize("texts", [["AF"], {"AF": 1}, {"AF": None}])
+def test_a_file_of_another_form_is_refused(tmp_path: Path, texts: object) -> None:
+    with pytest.raises(ValueError, match=r"CKEPE_prompt\.json must map each class code to one"):
+        by_ckepe(tmp_path, texts)
+
+
+def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / prompts.CKEPE).write_text("{")
+    with pytest.raises(ValueError, match=r"CKEPE_prompt\.json is no JSON file"):
+        prompts.by_ckepe(tmp_path / prompts.CKEPE)
+
+
+def test_the_parameter_is_checked() -> None:
+    assert prompts.chosen("ckepe") == "ckepe"
+    with pytest.raises(params.ParamsError, match="prompts is 'ckpe'; choose one of names, ckepe"):
+        prompts.chosen("ckpe")
+
+
+@pytest.mark.parametrize("name", ["demo", "ptbxl", "paper"])
+def test_every_profile_asks_by_name(name: str) -> None:
+    assert params.read(Path(__file__).parents[1] / f"params/{name}.yaml")["prompts"] == "names"
+
+
+# ---------------------------------------------------------------- stages
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Inside a directory in which stage embed_text has run with a tower that draws vectors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(embed_text, "TextTower", lambda settings: FakeTower())
+    demo = params.read(Path(__file__).parents[1] / "params/demo.yaml")
+    Path("params.yaml").write_text(yaml.safe_dump(demo | {"splits": {"merl": "raw/merl"}}))
+    for folder in ("raw/merl", "data/labels", "data/reports"):
+        Path(folder).mkdir(parents=True)
+    texts = merl.prompts()
+    del texts["JEB"]
+    Path("raw/merl", prompts.CKEPE).write_text(json.dumps(texts))
+    labels = pa.table({"record": ["r1"], "sinus rhythm": [1]})
+    pq.write_table(labels, "data/labels/labels.parquet")
+    reports = pa.table({"record": ["r1", "r2"], "text": ["normal", "normal"]})
+    pq.write_table(reports, "data/reports/reports.parquet")
+    embed_text.main()
+    return tmp_path
+
+
+def test_a_name_is_asked_by_the_vector_that_seen_and_unseen_compare(embedded: Path) -> None:
+    asked = prompts.read_asked(Path("data/asked"), "names")
+    names = json.loads(Path("data/text/names.json").read_text())["classes"]
+    vectors = load_file("data/text/names.safetensors")["classes"]
+    assert list(asked.texts) == KEYS
+    assert asked.texts["cpsc2018/CLBBB"] == "left bundle branch block"
+    rows = [names.index(text) for text in asked.texts.values()]
+    np.testing.assert_array_equal(asked.vectors, vectors[rows])
+
+
+def test_prompts_are_embedded_whatever_is_asked_and_missing_ones_are_named(embedded: Path) -> None:
+    texts = json.loads(Path("data/asked/ckepe.json").read_text())["texts"]
+    assert list(texts) == [name for name in KEYS if name != "csn/JEB"]
+    vectors = load_file("data/asked/ckepe.safetensors")["asked"]
+    np.testing.assert_array_equal(vectors, FakeTower().embed(list(texts.values())))
+    message = r"raw/merl/CKEPE_prompt\.json has no text for class 'JEB' .* of csn"
+    with pytest.raises(ValueError, match=message):
+        prompts.read_asked(Path("data/asked"), "ckepe")
+
+
+def test_files_that_do_not_belong_together_are_refused(embedded: Path) -> None:
+    folder = Path("data/asked")
+    Path("data/asked/names.safetensors").write_bytes(
+        Path("data/asked/ckepe.safetensors").read_bytes()
+    )
+    with pytest.raises(ValueError, match=r"names\.safetensors has other rows"):
+        prompts.read_asked(folder, "names")
+    Path("data/asked/names.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"names\.safetensors cannot be read"):
+        prompts.read_asked(folder, "names")
+    with pytest.raises(FileNotFoundError, match="dvc repro embed_text"):
+        prompts.read_asked(Path("data"), "names")
