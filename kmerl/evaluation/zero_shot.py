@@ -25,7 +25,7 @@ def score_task(cohort: Cohort, encodings: Encodings, settings: ZeroShot) -> Scor
     """
     encodings.check_classes(cohort.task, tuple(name.code for name in cohort.classes))
     validation, test = cohort.split("val"), cohort.split("test")
-    rows = encodings.rows(validation.records), encodings.rows(test.records)
+    rows = encodings.scored_rows(validation.records), encodings.scored_rows(test.records)
     scores = {
         leads: encodings.scores(settings.score, cohort.task, leads) for leads in encodings.lead_sets
     }
