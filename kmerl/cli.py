@@ -83,9 +83,9 @@ def leads_command() -> None:
     """List the names of the leads, the named sets, and the orders in which leads are added."""
     typer.echo(f"leads   {' '.join(LEADS)}")
     for name, members in NAMED_SETS.items():
-        typer.echo(f"set     {name:9} {' '.join(members)}")
+        typer.echo(f"set     {name:11} {' '.join(members)}")
     for name, members in ORDERS.items():
-        typer.echo(f"order   {name:9} {' '.join(members)}")
+        typer.echo(f"order   {name:11} {' '.join(members)}")
     typer.echo("Write a set as a name, or its leads with commas: --leads limb, --leads I,II,V2")
 
 

@@ -28,13 +28,13 @@ def partial_leads(
 
     Args:
         metrics: metrics/partial_leads.json.
-        rows: plots/partial_leads.csv.
+        rows: plots/partial_leads.csv. Drawn are the counts of the first order.
         ratio: per cent of the training records behind the probe.
     """
     added = _added_leads(rows)
     titles = PROTOCOLS | {"linear_probe": f"{PROTOCOLS['linear_probe']}, {ratio} %"}
     curves = [
-        _by_count(title, metrics[protocol], style)
+        _by_count(title, {k: row for k, row in metrics[protocol].items() if k.isdigit()}, style)
         for style, (protocol, title) in enumerate(titles.items())
     ]
     known = tables.published()["zero_shot"]["average"]
@@ -63,11 +63,12 @@ def partial_leads(
 
 def panels(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, Markup]]:
     """The same curve task by task, on one scale."""
+    counted = _counted(rows)
     found = {
         task: [
             _by_count(title, {row["count"]: row for row in part}, style)
             for style, (protocol, title) in enumerate(PROTOCOLS.items())
-            if (part := [r for r in rows if r["task"] == task and r["protocol"] == protocol])
+            if (part := [r for r in counted if r["task"] == task and r["protocol"] == protocol])
         ]
         for task in TASKS
     }
@@ -124,9 +125,14 @@ def _by_count(title: str, rows: Mapping[str, Mapping[str, Any]], style: int) -> 
     return Series(title, [float(count) for count, _ in ordered], score, low, high, style)
 
 
+def _counted(rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """The counts of the first order alone: no further order and no named set."""
+    return [row for row in rows if row["key"].isdigit()]
+
+
 def _added_leads(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """The lead that each count adds, from the lead sets of plots/partial_leads.csv."""
-    sets = {int(row["count"]): row["leads"].split("+") for row in rows}
+    sets = {int(row["count"]): row["leads"].split("+") for row in _counted(rows)}
     sets[0] = []
     return [
         "+".join(lead for lead in sets.get(count, []) if lead not in sets.get(count - 1, []))

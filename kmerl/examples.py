@@ -114,7 +114,7 @@ def _predictions(
     if record not in scores.records:
         return []
     labels = scores.truth[scores.records.index(record)]
-    row = encodings.row_of[record]
+    row = encodings.scored_rows(np.array([record]))[0]
     whole, few = (
         _sigmoid(encodings.scores("query", scores.task, leads)[row])
         for leads in (ALL_LEADS, few_leads)

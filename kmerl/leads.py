@@ -18,7 +18,12 @@ NAMED_SETS: dict[str, tuple[str, ...]] = {
     "limb": LEADS[:6],
     "chest": LEADS[6:],
     "all": LEADS,
+    "independent": ("I", "II", *LEADS[6:]),  # the other four follow from I and II
+    # Closest to EASI's A-I, A-S (aVR reversed) and E-S; a monitor's own EASI leads are others.
+    "easi": ("I", "aVR", "V2"),
+    "holter": LEADS[:7],  # five electrodes: four on the limbs' places, one at V1
 }
+"""Sets that people record, each in the standard order."""
 
 _BY_UPPER = {lead.upper(): lead for lead in LEADS}
 
@@ -49,12 +54,14 @@ def lead_indices(leads: Sequence[str]) -> list[int]:
 def parse_leads(text: str, order: str = "paper") -> tuple[str, ...]:
     """A lead set from what a person or a metric key calls it.
 
-    "3" is the first three leads of `order`; "limb", "chest" and "all" are named sets;
-    "I+II" and "I,II" list leads. The answer is in the standard order.
+    "3" is the first three leads of `order`, "mimic:3" those of another order; "limb" and the
+    other `NAMED_SETS` are names; "I+II" and "I,II" list leads. The answer is in the standard order.
 
     Raises:
         ValueError: a count outside 1..12, an unknown order, or an unknown lead.
     """
+    if ":" in text:
+        order, text = text.split(":", 1)
     if order not in ORDERS:
         raise ValueError(f"unknown lead order {order!r}; choose one of {', '.join(ORDERS)}")
     if text.isdigit():

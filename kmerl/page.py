@@ -110,6 +110,7 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
             inputs.partial_leads, inputs.partial_rows, values["partial_leads"]["ratio"]
         ),
         panels=curves.panels(inputs.partial_rows),
+        lead_sets=tables.lead_sets(inputs.partial_leads, values["partial_leads"]["ratio"]),
         zero_shot=tables.zero_shot(inputs.zero_shot),
         linear_probe=tables.linear_probe(inputs.linear_probe),
         classes=tables.classes(inputs.class_rows),

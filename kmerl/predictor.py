@@ -36,7 +36,7 @@ class Predictor:
         leads: Sequence[str],
         names: Sequence[str],
     ) -> Float[np.ndarray, " name"]:
-        """Probability of each name.
+        """Probability of each name, bit for bit the same in whatever order the leads come.
 
         Args:
             signal: microvolt at the model's rate and length (`config.rate`, `config.samples`).
@@ -54,8 +54,10 @@ class Predictor:
                 f"the signal's shape is {signal.shape}; {len(known)} leads of "
                 f"{self.config.samples} samples at {self.config.rate} Hz are needed"
             )
-        values = prepare(signal[None], None, self.config.signal)
-        tokens = self.model.encoder(torch.from_numpy(values), torch.tensor([lead_indices(known)]))
+        index = np.array(lead_indices(known))
+        order = np.argsort(index)  # sums in one order: the same bits however the leads are given
+        values = prepare(signal[order][None], None, self.config.signal)
+        tokens = self.model.encoder(torch.from_numpy(values), torch.from_numpy(index[order])[None])
         vectors = torch.from_numpy(self.tower.embed(list(names)))
         return self.model.score(tokens, vectors)[0][0].sigmoid().numpy()
 

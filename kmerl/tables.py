@@ -119,6 +119,35 @@ def zero_shot(metrics: Metrics) -> Table:
     )
 
 
+def lead_sets(metrics: Metrics, ratio: int) -> Table:
+    """Named sets of leads under both protocols, and what they cost against all twelve leads.
+
+    Args:
+        metrics: metrics/partial_leads.json.
+        ratio: per cent of the training records behind the probe.
+    """
+    named = {key: parse_leads(key) for key in metrics["zero_shot"] if not key.isdigit()}
+    shown = sorted((len(leads), key, leads) for key, leads in named.items() if ":" not in key)
+    rows = [
+        [
+            name(" ".join(leads)),
+            *(
+                _mean(metrics[protocol][key], value)
+                for protocol in ("zero_shot", "linear_probe")
+                for value in ("auroc", "below_full")
+            ),
+        ]
+        for _, key, leads in shown
+    ]
+    probe = f"Linear probe, {ratio} %"
+    return Table(
+        "Macro AUROC of the sets that people record, mean over the tasks",
+        ("Leads", "Zero-shot", "below 12 leads", probe, "below 12 leads"),
+        [Group(rows)],
+        "Both sides of a difference are measured on the same draws of patients.",
+    )
+
+
 def linear_probe(metrics: Metrics) -> Table:
     """Linear probes at 1, 10 and 100 % of the training records (Table 1), a group a task."""
     groups = []
@@ -224,6 +253,13 @@ def _class_table(task: str, found: Mapping[str, Mapping[str, Mapping[str, str]]]
 def _numbers(row: Mapping[str, str]) -> dict[str, float | None]:
     words = ("task", "leads", "code", "name")
     return {key: float(value) if value else None for key, value in row.items() if key not in words}
+
+
+def _mean(row: Metrics, metric: str) -> Cell:
+    """A mean over tasks with its interval; "no records" where no task has any."""
+    if row[metric] is None:
+        return NO_RECORDS
+    return Cell(f"{row[metric]:.3f}", _interval(row, metric))
 
 
 def _interval(row: Metrics, metric: str) -> str:

@@ -5,14 +5,16 @@ from pathlib import Path
 import torch
 
 from kmerl import files, params, runtime
-from kmerl.corpora.classes import TASKS
+from kmerl.corpora.classes import TASKS, tasks_of
 from kmerl.evaluation import prompts
-from kmerl.evaluation.encode import EncodeParams, Names, encode_corpus
+from kmerl.evaluation.cohort import read_cohort
+from kmerl.evaluation.encode import EncodeParams, Encoders, Names, encode_corpus, held_out
 from kmerl.training.launch import device
-from kmerl.training.model import load
+from kmerl.training.model import initial, load
 
 
 def main() -> None:
+    settings = params.load("encode", EncodeParams)
     machine = runtime.load()
     where = device(machine)
     threads = 1
@@ -20,6 +22,7 @@ def main() -> None:
         threads = machine.thread_count
         torch.set_num_threads(1)
     config, model = load(Path("models"), where)
+    untrained = initial(config, model.entities.cpu(), params.seed()).encoder.eval().to(where)
     kind = prompts.chosen(params.read()["prompts"])
     asked = prompts.read_asked(Path("data/asked"), kind)
     place = {name: row for row, name in enumerate(asked.texts)}
@@ -29,10 +32,11 @@ def main() -> None:
         encode_corpus(
             corpus,
             Path("data/ecg") / corpus,
-            model,
-            params.load("encode", EncodeParams),
+            Encoders(model, untrained),
+            settings,
             config.signal,
             names,
+            held_out(read_cohort(Path("data/splits"), task) for task in tasks_of(corpus)),
             out,
             where,
             threads,

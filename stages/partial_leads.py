@@ -1,4 +1,4 @@
-"""Stage partial_leads: from lead I alone to all twelve (Sec. 4.5, Fig. 6)."""
+"""Stage partial_leads: from one lead to all twelve, and named sets (Sec. 4.5, Fig. 6)."""
 
 from pathlib import Path
 
@@ -22,12 +22,15 @@ def main() -> None:
     rows = []
     for protocol, directory in directories.items():
         scores = [read_scores(directory, task) for task in TASKS]
-        lead_sets = {count: scores[0].lead_sets[count] for count in partial_leads.COUNTS}
-        evaluations = evaluate(scores, statistics, params.seed(), partial_leads.COUNTS)
-        curves[protocol] = partial_leads.curve(evaluations, statistics.level)
-        rows += partial_leads.curve_rows(protocol, evaluations, lead_sets, statistics.level)
+        points = partial_leads.points(scores[0].lead_sets)
+        keys = list(dict.fromkeys(point.scored for point in points))
+        evaluations = evaluate(scores, statistics, params.seed(), keys)
+        curves[protocol] = partial_leads.curve(evaluations, points, statistics.level)
+        rows += partial_leads.curve_rows(protocol, evaluations, points, statistics.level)
     write_json("metrics/partial_leads.json", curves)
     write_csv("plots/partial_leads.csv", partial_leads.COLUMNS, rows)
+    means = partial_leads.side_by_side(curves)
+    write_csv("plots/lead_curves.csv", ("count", *curves), means)
 
 
 if __name__ == "__main__":

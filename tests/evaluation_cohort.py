@@ -15,7 +15,7 @@ from kmerl.evaluation.splits import from_store
 from kmerl.leads import parse_leads
 from kmerl.store import label_column
 
-LEAD_SETS = {key: parse_leads(key) for key in [*map(str, range(1, 13)), "limb"]}
+LEAD_SETS = {key: parse_leads(key) for key in [*map(str, range(1, 13)), "limb", "mimic:4"]}
 ROWS = {"ptb-xl": 80, "cpsc2018": 0, "csn": 60}
 PARAMS = {
     "seed": 3,
@@ -66,9 +66,13 @@ def write_store(root: Path, corpus: str, **changes: Callable[[list], list]) -> d
 
 
 def write_encodings(root: Path, corpus: str, columns: dict[str, list]) -> None:
-    """Scores that know the label better the more leads there are; features that hold scores."""
+    """Scores that know the label better the more leads there are; features that hold scores.
+
+    The records of the training split have features alone, as stage encode leaves them.
+    """
     random, rows = np.random.default_rng(0), len(columns["record"])
     order = random.permutation(rows)
+    asked = np.array([columns["split"][row] != "train" for row in order], dtype=bool)
     tensors = {}
     for key, leads in LEAD_SETS.items() if rows else ():
         parts = []
@@ -77,14 +81,17 @@ def write_encodings(root: Path, corpus: str, columns: dict[str, list]) -> None:
             truth = np.array([[bool(v) for v in label] for label in labels], dtype=float).T[order]
             noise = random.standard_normal(truth.shape)
             score = truth + noise * 2 / len(leads)
-            tensors[f"query/{task}/{key}"] = score.astype(np.float32)
-            tensors[f"cosine/{task}/{key}"] = -score.astype(np.float32)
+            tensors[f"query/{task}/{key}"] = score[asked].astype(np.float32)
+            tensors[f"cosine/{task}/{key}"] = -score[asked].astype(np.float32)
             parts.append(score)
         tensors[f"features/{key}"] = np.hstack(parts)[:, :8].astype(np.float32)
+        tensors[f"random/{key}"] = np.hstack(parts)[:, ::-1][:, :8].astype(np.float32)
     root.mkdir(parents=True, exist_ok=True)
     save_file(tensors, root / f"{corpus}.safetensors")
     index = {
         "records": [columns["record"][row] for row in order],
+        "scored": [columns["record"][row] for row in order[asked]],
+        "random_sets": list(LEAD_SETS),
         "lead_sets": LEAD_SETS,
         "tasks": {task: [kind.code for kind in classes(task)] for task in tasks_of(corpus)},
     }

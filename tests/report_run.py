@@ -127,12 +127,15 @@ def _write_probe(root: Path, cohorts: list[Cohort], generator: np.random.Generat
 
 
 def _write_partial(root: Path, curves: dict[str, dict]) -> None:
-    metrics = {protocol: partial_leads.curve(found, 0.95) for protocol, found in curves.items()}
+    points = partial_leads.points(LEAD_SETS)
+    metrics = {
+        protocol: partial_leads.curve(found, points, 0.95) for protocol, found in curves.items()
+    }
     write_json(root / "metrics/partial_leads.json", metrics)
     rows = [
         row
         for protocol, found in curves.items()
-        for row in partial_leads.curve_rows(protocol, found, LEAD_SETS, 0.95)
+        for row in partial_leads.curve_rows(protocol, found, points, 0.95)
     ]
     write_csv(root / "plots/partial_leads.csv", partial_leads.COLUMNS, rows)
 
@@ -224,6 +227,8 @@ def _write_signals(root: Path, tasks: list[Scores], generator: np.random.Generat
     save_file(tensors, root / "data/encode/ptb-xl.safetensors")
     index = {
         "records": list(mine[0].records),
+        "scored": list(mine[0].records),
+        "random_sets": [],
         "lead_sets": {k: list(v) for k, v in LEAD_SETS.items()},
     }
     index |= {"tasks": {task.task: list(task.codes) for task in mine}}

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from kmerl import cli, predict
 from kmerl.corpora.classes import classes
-from kmerl.leads import LEADS
+from kmerl.leads import LEADS, NAMED_SETS, parse_leads
 from kmerl.signal import NAN
 from tests.report_run import heartbeats
 
@@ -226,6 +226,9 @@ def test_leads_are_listed() -> None:
     assert "I II III aVR" in out
     assert "limb" in out
     assert "I II III aVF aVR aVL" in out
+    for line in ("independent I II V1 V2", "easi        I aVR V2", "holter      I II III aVR aVL"):
+        assert f"set     {line}" in out
+    assert all(parse_leads("+".join(leads)) == leads for leads in NAMED_SETS.values())
 
 
 def test_help_says_what_it_is_not() -> None:

@@ -1,5 +1,6 @@
 """The frozen encoder over a corpus, and the predictor that answers about one recording."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -12,12 +13,13 @@ from safetensors.numpy import load_file
 
 from kmerl import files, predictor
 from kmerl.corpora.classes import classes
-from kmerl.evaluation.encode import EncodeParams, Names, encode_corpus, lead_sets
-from kmerl.leads import LEADS
+from kmerl.evaluation.encode import EncodeParams, Encoders, Names, encode_corpus, lead_sets
+from kmerl.leads import LEADS, parse_leads
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES
+from kmerl.params import ParamsError, build
 from kmerl.store import ShardWriter, read_signals, read_table, schema
-from kmerl.training.model import load, save
+from kmerl.training.model import initial, load, save
 from kmerl.training.session import Session
 from tests.cohorts import RATE, SECONDS, TEXT_WIDTH, write_cohort
 from tests.test_training import values
@@ -25,7 +27,10 @@ from tests.test_training import values
 CORPUS = TASK = "cpsc2018"
 CLASSES = [one.name for one in classes(TASK)]
 RECORDS, SAMPLES = 6, RATE * SECONDS
-SETTINGS = EncodeParams(order="paper", sets=("I+II", "limb"), batch=4)
+EVERYONE = tuple(f"r{i}" for i in range(RECORDS))
+SETTINGS = EncodeParams(("paper", "mimic"), ("I+II", "limb", "easi"), ("1", "I+II"), batch=4)
+KEYS = [*map(str, range(1, 13)), "I+II", "limb", "easi", "mimic:4"]
+HELD_OUT = ("r1", "r2", "r5")  # rows of the store in another order
 CLOSE = {"rtol": 0, "atol": 1e-5}
 
 
@@ -89,14 +94,16 @@ def store(tmp_path_factory, signals):
     return write_store(tmp_path_factory.mktemp("store") / CORPUS, signals)
 
 
-def encode(store, models, out, signal=None, batch=4):
+def encode(store, models, out, signal=None, batch=4, scored=EVERYONE, seed=0):
     """data/encode of one corpus: tensors, description."""
     config, model = load(models)
+    encoders = Encoders(model, initial(config, model.entities, seed).encoder.eval())
     vectors = torch.from_numpy(FakeTower().embed(CLASSES))
     names = Names(vectors, {f"{TASK}/{c.code}": row for row, c in enumerate(classes(TASK))})
-    settings = EncodeParams(SETTINGS.order, SETTINGS.sets, batch)
+    settings = dataclasses.replace(SETTINGS, batch=batch)
     chosen = signal or config.signal
-    encode_corpus(CORPUS, store, model, settings, chosen, names, out, "cpu")
+    scored = frozenset(scored)
+    encode_corpus(CORPUS, store, encoders, settings, chosen, names, scored, out, "cpu")
     text = (out / f"{CORPUS}.json").read_text(encoding="utf-8")
     return load_file(out / f"{CORPUS}.safetensors"), json.loads(text)
 
@@ -111,18 +118,63 @@ def encoded(store, models, tmp_path_factory):
 
 def test_every_lead_set_has_features_and_both_scores(encoded, store):
     tensors, described = encoded
-    keys = [str(count) for count in range(1, 13)] + ["I+II", "limb"]
-    shapes = {f"features/{key}": (RECORDS, SIZES["nano"].width) for key in keys}
-    shapes |= {f"query/{TASK}/{key}": (RECORDS, len(CLASSES)) for key in keys}
-    shapes |= {f"cosine/{TASK}/{key}": (RECORDS, len(CLASSES)) for key in keys}
+    shapes = {f"features/{key}": (RECORDS, SIZES["nano"].width) for key in KEYS}
+    shapes |= {f"random/{key}": (RECORDS, SIZES["nano"].width) for key in SETTINGS.random}
+    shapes |= {f"query/{TASK}/{key}": (RECORDS, len(CLASSES)) for key in KEYS}
+    shapes |= {f"cosine/{TASK}/{key}": (RECORDS, len(CLASSES)) for key in KEYS}
     assert {name: tensor.shape for name, tensor in tensors.items()} == shapes
     assert all(tensor.dtype == np.float32 for tensor in tensors.values())
     assert all(np.isfinite(tensor).all() for tensor in tensors.values())
-    assert all(np.abs(tensors[f"cosine/{TASK}/{key}"]).max() <= 1 + 1e-6 for key in keys)
+    assert all(np.abs(tensors[f"cosine/{TASK}/{key}"]).max() <= 1 + 1e-6 for key in KEYS)
     assert described["records"] == read_table(store, ["record"])["record"].to_pylist()
     assert described["tasks"] == {TASK: [one.code for one in classes(TASK)]}
-    assert list(described["lead_sets"]) == keys
+    assert described["scored"] == described["records"]
+    assert described["random_sets"] == list(SETTINGS.random)
+    assert list(described["lead_sets"]) == KEYS
     assert described["lead_sets"]["4"] == ["I", "II", "III", "aVF"]
+    assert described["lead_sets"]["mimic:4"] == ["I", "II", "III", "aVR"]
+
+
+def test_scores_are_of_the_records_asked_for_and_features_of_all(encoded, store, models, tmp_path):
+    """In the rows' order, whatever was asked; equal to what asking about everyone gives."""
+    whole, _ = encoded
+    some, described = encode(store, models, tmp_path, scored=HELD_OUT, batch=2)
+    records = described["records"]
+    assert set(described["scored"]) == set(HELD_OUT)
+    rows = [row for row, record in enumerate(records) if record in HELD_OUT]
+    assert described["scored"] == [records[row] for row in rows]
+    assert len(set(np.diff(rows))) > 1 or rows[0] > 0  # no head of the store
+    for name, tensor in whole.items():
+        expected = tensor if name.split("/")[0] in ("features", "random") else tensor[rows]
+        assert np.allclose(some[name], expected, **CLOSE), name
+    nobody, described = encode(store, models, tmp_path / "none", scored=())
+    assert described["scored"] == []
+    assert {name.split("/")[0] for name in nobody} == {"features", "random"}
+
+
+def test_the_untrained_encoder_is_the_one_that_pretraining_began_with(
+    encoded, store, models, tmp_path
+):
+    tensors, _ = encoded
+    assert np.array_equal(tensors["random/1"], encode(store, models, tmp_path)[0]["random/1"])
+    other, _ = encode(store, models, tmp_path, seed=1)
+    for key in SETTINGS.random:
+        assert not np.allclose(tensors[f"random/{key}"], tensors[f"features/{key}"], **CLOSE)
+        assert not np.allclose(tensors[f"random/{key}"], other[f"random/{key}"], **CLOSE)
+        assert np.array_equal(tensors[f"features/{key}"], other[f"features/{key}"])
+    root = tmp_path / "untrained"
+    with pytest.MonkeyPatch.context() as patch:
+        root.mkdir()
+        patch.chdir(root)
+        patch.setattr("kmerl.training.session._live", lambda: None)
+        data = write_cohort(root)
+        still = values(pretrain__epochs=1, pretrain__learning_rate=0.0, pretrain__weight_decay=0.0)
+        Session.from_params(still, data).train(root, "cpu")
+    _, kept = load(root / "models")
+    config, _ = load(models)
+    began = initial(config, kept.entities, still["seed"]).encoder.state_dict()
+    for name, value in kept.encoder.state_dict().items():
+        assert torch.equal(began[name], value), name
 
 
 def test_sets_of_the_same_leads_are_equal_and_of_other_leads_differ(encoded):
@@ -142,10 +194,41 @@ def test_scores_depend_on_record_name_and_leads(encoded):
 
 
 def test_the_order_decides_which_leads_a_count_names():
-    standard = lead_sets(EncodeParams("standard", ("I+II",), 4))
+    standard = lead_sets(EncodeParams(("standard",), ("I+II",), (), 4))
     assert standard["4"] == ("I", "II", "III", "aVR")
     assert lead_sets(SETTINGS)["4"] == ("I", "II", "III", "aVF")
     assert standard["12"] == lead_sets(SETTINGS)["12"] == LEADS
+
+
+def test_further_orders_add_only_leads_that_no_key_names_yet():
+    every = dataclasses.replace(SETTINGS, orders=("paper", "mimic", "standard"))
+    found = lead_sets(every)
+    assert [key for key in found if ":" in key] == ["mimic:4", "standard:5"]
+    assert found["standard:5"] == ("I", "II", "III", "aVR", "aVL")
+    named = lead_sets(dataclasses.replace(every, sets=("I,II,III,aVR",), random=()))
+    assert [key for key in named if ":" in key] == ["standard:5"]
+    again = lead_sets(dataclasses.replace(every, orders=("standard", "paper", "mimic")))
+    assert [key for key in again if ":" in key] == ["paper:4", "paper:5"]
+    assert all(parse_leads(key) == leads for key, leads in found.items())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"orders": ["paper", "mimik"]}, r"encode\.orders\[1\] is 'mimik'; choose one of paper"),
+        ({"orders": []}, r"encode\.orders is empty"),
+        ({"sets": ["limbs"]}, r"encode\.sets names 'limbs': unknown lead 'limbs'"),
+        ({"sets": ["3"]}, r"encode\.sets names '3'; counts follow from encode\.orders"),
+        ({"random": ["13"]}, r"encode\.random names '13'; choose from 1, 2"),
+        ({"random": ["chest"]}, r"encode\.random names 'chest'"),
+        ({"batch": 0}, r"encode\.batch is 0"),
+    ],
+)
+def test_a_key_that_is_unknown_is_named(change, message):
+    section = values()["encode"]
+    assert len(lead_sets(build(EncodeParams, section, "encode"))) == 12 + len(section["sets"]) + 2
+    with pytest.raises(ParamsError, match=message):
+        build(EncodeParams, section | change, "encode")
 
 
 def with_other_leads_changed(signals, kept):

@@ -165,8 +165,58 @@ def test_partial_leads_curve_is_paired(results: Path) -> None:
     assert 0 < one["below_full_lo"] < one["below_full"] < one["below_full_hi"]
     rows = _rows("plots/partial_leads.csv")
     mine = [r for r in rows if (r["protocol"], r["task"]) == ("zero_shot", "average")]
-    assert [r["count"] for r in mine] == list(partial_leads.COUNTS)
+    assert sorted(r["key"] for r in mine) == sorted(curve["zero_shot"])
+    assert [r["count"] for r in mine if r["order"] == "paper"] == list(partial_leads.COUNTS)
     assert mine[2]["leads"] == "I+II+III"
+
+
+def test_every_order_and_named_set_has_its_row(results: Path) -> None:
+    """mimic:4 was encoded for itself; its other steps are sets that the paper's order has too."""
+    zero = _json("metrics/zero_shot.json")["average"]
+    for protocol, curve in _json("metrics/partial_leads.json").items():
+        mimic = {f"mimic:{count}" for count in partial_leads.COUNTS}
+        assert set(curve) == {*partial_leads.COUNTS, "limb", *mimic}  # standard:5 is not encoded
+        assert curve["mimic:5"] == curve["5"]
+        assert curve["mimic:4"] != curve["4"]
+        assert curve["limb"] == curve["6"]
+        if protocol == "zero_shot":
+            assert curve["mimic:4"]["auroc"] == zero["mimic:4"]["auroc"]
+    rows = _rows("plots/partial_leads.csv")
+    found = {r["key"]: (r["order"], r["leads"], r["count"]) for r in rows}
+    assert found["mimic:4"] == ("mimic", "I+II+III+aVR", "4")
+    assert found["4"] == ("paper", "I+II+III+aVF", "4")
+    assert found["limb"] == ("", "I+II+III+aVR+aVL+aVF", "6")
+    means = _rows("plots/lead_curves.csv")
+    assert [row["count"] for row in means] == list(partial_leads.COUNTS)
+    assert float(means[0]["zero_shot"]) == zero["1"]["auroc"]
+
+
+def test_counts_that_follow_no_order_are_an_error() -> None:
+    strange = LEAD_SETS | {"4": ("I", "II", "III", "V1")}
+    with pytest.raises(ValueError, match="follow none of the orders standard, mimic, paper"):
+        partial_leads.points(strange)
+
+
+def test_scores_are_of_held_out_records_and_features_of_all(world: Path) -> None:
+    cohort = read_cohort(Path("data/splits"), "csn")
+    encodings = open_encodings(Path("data/encode"), "csn")
+    held_out = cohort.take(cohort.splits != "train").records
+    rows = encodings.scored_rows(held_out)
+    assert len(set(rows)) == len(held_out) < len(encodings.scores("query", "csn", "12"))
+    assert len(encodings.features("12")) == len(encodings.row_of) == 60
+    trained, random = encodings.features("1"), encodings.features("1", "random")
+    assert trained.shape == random.shape
+    assert not np.array_equal(trained, random)
+    with pytest.raises(ValueError, match=r"record 'r\d+' has no scores"):
+        encodings.scored_rows(cohort.split("train").records)
+    index = _json("data/encode/csn.json") | {"random_sets": ["12"]}
+    Path("data/encode/csn.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=r"did not read leads '1'; add them to encode.random"):
+        open_encodings(Path("data/encode"), "csn").features("1", "random")
+    del index["scored"]
+    Path("data/encode/csn.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=r"has no 'scored'; run `dvc repro encode`"):
+        open_encodings(Path("data/encode"), "csn")
 
 
 def test_seen_and_unseen_share_out_all_classes(results: Path) -> None:
@@ -226,9 +276,12 @@ def test_faults_of_the_encodings_are_named(world: Path) -> None:
     path.write_text(json.dumps(index | {"tasks": {"csn": index["tasks"]["csn"][::-1]}}))
     with pytest.raises(ValueError, match="task csn was encoded with classes"):
         score_task(cohort, open_encodings(encode, "csn"), "query")
+    path.write_text(json.dumps(index | {"scored": ["x" + r for r in index["scored"]]}))
+    with pytest.raises(ValueError, match=r"record 'r\d+' has no scores"):
+        score_task(cohort, open_encodings(encode, "csn"), "query")
     path.write_text(json.dumps(index | {"records": ["x" + r for r in index["records"]]}))
     with pytest.raises(ValueError, match=r"record 'r\d+' is missing"):
-        score_task(cohort, open_encodings(encode, "csn"), "query")
+        open_encodings(encode, "csn").rows(cohort.records)
     path.write_text(json.dumps(index | {"records": index["records"][:1] * 60}))
     with pytest.raises(ValueError, match="listed twice"):
         open_encodings(encode, "csn")

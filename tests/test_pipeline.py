@@ -156,7 +156,7 @@ def test_a_change_of_evaluation_trains_nothing():
     assert stale("seen_unseen.threshold") == {"seen_unseen", "report"}
     assert stale("report") == {"report"}
     measured = {"zero_shot", "linear_probe", "partial_leads", "seen_unseen", "report"}
-    assert stale("splits.source") == stale("splits.labels") == {"splits", *measured}
+    assert stale("splits.source") == stale("splits.labels") == {"splits", "encode", *measured}
     assert stale("runtime") == set()
 
 

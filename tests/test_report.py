@@ -328,6 +328,16 @@ def test_steps_name_the_lead_they_add(inputs: page.Inputs) -> None:
     assert names == ["I", "II", "III", "aVF", "aVR", "aVL", *LEADS[6:]]
 
 
+def test_named_sets_have_a_table_the_smallest_first(inputs: page.Inputs, html: str) -> None:
+    table = tables.lead_sets(inputs.partial_leads, 100)
+    (group,) = table.groups
+    assert [row[0].text for row in group.rows] == ["I II", "I II III aVR aVL aVF"]
+    zero, probe = (inputs.partial_leads[name]["limb"] for name in ("zero_shot", "linear_probe"))
+    expected = [zero["auroc"], zero["below_full"], probe["auroc"], probe["below_full"]]
+    assert [cell.text for cell in group.rows[1][1:]] == [f"{value:.3f}" for value in expected]
+    assert table.caption in html
+
+
 def drawn(path: str) -> tuple[np.ndarray, np.ndarray]:
     """Seconds and microvolts of a trace, read back from its path."""
     numbers = np.array([int(n) for n in re.findall(r"-?\d+", path)])

@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +18,12 @@ from torch import Tensor
 
 from kmerl import files
 from kmerl.corpora.classes import classes, tasks_of
+from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.prompts import class_key
-from kmerl.leads import LEADS, lead_indices, parse_leads
+from kmerl.leads import LEADS, ORDERS, lead_indices, parse_leads
 from kmerl.models.inputs import SignalParams, prepare
 from kmerl.models.vit import pool
+from kmerl.params import ParamsError
 from kmerl.progress import Meter
 from kmerl.store import read_signals, read_table
 
@@ -30,9 +32,27 @@ from kmerl.store import read_signals, read_table
 class EncodeParams:
     """The `encode` section of params.yaml."""
 
-    order: Literal["paper", "mimic", "standard"]
+    orders: tuple[Literal["paper", "mimic", "standard"], ...]
     sets: tuple[str, ...]
+    random: tuple[str, ...]
     batch: int
+
+    def __post_init__(self) -> None:
+        if not self.orders:
+            raise ParamsError(f"encode.orders is empty; name one of {', '.join(ORDERS)}")
+        if self.batch < 1:
+            raise ParamsError(f"encode.batch is {self.batch}; at least 1")
+        for key in self.sets:
+            if key.isdigit() or ":" in key:
+                raise ParamsError(f"encode.sets names {key!r}; counts follow from encode.orders")
+            try:
+                parse_leads(key)
+            except ValueError as error:
+                raise ParamsError(f"encode.sets names {key!r}: {error}") from None
+        known = lead_sets(self)
+        for key in self.random:
+            if key not in known:
+                raise ParamsError(f"encode.random names {key!r}; choose from {', '.join(known)}")
 
 
 _RANGE = tuple(f"{fact}.{lead}" for fact in ("min", "max") for lead in LEADS)
@@ -49,28 +69,50 @@ class Names:
         return self.vectors[[self.place[name] for name in names]]
 
 
+@dataclass(frozen=True)
+class Encoders:
+    """The trained model, and the untrained encoder that is its reference."""
+
+    model: Any
+    untrained: Any
+
+
 def lead_sets(params: EncodeParams) -> dict[str, tuple[str, ...]]:
-    """Key of the metrics to leads: "1".."12" in the chosen order, then the named sets."""
-    keys = [str(count) for count in range(1, len(LEADS) + 1)] + list(params.sets)
-    return {key: parse_leads(key, params.order) for key in keys}
+    """Key of the metrics to leads: "1".."12" in the first order, the named sets, and "mimic:4"
+    where a further order comes to leads that no earlier key names."""
+    counts = [str(count) for count in range(1, len(LEADS) + 1)]
+    first, *others = params.orders
+    found = {key: parse_leads(key, first) for key in [*counts, *params.sets]}
+    for key in (f"{order}:{count}" for order in others for count in counts):
+        leads = parse_leads(key)
+        if leads not in found.values():
+            found[key] = leads
+    return found
+
+
+def held_out(cohorts: Iterable[Cohort]) -> set[str]:
+    """The records that some task keeps for validation or test: those that are scored."""
+    return {str(one) for cohort in cohorts for one in cohort.records[cohort.splits != "train"]}
 
 
 def encode_corpus(
     corpus: str,
     directory: Path,
-    model: Any,
+    encoders: Encoders,
     params: EncodeParams,
     signal: SignalParams,
     names: Names,
+    scored: Set[str],
     out: Path,
     device: str,
     threads: int = 1,
 ) -> None:
-    """Write features, F_CQ logits and cosine scores of every record and lead set.
+    """Write features of every record and lead set, F_CQ logits and cosine scores of `scored`.
 
     Sets that name the same leads ("2" and "I+II" in the paper's order) are encoded once.
 
     Args:
+        scored: ids of the records whose scores are wanted; the others need features alone.
         threads: batches encoded side by side; each is the work of one thread where torch's own
             threads are set to one, so that their number changes no bit of the result.
     """
@@ -85,30 +127,49 @@ def encode_corpus(
     table = read_table(directory, ["record", *_RANGE])
     records = table["record"].to_pylist()
     low, high = _whole_range(table)
+    asked = np.array([record in scored for record in records], dtype=bool)
+    parts = [(np.flatnonzero(asked), vectors), (np.flatnonzero(~asked), {})]
+    back = np.argsort(np.concatenate([rows for rows, _ in parts]))
     meter = Meter(f"encoding {corpus}", len(records) * len(distinct), "records")
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads) as workers:
         for leads in distinct:
-            encode = partial(_encode, leads, model, signal, vectors, device)
+            keys = [key for key, wanted in sets.items() if wanted == leads]
+            compared = [key for key in keys if key in params.random]
+            untrained = encoders.untrained if compared else None
+            encode = partial(_encode, leads, encoders.model, untrained, signal, device)
             blocks = (
-                (block, (low[rows], high[rows]))
-                for rows, block in read_signals(directory, leads, params.batch)
+                (wanted, block, (low[rows], high[rows]))
+                for chosen, wanted in parts
+                for rows, block in read_signals(directory, leads, params.batch, chosen)
             )
-            parts: dict[str, list[np.ndarray]] = {}
-            for values in _in_order(pool, encode, blocks, 2 * threads):
-                for name, value in values.items():
-                    parts.setdefault(name, []).append(value)
-                meter.advance(len(values["features"]))
-            for key in (key for key, wanted in sets.items() if wanted == leads):
-                tensors |= {f"{name}/{key}": np.concatenate(part) for name, part in parts.items()}
+            found = _together(_in_order(workers, encode, blocks, 2 * threads), back, meter)
+            for name, value in found.items():
+                written = compared if name == "random" else keys
+                tensors |= {f"{name}/{key}": value for key in written}
     meter.close()
     with files.atomic(out / f"{corpus}.safetensors") as unfinished:
         save_file(tensors, unfinished)
     description = {
         "records": records,
+        "scored": [record for record in records if record in scored],
         "lead_sets": sets,
+        "random_sets": params.random,
         "tasks": {task: [c.code for c in kinds] for task, kinds in tasks.items()},
     }
     files.write_text(out / f"{corpus}.json", json.dumps(description, indent=1) + "\n")
+
+
+def _together(
+    blocks: Iterable[dict[str, np.ndarray]], back: np.ndarray, meter: Meter
+) -> dict[str, np.ndarray]:
+    """Blocks end to end; what every record has comes back to the order of the store's rows."""
+    found: dict[str, list[np.ndarray]] = {}
+    for values in blocks:
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
+        meter.advance(len(values["features"]))
+    whole = {name: np.concatenate(values) for name, values in found.items()}
+    return whole | {name: whole[name][back] for name in ("features", "random") if name in whole}
 
 
 def _in_order(
@@ -139,9 +200,10 @@ def _whole_range(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
 def _encode(
     leads: Sequence[str],
     model: Any,
+    untrained: Any,
     signal: SignalParams,
-    vectors: dict[str, Tensor],
     device: str,
+    vectors: dict[str, Tensor],
     block: np.ndarray,
     whole_range: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, np.ndarray]:
@@ -149,8 +211,11 @@ def _encode(
     index = torch.tensor(lead_indices(leads), device=device).expand(len(block), -1)
     tokens = model.encoder(values, index)
     answer = {"features": pool(tokens)}
-    scores = model.score(tokens, *vectors.values())
-    for (task, asked), logits in zip(vectors.items(), scores, strict=True):
-        answer[f"query/{task}"] = logits
-        answer[f"cosine/{task}"] = model.similarity(tokens, asked)
+    if untrained is not None:
+        answer["random"] = pool(untrained(values, index))
+    if vectors:
+        scores = model.score(tokens, *vectors.values())
+        for (task, asked), logits in zip(vectors.items(), scores, strict=True):
+            answer[f"query/{task}"] = logits
+            answer[f"cosine/{task}"] = model.similarity(tokens, asked)
     return {name: value.float().cpu().numpy() for name, value in answer.items()}

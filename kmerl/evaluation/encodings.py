@@ -12,13 +12,17 @@ from kmerl.files import read_json
 
 ScoreKind = Literal["query", "cosine"]
 """query: logits of F_CQ asked for the class names (Sec. 4.2); cosine: of the two projections."""
+EncoderKind = Literal["trained", "random"]
+"""random: the same encoder before pretraining, the reference of what pretraining adds."""
 
 
 @dataclass(frozen=True)
 class Encodings:
     """One corpus as stage `encode` wrote it; tensors are read when they are asked for.
 
-    `lead_sets` maps the key of a lead set ("1" .. "12", "I+II") to its leads.
+    `lead_sets` maps the key of a lead set ("1" .. "12", "I+II", "mimic:4") to its leads,
+    `random_sets` are the keys that an untrained encoder read too. Every record has features;
+    scores have rows for the records that some task holds out for validation or test.
     """
 
     corpus: str
@@ -26,27 +30,45 @@ class Encodings:
     lead_sets: dict[str, tuple[str, ...]]
     tasks: dict[str, tuple[str, ...]]
     row_of: dict[str, int]
+    scored_row_of: dict[str, int]
+    random_sets: tuple[str, ...]
 
     def rows(self, records: Shaped[np.ndarray, " record"]) -> Int[np.ndarray, " record"]:
-        """The row of each record.
+        """The row of each record in `features`.
 
         Raises:
             ValueError: a record that was not encoded.
         """
-        for record in records:
-            if str(record) not in self.row_of:
-                raise ValueError(f"{self.tensors}: record {str(record)!r} is missing; {_AGAIN}")
-        return np.array([self.row_of[str(record)] for record in records], dtype=np.int64)
+        return self._rows(records, self.row_of, "is missing")
 
-    def features(self, leads: str) -> Float[np.ndarray, "record width"]:
-        """Pooled features of the frozen encoder F_E given these leads."""
-        return self._read(f"features/{leads}")
+    def scored_rows(self, records: Shaped[np.ndarray, " record"]) -> Int[np.ndarray, " record"]:
+        """The row of each record in `scores`.
+
+        Raises:
+            ValueError: a record without scores, because no task held it out.
+        """
+        return self._rows(records, self.scored_row_of, "has no scores")
+
+    def features(
+        self, leads: str, encoder: EncoderKind = "trained"
+    ) -> Float[np.ndarray, "record width"]:
+        """Pooled features of the frozen encoder F_E given these leads.
+
+        Raises:
+            ValueError: the untrained encoder did not read this lead set.
+        """
+        if encoder == "random" and leads not in self.random_sets:
+            raise ValueError(
+                f"{self.tensors}: the untrained encoder did not read leads {leads!r}; "
+                f"add them to encode.random ({', '.join(self.random_sets)})"
+            )
+        return self._read(f"{_TENSOR[encoder]}/{leads}", len(self.row_of))
 
     def scores(self, kind: ScoreKind, task: str, leads: str) -> Float[np.ndarray, "record class"]:
         """Zero-shot scores of a task, classes in the order of `tasks[task]`."""
-        if not self.row_of:  # a corpus without records has no tensors
+        if not self.scored_row_of:  # nothing was asked, and no tensor written
             return np.empty((0, len(self.tasks[task])), dtype=np.float32)
-        return self._read(f"{kind}/{task}/{leads}")
+        return self._read(f"{kind}/{task}/{leads}", len(self.scored_row_of))
 
     def check_classes(self, task: str, codes: tuple[str, ...]) -> None:
         """
@@ -59,17 +81,26 @@ class Encodings:
                 f"its classes now are {codes}; {_AGAIN}"
             )
 
-    def _read(self, name: str) -> Float[np.ndarray, "record column"]:
+    def _rows(
+        self, records: Shaped[np.ndarray, " record"], places: dict[str, int], fault: str
+    ) -> Int[np.ndarray, " record"]:
+        for record in records:
+            if str(record) not in places:
+                raise ValueError(f"{self.tensors}: record {str(record)!r} {fault}; {_AGAIN}")
+        return np.array([places[str(record)] for record in records], dtype=np.int64)
+
+    def _read(self, name: str, rows: int) -> Float[np.ndarray, "record column"]:
         with safe_open(self.tensors, framework="numpy") as file:
             if name not in file.keys():  # noqa: SIM118 (safe_open is no mapping)
                 raise ValueError(f"{self.tensors}: tensor {name!r} is missing; {_AGAIN}")
             tensor: Float[np.ndarray, "record column"] = file.get_tensor(name)
-        if len(tensor) != len(self.row_of):
+        if len(tensor) != rows:
             raise ValueError(f"{self.tensors}: {name!r} has {len(tensor)} rows; {_AGAIN}")
         return tensor
 
 
 _AGAIN = "run `dvc repro encode` again"
+_TENSOR = {"trained": "features", "random": "random"}
 
 
 def open_encodings(directory: Path, corpus: str) -> Encodings:
@@ -77,14 +108,19 @@ def open_encodings(directory: Path, corpus: str) -> Encodings:
 
     Raises:
         FileNotFoundError: the corpus was not encoded.
-        ValueError: a record is listed twice.
+        ValueError: a record is listed twice, or the encodings are of an older layout.
     """
     path = directory / f"{corpus}.json"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run `dvc repro encode`")
     index = read_json(path)
-    row_of = {record: row for row, record in enumerate(index["records"])}
-    if len(row_of) != len(index["records"]):
+    missing = {"scored", "random_sets"} - set(index)
+    if missing:
+        raise ValueError(f"{path} has no {min(missing)!r}; {_AGAIN}")
+    row_of, scored = (
+        {record: row for row, record in enumerate(index[name])} for name in ("records", "scored")
+    )
+    if len(row_of) != len(index["records"]) or len(scored) != len(index["scored"]):
         raise ValueError(f"{path}: a record is listed twice; {_AGAIN}")
     return Encodings(
         corpus=corpus,
@@ -92,4 +128,6 @@ def open_encodings(directory: Path, corpus: str) -> Encodings:
         lead_sets={key: tuple(leads) for key, leads in index["lead_sets"].items()},
         tasks={task: tuple(codes) for task, codes in index["tasks"].items()},
         row_of=row_of,
+        scored_row_of=scored,
+        random_sets=tuple(index["random_sets"]),
     )

@@ -33,7 +33,7 @@ def score_task(cohort: Cohort, encodings: Encodings, kind: ScoreKind) -> Scores:
     """
     encodings.check_classes(cohort.task, tuple(name.code for name in cohort.classes))
     validation, test = cohort.split("val"), cohort.split("test")
-    rows = encodings.rows(validation.records), encodings.rows(test.records)
+    rows = encodings.scored_rows(validation.records), encodings.scored_rows(test.records)
     scores = {leads: encodings.scores(kind, cohort.task, leads) for leads in encodings.lead_sets}
     return scored(
         validation,

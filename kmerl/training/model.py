@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from kmerl import files, methods
+from kmerl import files, methods, seeds
 from kmerl.models.inputs import SignalParams
 from kmerl.params import ParamsError, build
 from kmerl.text import TextEncoderParams
@@ -56,6 +56,12 @@ def create(config: ModelConfig, entities: Tensor) -> Any:
     module = _module(config.method)
     settings = build(module.MethodParams, config.sections, "params")
     return module.Method(settings, entities, config.samples)
+
+
+def initial(config: ModelConfig, entities: Tensor, seed: int) -> Any:
+    """The model that pretraining with this seed starts from; no weight of it is trained."""
+    torch.manual_seed(seeds.stream(seed, "initial weights"))
+    return create(config, entities)
 
 
 def save(directory: Path, config: ModelConfig, model: nn.Module) -> None:

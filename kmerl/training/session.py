@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from kmerl import distributed, files, seeds
+from kmerl import distributed, files
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
 from kmerl.params import build
@@ -55,8 +55,7 @@ class Session:
         start = time.monotonic()
         pairs = load_pairs(self.store, self.data / "labels", self.data / "text")
         config = self._config(pairs)
-        torch.manual_seed(seeds.stream(self.seed, "initial weights"))
-        model = model_files.create(config, pairs.entities).to(device)
+        model = model_files.initial(config, pairs.entities, self.seed).to(device)
         checkpoint = Checkpoint(fingerprint(self._settings(config), self._inputs()))
         training = self._training(model, pairs, checkpoint, device)
         history = training.run()

@@ -1,0 +1,180 @@
+"""Any subset of leads, in any order: one score, and a lead that is not there is never read."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jaxtyping import config
+from safetensors.numpy import load_file
+
+from kmerl import predict, predictor
+from kmerl.evaluation.encode import EncodeParams, Encoders, Names, encode_corpus
+from kmerl.leads import LEADS
+from kmerl.models.inputs import SignalParams
+from kmerl.models.vit import SIZES, Size
+from kmerl.signal import NAN
+from kmerl.text import TextEncoderParams
+from kmerl.training.model import ModelConfig, create, sections_of
+from tests.cohorts import RATE, SECONDS, TEXT_WIDTH
+from tests.test_cli import write_wfdb
+from tests.test_encode import CLASSES, CORPUS, FakeTower, write_store
+from tests.test_training import values
+
+SAMPLES, RECORDS = RATE * SECONDS, 5
+FEW = CLASSES[:3]
+SUBSETS = [leads for size in range(1, 13) for leads in combinations(LEADS, size)]
+CLOSE = {"rtol": 0, "atol": 1e-5}
+SOME = [("V3",), ("I", "V1"), ("II", "aVR", "V6"), LEADS[:6], LEADS[1:]]
+
+
+@pytest.fixture(scope="module")
+def ask() -> predictor.Predictor:
+    """A small model whose weights are large enough that every lead and sample matters."""
+    torch.manual_seed(0)
+    chosen = values(encoder__token_samples=250)
+    described = ModelConfig(
+        method="kmerl",
+        sections=sections_of("kmerl", chosen),
+        signal=SignalParams("zscore", "available"),
+        text_encoder=TextEncoderParams(**chosen["text_encoder"]),
+        entities=tuple(CLASSES),
+        text_width=TEXT_WIDTH,
+        rate=RATE,
+        samples=SAMPLES,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SIZES, "nano", Size(24, 1, 3))
+        model = create(described, torch.zeros(len(CLASSES), TEXT_WIDTH)).eval()
+    with torch.no_grad():
+        model.encoder.tokenizer.lead.mul_(50)
+        for weight in model.query_network.parameters():
+            weight.mul_(4 if weight.ndim == 2 else 1)
+    found = predictor.Predictor(described, model)
+    found.tower = FakeTower()
+    return found
+
+
+@pytest.fixture(scope="module")
+def signals() -> np.ndarray:
+    """Microvolt (records, 12, samples), each lead with its own size and offset."""
+    rng = np.random.default_rng(1)
+    size, offset = rng.uniform(50, 900, (2, RECORDS, 12, 1))
+    return rng.normal(offset, size, (RECORDS, 12, SAMPLES)).astype(np.int16)
+
+
+def rows(leads) -> list[int]:
+    return [LEADS.index(lead) for lead in leads]
+
+
+def test_every_one_of_the_4095_subsets_has_a_score_of_its_own(ask, signals, monkeypatch):
+    """One by one through the predictor, and many at once through the model: the same scores."""
+    signal, vectors = signals[0], torch.from_numpy(FakeTower().embed(FEW))
+    monkeypatch.setattr(config, "jaxtyping_disable", True)  # half of the time of 4,095 calls
+    found = {leads: ask.score(signal[rows(leads)], leads, FEW) for leads in SUBSETS}
+    assert len(found) == 4095
+    scores = np.stack(list(found.values()))
+    assert np.isfinite(scores).all()
+    assert scores.std(axis=0).min() > 1e-3
+    assert len(np.unique(scores.round(6), axis=0)) > 4000
+    for size in range(1, 13):
+        index = np.array([rows(leads) for leads in combinations(LEADS, size)])
+        block = signal[index].astype(np.float32)
+        mean, deviation = block.mean((1, 2), keepdims=True), block.std((1, 2), keepdims=True)
+        with torch.inference_mode():
+            tokens = ask.model.encoder(
+                torch.from_numpy((block - mean) / deviation), torch.from_numpy(index)
+            )
+            together = ask.model.score(tokens, vectors)[0].sigmoid().numpy()
+        alone = np.stack([found[leads] for leads in combinations(LEADS, size)])
+        np.testing.assert_allclose(together, alone, rtol=0, atol=1e-4)
+
+
+@given(st.permutations(LEADS), st.integers(1, 12))
+@settings(max_examples=40, deadline=None)
+def test_the_order_in_which_leads_are_given_changes_no_bit(ask, signals, order, size):
+    leads = order[:size]
+    standard = [lead for lead in LEADS if lead in leads]
+    one, two = (ask.score(signals[0][rows(k)], k, CLASSES) for k in (leads, standard))
+    assert np.array_equal(one, two)
+
+
+@given(st.permutations(LEADS), st.integers(2, 12))
+@settings(max_examples=20, deadline=None)
+def test_the_model_itself_knows_no_order(ask, signals, order, size):
+    """Without the predictor's sorting: to float tolerance, since sums are taken in other orders."""
+    signal = torch.from_numpy(signals[1].astype(np.float32) / 500)
+    vectors = torch.from_numpy(FakeTower().embed(CLASSES))
+    found = []
+    for leads in (order[:size], sorted(order[:size], key=LEADS.index)):
+        index = torch.tensor([rows(leads)])
+        with torch.inference_mode():
+            tokens = ask.model.encoder(signal[index[0]][None], index)
+            found.append(ask.model.score(tokens, vectors)[0].sigmoid().numpy())
+    np.testing.assert_allclose(*found, **CLOSE)
+
+
+# ---------------------------------------------------------------- leads that are not there
+
+
+def poisoned(signals: np.ndarray, kept) -> np.ndarray:
+    """The other leads say that no sample was measured."""
+    spoiled = signals.copy()
+    spoiled[:, rows(lead for lead in LEADS if lead not in kept)] = NAN
+    return spoiled
+
+
+def encoded(signals, ask, leads, root) -> dict[str, np.ndarray]:
+    """data/encode of one lead set, its leads in the order given."""
+    names = Names(
+        torch.from_numpy(FakeTower().embed(CLASSES)), {n: i for i, n in enumerate(CLASSES)}
+    )
+    key = "+".join(leads)
+    encode_corpus(
+        CORPUS,
+        write_store(root / "store", signals),
+        Encoders(ask.model, ask.model.encoder),
+        EncodeParams(("paper",), (key,), (key,), 2),
+        ask.config.signal,
+        names,
+        {f"r{i}" for i in range(RECORDS)},
+        root / "out",
+        "cpu",
+    )
+    tensors = load_file(root / "out" / f"{CORPUS}.safetensors")
+    return {
+        name.split("/")[0]: value for name, value in tensors.items() if name.endswith(f"/{key}")
+    }
+
+
+@pytest.mark.parametrize("leads", SOME, ids="+".join)
+def test_encoding_never_reads_a_lead_that_is_not_asked_for(leads, ask, signals, tmp_path):
+    whole = encoded(signals, ask, leads, tmp_path / "whole")
+    spoiled = encoded(poisoned(signals, leads), ask, leads[::-1], tmp_path / "spoiled")
+    assert set(whole) == {"features", "random", "query", "cosine"}
+    for name, value in whole.items():
+        assert np.array_equal(value, spoiled[name]), name
+    worse = encoded(poisoned(signals, leads[1:]), ask, leads, tmp_path / "worse")
+    assert not np.allclose(worse["features"], whole["features"], **CLOSE)
+
+
+@pytest.mark.parametrize("leads", SOME, ids="+".join)
+def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask, signals, tmp_path):
+    """Twelve leads of which the others are all NaN, and a file that has the asked ones alone."""
+    microvolt = dict(zip(LEADS, signals[0].astype(float), strict=True))
+    gone = {lead: np.full(SAMPLES, np.nan) for lead in LEADS if lead not in leads}
+    write_wfdb(tmp_path, "whole", RATE, microvolt)
+    write_wfdb(tmp_path, "spoiled", RATE, dict(reversed((microvolt | gone).items())))
+    write_wfdb(tmp_path, "few", RATE, {lead: microvolt[lead] for lead in leads[::-1]})
+    asked = {"whole": ",".join(leads), "spoiled": ",".join(leads[::-1]), "few": None}
+    found = []
+    for name, wanted in asked.items():
+        recording = predict.choose(predict.read(tmp_path / name, None, "mV"), wanted)
+        prepared = predict.prepare(recording, ask.config)
+        found.append(predict.ranked(ask, prepared, CLASSES))
+    assert found[0] == found[1] == found[2]
+    index = rows(sorted(leads, key=LEADS.index))
+    direct = ask.score(signals[0][index], [LEADS[i] for i in index], CLASSES)
+    assert dict(found[0]) == dict(zip(CLASSES, map(float, direct), strict=True))
