@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 from kmerl import store
 from kmerl.corpora.classes import TASKS, classes, tasks_of
 from kmerl.evaluation import linear_probe, partial_leads, seen_unseen, summary
+from kmerl.evaluation import zero_shot as zero_shot_protocol
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.scores import Scores, scored
@@ -92,7 +93,8 @@ def write_run(root: Path, records: dict[str, int] = RECORDS) -> None:
         (root / "data/zero_shot").mkdir(parents=True, exist_ok=True)
         one.write(root / "data/zero_shot")
     evaluations = summary.evaluate(zero_shot, STATISTICS, 0)
-    write_json(root / "metrics/zero_shot.json", summary.metric_table(evaluations, STATISTICS))
+    beside = zero_shot_protocol.table(evaluations, evaluations, "cosine", STATISTICS)
+    write_json(root / "metrics/zero_shot.json", beside)
     rows = summary.class_rows(zero_shot, evaluations, 0.95)
     write_csv(root / "plots/zero_shot_classes.csv", summary.CLASS_COLUMNS, rows)
     probed = _write_probe(root, cohorts, generator)

@@ -140,7 +140,9 @@ def test_zero_shot_rows_hold_our_scores_and_the_papers_mean(inputs: page.Inputs)
     assert rows["Chapman-Shaoxing-Ningbo"][2] == f"{ours['1']['auroc']:.3f}"
     assert rows["Chapman-Shaoxing-Ningbo"][-2:] == ["", ""]
     assert rows["Mean over the tasks"][-2:] == ["0.765", "0.716"]
-    assert rows["CPSC2018"][4] == str(inputs.zero_shot["cpsc2018"]["12"]["records"])
+    assert rows["CPSC2018"][6] == str(inputs.zero_shot["cpsc2018"]["12"]["records"])
+    assert rows["Chapman-Shaoxing-Ningbo"][3] == f"{ours['12']['auroc_common']:.3f}"
+    assert rows["Chapman-Shaoxing-Ningbo"][4] == f"{ours['12']['cosine_auroc']:.3f}"
 
 
 def test_linear_probe_stands_beside_table_1(inputs: page.Inputs) -> None:

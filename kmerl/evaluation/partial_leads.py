@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kmerl.evaluation.bootstrap import interval
-from kmerl.evaluation.summary import Evaluation, Evaluations, Row, mean, mean_replicates
+from kmerl.evaluation.summary import (
+    Evaluation,
+    Evaluations,
+    Row,
+    difference,
+    mean,
+    mean_replicates,
+)
 from kmerl.leads import LEADS, ORDERS, parse_leads
 
 COUNTS = tuple(str(count) for count in range(1, len(LEADS) + 1))
@@ -108,9 +115,5 @@ def _auroc(tasks: list[Evaluation], level: float) -> Row:
 
 
 def _below(full: Iterable[Evaluation], part: Iterable[Evaluation], level: float) -> Row:
-    full, part = list(full), list(part)
-    difference = mean(e.auroc for e in full) - mean(e.auroc for e in part)
-    replicates = mean_replicates(e.auroc_replicates for e in full)
-    replicates = replicates - mean_replicates(e.auroc_replicates for e in part)
-    low, high = interval(replicates, level)
-    return {"below_full": difference, "below_full_lo": low, "below_full_hi": high}
+    value, low, high = difference(full, part, level)
+    return {"below_full": value, "below_full_lo": low, "below_full_hi": high}
