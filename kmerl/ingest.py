@@ -28,6 +28,7 @@ from kmerl.corpora.records import (
     Rejection,
     Scheme,
 )
+from kmerl.corpora.struct_files import read_struct
 from kmerl.corpora.wfdb_files import Recording, read_header, read_recording
 from kmerl.files import atomic, fresh_directory, write_csv, write_json
 from kmerl.leads import LEADS
@@ -48,6 +49,7 @@ class CorpusFiles:
 class Shard:
     """What a worker is told: which records, and how to write them."""
 
+    corpus: str
     root: Path
     path: Path
     entries: list[Entry]
@@ -99,7 +101,15 @@ def ingest(
     ]
     jobs = (
         delayed(write_shard)(
-            Shard(root, path, _entries(listing, start, settings), listing.scheme, layout, settings)
+            Shard(
+                corpus,
+                root,
+                path,
+                _entries(listing, start, settings),
+                listing.scheme,
+                layout,
+                settings,
+            )
         )
         for path, start in parts
     )
@@ -178,14 +188,14 @@ def read_record(entry: Entry, shard: Shard) -> tuple[dict[str, object], np.ndarr
     Raises:
         RejectedRecord: the record cannot be used.
     """
-    path = (shard.root / entry.path).with_name(Path(entry.path).name + ".hea")
     try:
-        header = read_header(path)
-        recording = read_recording(path, header)
+        recording, dx = _read(shard.root / entry.path)
     except OSError as error:
-        raise RejectedRecord("unreadable_file", f"{path.name}: errno {error.errno}") from None
-    signal, nan = prepare(recording, shard.settings)
-    codes = header.comment("Dx").split(",") if entry.codes is None else entry.codes
+        name = Path(entry.path).name
+        raise RejectedRecord("unreadable_file", f"{name}: errno {error.errno}") from None
+    seconds = shard.settings.kept_seconds(shard.corpus)
+    signal, nan = prepare(recording, shard.settings, seconds)
+    codes = dx.split(",") if entry.codes is None else entry.codes
     codes = sorted(code.strip() for code in codes if code.strip())
     row: dict[str, object] = {
         "record": entry.record,
@@ -199,7 +209,16 @@ def read_record(entry: Entry, shard: Shard) -> tuple[dict[str, object], np.ndarr
     }
     for task, labels in shard.scheme.labels(codes).items():
         row |= {label_column(task, code): value for code, value in labels.items()}
-    return row, signal, _noted(recording, shard.settings, nan)
+    return row, signal, _noted(recording, shard.settings, seconds, nan)
+
+
+def _read(path: Path) -> tuple[Recording, str]:
+    """A record as `Entry.path` names it, and its `#Dx` line."""
+    if path.suffix == ".mat":
+        return read_struct(path), ""
+    path = path.with_name(path.name + ".hea")
+    header = read_header(path)
+    return read_recording(path, header), header.comment("Dx")
 
 
 def _facts(signal: np.ndarray, nan: np.ndarray) -> dict[str, object]:
@@ -211,7 +230,7 @@ def _facts(signal: np.ndarray, nan: np.ndarray) -> dict[str, object]:
     }
 
 
-def _noted(recording: Recording, settings: Ingest, nan: np.ndarray) -> dict[str, int]:
+def _noted(recording: Recording, settings: Ingest, kept: int, nan: np.ndarray) -> dict[str, int]:
     """What happened to an accepted record, as counts for the metrics."""
     seconds = recording.signal.shape[1] / recording.rate
     return {
@@ -219,8 +238,8 @@ def _noted(recording: Recording, settings: Ingest, nan: np.ndarray) -> dict[str,
         "saturated": int(recording.saturated > 0),
         "repaired_nan": int(nan.any()),
         "resampled": int(recording.rate != settings.rate),
-        "cropped": int(seconds > settings.seconds),
-        "padded": int(seconds < settings.seconds),
+        "cropped": int(seconds > kept),
+        "padded": int(min(seconds, kept) < settings.seconds),
     }
 
 

@@ -19,6 +19,7 @@ class Ingest:
     rate: int
     seconds: int
     crop: Crop
+    first_seconds: dict[str, int]
     pad: Literal["end", "reject"]
     resample: Literal["polyphase", "reject"]
     repair_nan: float
@@ -37,16 +38,34 @@ class Ingest:
                 f"ingest.require_report names {unknown[0]!r}; choose from {', '.join(CORPORA)}"
             )
 
+        for corpus, seconds in self.first_seconds.items():
+            if corpus not in CORPORA:
+                raise ParamsError(
+                    f"ingest.first_seconds names {corpus!r}; choose from {', '.join(CORPORA)}"
+                )
+            if not 1 <= seconds <= self.seconds:
+                raise ParamsError(
+                    f"ingest.first_seconds.{corpus} is {seconds}; 1 to ingest.seconds "
+                    f"({self.seconds})"
+                )
+
+    def kept_seconds(self, corpus: str) -> int:
+        """Seconds of a corpus's records that are kept; zeros follow up to `seconds`."""
+        return self.first_seconds.get(corpus, self.seconds)
+
     @property
     def samples(self) -> int:
         """Samples of a stored lead."""
         return self.rate * self.seconds
 
 
-def prepare(recording: Recording, settings: Ingest) -> tuple[np.ndarray, np.ndarray]:
+def prepare(recording: Recording, settings: Ingest, seconds: int) -> tuple[np.ndarray, np.ndarray]:
     """int16 (12, samples) as stored, and the NaN samples of each lead that were repaired.
 
     Cropped at the source's rate, then repaired, resampled and padded.
+
+    Args:
+        seconds: how much is kept; fewer than `settings.seconds` are always the first ones.
 
     Raises:
         RejectedRecord: all NaN, a lead with too many NaNs, flat, another rate or too short where
@@ -55,17 +74,19 @@ def prepare(recording: Recording, settings: Ingest) -> tuple[np.ndarray, np.ndar
     same, plausible = recording.rate == settings.rate, 0.05 < recording.rate / settings.rate < 20
     if not same and (settings.resample == "reject" or not plausible):
         raise RejectedRecord("wrong_rate", f"{recording.rate:g} Hz")
-    wanted = round(settings.seconds * recording.rate)
+    wanted = round(seconds * recording.rate)
     if recording.signal.shape[1] == 0:
         raise RejectedRecord("wrong_length", "no samples")
     if recording.signal.shape[1] < wanted and settings.pad == "reject":
         raise RejectedRecord("wrong_length", f"{recording.signal.shape[1]} of {wanted} samples")
-    signal = crop(recording.signal, wanted, settings.crop)
+    where = settings.crop if seconds == settings.seconds else "start"
+    signal = crop(recording.signal, wanted, where)
     nan = np.count_nonzero(signal == NAN, axis=1)
     _check(signal, nan, settings)
     if nan.any():
         signal = repair(signal)
-    signal = crop(resample(signal, recording.rate, settings.rate), settings.samples, "start")
+    resampled = resample(signal, recording.rate, settings.rate)
+    signal = crop(resampled, settings.rate * seconds, "start")
     return pad(signal, settings.samples), nan
 
 

@@ -1,9 +1,10 @@
-"""CPSC2018 (PhysioNet Challenge 2020 form): `A*.hea` with `.mat`, and REFERENCE.csv if present.
+"""CPSC2018 in both its forms: `A*.hea` with `.mat` (PhysioNet Challenge 2020), or `A*.mat` alone.
 
-Labels come from the organisers' REFERENCE.csv (numbers 1 to 9); a record that it does not list
-has the SNOMED codes of its header's `#Dx` line. Either way they become MERL's nine class codes.
-The corpus names no patients, so records are split: 72 % train, 8 % validation, 20 % test, the
-proportions of MERL's split.
+A `.mat` file without a header is read as the corpus was first published, a struct with its own
+millivolts. Labels come from the organisers' REFERENCE.csv (numbers 1 to 9); a record that it does
+not list has the SNOMED codes of its header's `#Dx` line, or none where there is no header. Either
+way they become MERL's nine class codes. The corpus names no patients, so records are split: 72 %
+train, 8 % validation, 20 % test, the proportions of MERL's split.
 """
 
 from pathlib import Path
@@ -17,6 +18,7 @@ from kmerl.corpora.records import (
     listing_table,
     read_csv,
 )
+from kmerl.corpora.struct_files import find_structs
 from kmerl.corpora.wfdb_files import find_headers
 
 CORPUS = "cpsc2018"
@@ -50,13 +52,14 @@ code says complete; its nine labels know no incomplete one."""
 
 
 def listing(root: Path) -> Listing:
-    """Every record with a header under `root`, sorted by path.
+    """Every record under `root`: those with a header, then the structs, each sorted by path.
 
     Raises:
         CorpusError: REFERENCE.csv lacks a column.
     """
     numbers, bad = _reference(root)
-    entries = [_entry(path, numbers) for path in find_headers(root)]
+    entries = [_entry(path, numbers.get(Path(path).name)) for path in find_headers(root)]
+    entries += [_entry(path, numbers.get(Path(path).stem, [])) for path in find_structs(root)]
     return Listing(listing_table(entries), Scheme({"cpsc2018": CLASSES}), tuple(bad))
 
 
@@ -73,13 +76,13 @@ def _reference(root: Path) -> tuple[dict[str, list[str]], list[Rejection]]:
     return numbers, bad
 
 
-def _entry(path: str, numbers: dict[str, list[str]]) -> Entry:
-    record = Path(path).name
+def _entry(path: str, codes: list[str] | None) -> Entry:
+    record = Path(path).name.removesuffix(".mat")
     return Entry(
         record=record,
         patient=record,
         split=hashed_split(CORPUS, record, TRAIN, VAL),
         path=path,
         report=[],
-        codes=numbers.get(record),
+        codes=codes,
     )

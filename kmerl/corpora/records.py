@@ -66,8 +66,9 @@ class Rejection:
 class Entry:
     """A record as its corpus lists it, before its signal is read.
 
-    `path` is relative to the corpus's root, without suffix. `codes` is None where the codes are
-    in the header's `#Dx` line.
+    `path` is relative to the corpus's root: a WFDB record without suffix, or a .mat file that
+    holds a struct (`kmerl.corpora.struct_files`). `codes` is None where the codes are in the
+    header's `#Dx` line.
     """
 
     record: str
