@@ -1,12 +1,13 @@
 """Stage linear_probe: linear classifiers on the frozen encoder (Sec. 4.2, Table 1)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 
-from kmerl import params
+from kmerl import params, runtime
 from kmerl.corpora.classes import TASKS
-from kmerl.evaluation import linear_probe, summary
+from kmerl.evaluation import linear_probe, probe_table, summary
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort, read_cohort
 from kmerl.evaluation.encodings import open_encodings
@@ -17,38 +18,42 @@ OUT = Path("data/linear_probe")
 
 
 def main() -> None:
-    torch.set_num_threads(
-        1
-    )  # many small products: one thread is fastest, and sums keep their order
-    statistics = params.load("statistics", Statistics)
+    torch.set_num_threads(1)  # many small products: a thread a task is fastest, sums keep order
+    settings = params.load("linear_probe", linear_probe.LinearProbe)
+    statistics, seed = params.load("statistics", Statistics), params.seed()
     fresh_directory(OUT)
     cohorts = [read_cohort(Path("data/splits"), task) for task in TASKS]
     table: dict[str, dict[str, dict[str, summary.Row]]] = {}
-    rows = []
+    classes, choices, decays = [], [], []
     for ratio in linear_probe.RATIOS:
-        probed = probe(cohorts, ratio)
-        scores = [one.scores for one in probed]
-        evaluations = summary.evaluate(scores, statistics, params.seed())
-        by_task = linear_probe.probe_table(probed, evaluations, statistics)
-        for task, by_leads in by_task.items():
-            table.setdefault(task, {})[str(ratio)] = by_leads
-        found = summary.class_rows(scores, evaluations, statistics.level)
-        rows += [[ratio, *row] for row in found]
-        for one in scores:
+        probed = probe(cohorts, ratio, settings, seed)
+        for one in probed:
             one.write(OUT / str(ratio))
+        by_seed = probe_table.evaluate_seeds(probed, statistics, seed)
+        for task, by_leads in probe_table.probe_table(probed, by_seed, statistics, seed).items():
+            table.setdefault(task, {})[str(ratio)] = by_leads
+        found, scores = summary.over_seeds(by_seed), [one.scores[0] for one in probed]
+        classes += [[ratio, *r] for r in summary.class_rows(scores, found, statistics.level)]
+        choices += probe_table.choice_rows(probed, ratio)
+        decays += probe_table.decay_rows(probed, ratio, settings.decays)
     write_json("metrics/linear_probe.json", table)
-    write_csv(OUT / "classes.csv", ("ratio", *summary.CLASS_COLUMNS), rows)
-    listed = [row for cohort in cohorts for row in linear_probe.subset_rows(cohort, params.seed())]
+    write_csv(OUT / "classes.csv", ("ratio", *summary.CLASS_COLUMNS), classes)
+    write_csv(OUT / "choices.csv", probe_table.CHOICE_COLUMNS, choices)
+    write_csv(OUT / "weight_decays.csv", probe_table.DECAY_COLUMNS, decays)
+    listed = [r for one in cohorts for r in linear_probe.subset_rows(one, seed, settings.seeds)]
     write_csv(OUT / "subsets.csv", linear_probe.SUBSET_COLUMNS, listed)
 
 
-def probe(cohorts: list[Cohort], ratio: int) -> list[linear_probe.ProbedTask]:
-    settings = params.load("linear_probe", linear_probe.LinearProbe)
-    found = []
-    for cohort in track(cohorts, f"linear probe on {ratio} %", unit="tasks"):
+def probe(
+    cohorts: list[Cohort], ratio: int, settings: linear_probe.LinearProbe, seed: int
+) -> list[linear_probe.ProbedTask]:
+    def one(cohort: Cohort) -> linear_probe.ProbedTask:
         encodings = open_encodings(Path("data/encode"), cohort.corpus)
-        found.append(linear_probe.probe_task(cohort, encodings, ratio, settings, params.seed()))
-    return found
+        return linear_probe.probe_task(cohort, encodings, ratio, settings, seed)
+
+    with ThreadPoolExecutor(runtime.load().thread_count) as pool:
+        found = pool.map(one, cohorts)
+        return list(track(found, f"linear probe on {ratio} %", len(cohorts), "tasks"))
 
 
 if __name__ == "__main__":

@@ -6,25 +6,24 @@ from kmerl import params
 from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import partial_leads
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.scores import read_scores
-from kmerl.evaluation.summary import Row, evaluate
+from kmerl.evaluation.scores import read_scores, read_seeds
+from kmerl.evaluation.summary import Row, evaluate, over_seeds
 from kmerl.files import write_csv, write_json
 
 
 def main() -> None:
     settings = params.load("partial_leads", partial_leads.PartialLeads)
-    statistics = params.load("statistics", Statistics)
-    directories = {
-        "linear_probe": Path("data/linear_probe") / str(settings.ratio),
-        "zero_shot": Path("data/zero_shot"),
+    statistics, seed = params.load("statistics", Statistics), params.seed()
+    by_seed = {
+        "linear_probe": read_seeds(Path("data/linear_probe") / str(settings.ratio), TASKS),
+        "zero_shot": [[read_scores(Path("data/zero_shot"), task) for task in TASKS]],
     }
     curves: dict[str, dict[str, Row]] = {}
     rows = []
-    for protocol, directory in directories.items():
-        scores = [read_scores(directory, task) for task in TASKS]
-        points = partial_leads.points(scores[0].lead_sets)
+    for protocol, seeds in by_seed.items():
+        points = partial_leads.points(seeds[0][0].lead_sets)
         keys = list(dict.fromkeys(point.scored for point in points))
-        evaluations = evaluate(scores, statistics, params.seed(), keys)
+        evaluations = over_seeds([evaluate(one, statistics, seed, keys) for one in seeds])
         curves[protocol] = partial_leads.curve(evaluations, points, statistics.level)
         rows += partial_leads.curve_rows(protocol, evaluations, points, statistics.level)
     write_json("metrics/partial_leads.json", curves)

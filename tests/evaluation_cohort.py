@@ -16,24 +16,31 @@ from kmerl.leads import parse_leads
 from kmerl.store import label_column
 
 LEAD_SETS = {key: parse_leads(key) for key in [*map(str, range(1, 13)), "limb", "mimic:4"]}
+RANDOM_SETS = ("1", "12")
 ROWS = {"ptb-xl": 80, "cpsc2018": 0, "csn": 60}
+DEMO = yaml.safe_load((Path(__file__).parents[1] / "params/demo.yaml").read_text())
 PARAMS = {
     "seed": 3,
     "corpora": {name: {"root": f"raw/{name}", "manifest": "RECORDS"} for name in ROWS},
     "splits": {"source": "official", "labels": "corrected", "merl": "raw/merl"},
     "zero_shot": {"score": "query"},
     "linear_probe": {
-        "learning_rate": 0.01,
+        "learning_rate": 0.05,
         "weight_decay": 0.0001,
+        "weight_decays": [10.0],
         "batch": 16,
-        "epochs": 3,
+        "epochs": 6,
         "warmup_epochs": 1,
         "validate_every": 2,
         "standardise": False,
+        "seeds": 2,
+        "neighbours": 5,
+        "merl_max_test": False,
     },
     "partial_leads": {"ratio": 100},
     "seen_unseen": {"threshold": 0.95},
     "statistics": {"replicates": 20, "level": 0.9, "min_positives": 2},
+    "runtime": DEMO["runtime"],
 }
 
 
@@ -85,14 +92,15 @@ def write_encodings(root: Path, corpus: str, columns: dict[str, list]) -> None:
             tensors[f"cosine/{task}/{key}"] = -score[asked].astype(np.float32)
             parts.append(score)
         tensors[f"features/{key}"] = np.hstack(parts)[:, :8].astype(np.float32)
-        tensors[f"random/{key}"] = np.hstack(parts)[:, ::-1][:, :8].astype(np.float32)
+        if key in RANDOM_SETS:
+            tensors[f"random/{key}"] = random.standard_normal((rows, 8)).astype(np.float32)
     root.mkdir(parents=True, exist_ok=True)
     save_file(tensors, root / f"{corpus}.safetensors")
     index = {
         "records": [columns["record"][row] for row in order],
         "scored": [columns["record"][row] for row in order[asked]],
-        "random_sets": list(LEAD_SETS),
         "lead_sets": LEAD_SETS,
+        "random_sets": RANDOM_SETS,
         "tasks": {task: [kind.code for kind in classes(task)] for task in tasks_of(corpus)},
     }
     (root / f"{corpus}.json").write_text(json.dumps(index))

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from kmerl import store
 from kmerl.corpora.classes import TASKS, classes, tasks_of
-from kmerl.evaluation import linear_probe, partial_leads, seen_unseen, summary
+from kmerl.evaluation import linear_probe, partial_leads, probe_table, seen_unseen, summary
 from kmerl.evaluation import zero_shot as zero_shot_protocol
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort
@@ -114,18 +114,19 @@ def _write_probe(root: Path, cohorts: list[Cohort], generator: np.random.Generat
         keys = KEYS if ratio == 100 else ("1", "12", "2", "I+II")  # the curve has the last ratio's
         probed = [
             linear_probe.ProbedTask(
-                scores(one, 0.2 + 0.15 * np.log10(ratio), generator, keys),
+                [scores(one, 0.2 + 0.15 * np.log10(ratio), generator, keys)],
+                others={},
+                choices={key: [] for key in LEAD_SETS},
                 train_records=len(one.split("train").records) * ratio // 100,
                 train_classes=len(one.classes),
-                epoch=dict.fromkeys(keys, 3),
             )
             for one in cohorts
         ]
-        evaluations = summary.evaluate([one.scores for one in probed], STATISTICS, 0)
-        for task, by_leads in linear_probe.probe_table(probed, evaluations, STATISTICS).items():
+        by_seed = probe_table.evaluate_seeds(probed, STATISTICS, 0)
+        for task, by_leads in probe_table.probe_table(probed, by_seed, STATISTICS, 0).items():
             table.setdefault(task, {})[str(ratio)] = by_leads
     write_json(root / "metrics/linear_probe.json", table)
-    return evaluations
+    return by_seed[0]
 
 
 def _write_partial(root: Path, curves: dict[str, dict]) -> None:

@@ -15,7 +15,8 @@ from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import read_cohort
 from kmerl.evaluation.encodings import open_encodings
 from kmerl.evaluation.linear_probe import RATIOS, LinearProbe
-from kmerl.evaluation.scores import read_scores
+from kmerl.evaluation.metrics import auroc, macro
+from kmerl.evaluation.scores import Scores, read_scores, read_seeds
 from kmerl.evaluation.splits import from_store
 from kmerl.evaluation.zero_shot import ZeroShot, score_task
 from stages import linear_probe as probe_stage
@@ -144,11 +145,61 @@ def test_probe_subsets_are_listed_and_nested(results: Path) -> None:
     probe = _json("metrics/linear_probe.json")
     for task in TASKS:
         train = read_cohort(Path("data/splits"), task).split("train")
-        mine = [row for row in listed if row["task"] == task]
-        assert [row["record"] for row in mine] == train.records.tolist()
-        for ratio in RATIOS:
-            count = sum(int(row["ratio"]) <= ratio for row in mine)
-            assert probe[task][str(ratio)]["12"]["train_records"] == count
+        seeds = [[r for r in listed if (r["task"], r["seed"]) == (task, s)] for s in ("0", "1")]
+        for mine in seeds:
+            assert [row["record"] for row in mine] == train.records.tolist()
+            for ratio in RATIOS:
+                count = sum(int(row["ratio"]) <= ratio for row in mine)
+                assert probe[task][str(ratio)]["12"]["train_records"] == count
+        ratios = [[row["ratio"] for row in mine] for mine in seeds]
+        assert ratios[0] != ratios[1] or not len(train.records)
+
+
+def test_probe_metrics_are_means_over_seeds(results: Path) -> None:
+    row = _json("metrics/linear_probe.json")["csn"]["100"]["4"]
+    seeds = [one[list(TASKS).index("csn")] for one in _probe_scores(100)]
+    aurocs = [macro(auroc(one.truth, one.score["4"])) for one in seeds]
+    assert row["auroc"] == pytest.approx(np.mean(aurocs), rel=1e-3)
+    assert row["auroc_sd"] == pytest.approx(np.std(aurocs, ddof=1), rel=1e-3)
+    assert row["seeds"] == 2
+    alike = _json("metrics/partial_leads.json")["linear_probe"]
+    assert alike["4"]["auroc"] == _json("metrics/linear_probe.json")["average"]["100"]["4"]["auroc"]
+
+
+def _probe_scores(ratio: int) -> list[list[Scores]]:
+    return read_seeds(Path("data/linear_probe") / str(ratio), TASKS)
+
+
+def test_other_probes_stand_beside_the_fixed_one(results: Path) -> None:
+    """Features hold the labels, those of the untrained encoder nothing."""
+    row = _json("metrics/linear_probe.json")["ptbxl_super"]["100"]["12"]
+    assert row["auroc"] > 0.6
+    assert row["knn_auroc"] > 0.6
+    assert 0.35 < row["random_auroc"] < 0.6
+    assert row["above_random_lo"] < row["above_random"] < row["above_random_hi"]
+    assert row["above_random"] == pytest.approx(row["auroc"] - row["random_auroc"], abs=2e-3)
+    assert "auroc_merl_max_test" not in row
+    without = _json("metrics/linear_probe.json")["csn"]["10"]["2"]
+    assert "random_auroc" not in without
+    assert "auroc_tuned_lo" in without
+
+
+def test_choices_of_validation_are_listed_and_counted(results: Path) -> None:
+    choices = _rows("data/linear_probe/choices.csv")
+    mine = [r for r in choices if (r["task"], r["ratio"]) == ("csn", "10")]
+    assert len(mine) == len(LEAD_SETS) * 2
+    assert all(row["tuned_val_auroc"] >= row["val_auroc"] for row in mine if row["val_auroc"])
+    counted = {
+        row["weight_decay"]: int(row["chosen"])
+        for row in _rows("data/linear_probe/weight_decays.csv")
+        if (row["task"], row["ratio"]) == ("csn", "10")
+    }
+    assert counted == {
+        decay: sum(row["weight_decay"] == decay for row in mine) for decay in ("0.0001", "10.0")
+    }
+    row = _json("metrics/linear_probe.json")["csn"]["10"]["2"]
+    epochs = [int(one["epoch"]) for one in mine if one["leads"] == "2"]
+    assert row["epoch"] == np.mean(epochs)
 
 
 def test_partial_leads_curve_is_paired(results: Path) -> None:

@@ -1,46 +1,70 @@
-"""The batched linear probe against a plain loop, against separate fits, and on its protocol."""
+"""The batched linear probe against plain loops, against separate fits, and on its protocol."""
 
 import dataclasses
 import math
-from itertools import pairwise
+from itertools import pairwise, product
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.neighbors import NearestNeighbors
 
-from kmerl.evaluation import linear_probe
-from kmerl.evaluation.linear_probe import LinearProbe, fit
+from kmerl.evaluation import linear_probe, neighbours, probe_fit
+from kmerl.evaluation.cohort import read_cohort
+from kmerl.evaluation.encodings import open_encodings
+from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
+from kmerl.evaluation.probe_fit import Part, fit
 from kmerl.params import ParamsError
+from kmerl.seeds import generator
+from tests.evaluation_cohort import LEAD_SETS, RANDOM_SETS, build
 
 SETTINGS = LinearProbe(
     learning_rate=0.01,
     weight_decay=0.1,
+    weight_decays=(3.0, 20.0),
     batch=16,
     epochs=8,
     warmup_epochs=2,
     validate_every=1,
     standardise=False,
+    seeds=2,
+    neighbours=5,
+    merl_max_test=False,
 )
+EVERY = np.arange(50)[None]
+"""One seed, which trains on all records."""
 
 
-def _data(sets: int = 3, records: int = 50) -> tuple[torch.Tensor, np.ndarray]:
-    random = np.random.default_rng(sets + records)
+def _part(views: int = 3, records: int = 50) -> Part:
+    random = np.random.default_rng(views + records)
     truth = random.random((records, 4)) < 0.3
     signal = truth @ random.standard_normal((4, 6))
-    features = signal + 2 * random.standard_normal((sets, records, 6))
-    return torch.from_numpy(features.astype(np.float32)), truth
+    features = signal + 2 * random.standard_normal((views, records, 6))
+    return Part(torch.from_numpy(features.astype(np.float32)), truth)
 
 
-def _loop(features: torch.Tensor, truth: np.ndarray, start: torch.Tensor) -> torch.Tensor:
-    """One lead set by torch.nn.Linear, BCEWithLogitsLoss, torch.optim.AdamW; the last epoch."""
-    random = np.random.default_rng(0)
-    random.uniform(size=start.shape)  # fit draws the initial weights first
+def _nobody(views: int = 3) -> Part:
+    """No validation: the last epoch is kept."""
+    return Part(torch.empty(views, 0, 6), np.zeros((0, 4), bool))
+
+
+def _random(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def _loop(features: torch.Tensor, truth: np.ndarray, decay: float, seed: int) -> torch.nn.Linear:
+    """One classifier by torch.nn.Linear, BCEWithLogitsLoss and torch.optim.AdamW; last epoch."""
+    random = _random(seed)
+    bound = 1 / math.sqrt(features.shape[1])
+    start = random.uniform(-bound, bound, (features.shape[1] + 1, truth.shape[1]))
+    start = torch.from_numpy(start.astype(np.float32))
     layer = torch.nn.Linear(features.shape[1], truth.shape[1])
     layer.load_state_dict({"weight": start[:-1].T, "bias": start[-1]})
-    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.01, weight_decay=0.1)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.01, weight_decay=decay)
     steps = math.ceil(len(truth) / 16)
     for epoch in range(8):
         order = torch.from_numpy(random.permutation(len(truth)))
@@ -53,52 +77,77 @@ def _loop(features: torch.Tensor, truth: np.ndarray, start: torch.Tensor) -> tor
             targets = torch.from_numpy(truth).float()[rows]
             torch.nn.BCEWithLogitsLoss()(layer(features[rows]), targets).backward()
             optimizer.step()
-    return torch.cat([layer.weight.detach().T, layer.bias.detach()[None]])
+    return layer
 
 
-def test_equals_a_plain_pytorch_loop() -> None:
-    features, truth = _data()
-    none = np.zeros((0, 4), bool)  # no validation: the last epoch is kept
-    found = fit(features, truth, features[:, :0], none, SETTINGS, random=np.random.default_rng(0))
-    start = linear_probe._initial(7, 4, np.random.default_rng(0))[0]
-    assert found.epoch.tolist() == [8, 8, 8]
-    for one, weight in zip(features, found.weight, strict=True):
-        torch.testing.assert_close(weight, _loop(one, truth, start), rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("standardise", [False, True])
+def test_equals_plain_pytorch_loops(standardise: bool) -> None:
+    """Two lead sets, three seeds with records of their own, three weight decays."""
+    part = _part(2)
+    subsets = np.stack([_random(10 + seed).permutation(50)[:37] for seed in range(3)])
+    settings = dataclasses.replace(SETTINGS, standardise=standardise)
+    randoms = [_random(seed) for seed in range(3)]
+    found = fit(part, _nobody(2), subsets, settings, settings.decays, randoms)
+    assert (found.epoch == 8).all()
+    logits = torch.stack(
+        [probe_fit.logits(part.features, found.weight[:, :, decay]) for decay in range(3)]
+    )
+    for view, seed, decay in product(range(2), range(3), range(3)):
+        features, rows = part.features[view], subsets[seed]
+        if standardise:
+            mean, deviation = features[rows].mean(0), features[rows].std(0, correction=0)
+            features = (features - mean) / deviation
+        layer = _loop(features[rows], part.truth[rows], settings.decays[decay], seed)
+        expected = layer(features).detach()
+        torch.testing.assert_close(logits[decay, view, seed], expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("sets", "records"), [(2, 7), (5, 50), (14, 33)])
-def test_together_equals_one_by_one(sets: int, records: int) -> None:
-    features, truth = _data(sets, records)
-    validation, labels = _data(sets, 40)
-    together = fit(features, truth, validation, labels, SETTINGS, random=np.random.default_rng(1))
-    for i in range(sets):
-        one = slice(i, i + 1)
+@pytest.mark.parametrize(("views", "records"), [(2, 7), (5, 50), (14, 33)])
+def test_together_equals_one_by_one(views: int, records: int) -> None:
+    train, validation = _part(views, records), _part(views, 40)
+    taken = max(records // 2, 1)
+    subsets = np.stack([_random(seed).permutation(records)[:taken] for seed in range(3)])
+    randoms = [_random(seed) for seed in range(3)]
+    together = fit(train, validation, subsets, SETTINGS, SETTINGS.decays, randoms)
+    for view, seed, decay in product(range(0, views, 2), range(3), range(3)):
         alone = fit(
-            features[one], truth, validation[one], labels, SETTINGS, random=np.random.default_rng(1)
+            Part(train.features[view : view + 1], train.truth),
+            Part(validation.features[view : view + 1], validation.truth),
+            subsets[seed : seed + 1],
+            SETTINGS,
+            SETTINGS.decays[decay : decay + 1],
+            [_random(seed)],
         )
-        assert together.epoch[i] == alone.epoch[0]
-        torch.testing.assert_close(together.weight[one], alone.weight, rtol=0, atol=1e-6)
+        assert together.epoch[view, seed, decay] == alone.epoch[0, 0, 0]
+        mine, its = together.weight[view, seed, decay], alone.weight[0, 0, 0]
+        torch.testing.assert_close(mine, its, rtol=0, atol=1e-6)
 
 
-def test_keeps_the_first_of_the_best_validation_epochs() -> None:
-    features, truth = _data(3)
-    validation, labels = _data(3, 40)
-    seen = []
+def test_keeps_the_first_of_the_best_validation_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe_fit, "learning_rate_factor", lambda *_: 1.0)
+    train, validation, seen = _part(3), _part(3, 40), []
     for epochs in range(3, 9):  # a constant schedule makes a shorter fit a head of a longer one
         settings = dataclasses.replace(SETTINGS, epochs=epochs, warmup_epochs=0)
-        seen.append(_constant_schedule(settings, features, truth, validation, labels))
+        seen.append(fit(train, validation, EVERY, settings, (0.1, 3.0), [_random(2)]))
     for short, long in pairwise(seen):
         assert (long.auroc >= short.auroc).all()
         same = long.auroc == short.auroc
         np.testing.assert_array_equal(long.epoch[same], short.epoch[same])
-    scores = seen[-1].logits(validation).numpy()
-    np.testing.assert_allclose(macro(auroc(labels, scores)), seen[-1].auroc)
+    scores = probe_fit.logits(validation.features, seen[-1].weight[:, :, 1]).numpy()
+    np.testing.assert_allclose(macro(auroc(validation.truth, scores)), seen[-1].auroc[:, :, 1])
 
 
-def _constant_schedule(settings: LinearProbe, *data: object) -> linear_probe.Fit:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(linear_probe, "learning_rate_factor", lambda *_: 1.0)
-        return fit(*data, settings, random=np.random.default_rng(2))  # type: ignore[arg-type]
+def test_the_best_test_epoch_is_reported_and_never_used() -> None:
+    train, validation, test = _part(3), _part(3, 40), _part(3, 41)
+    without = fit(train, validation, EVERY, SETTINGS, (0.1,), [_random(0)])
+    found = fit(train, validation, EVERY, SETTINGS, (0.1,), [_random(0)], test)
+    torch.testing.assert_close(found.weight, without.weight, rtol=0, atol=0)
+    assert np.isnan(without.test_auroc).all()
+    chosen_on_test = fit(train, test, EVERY, SETTINGS, (0.1,), [_random(0)])
+    np.testing.assert_array_equal(found.test_auroc, chosen_on_test.auroc)
+    logits = probe_fit.logits(test.features, found.weight[:, :, 0]).numpy()
+    at_best = macro(auroc(test.truth, logits))
+    assert (found.test_auroc[:, :, 0] >= at_best).all()
 
 
 def test_learns_what_the_features_hold() -> None:
@@ -107,23 +156,25 @@ def test_learns_what_the_features_hold() -> None:
     informative = [np.hstack([y, random.random((len(y), 3))]) for y in (truth, labels)]
     noise = [random.random((len(y), 6)) for y in (truth, labels)]
     train, validation = (
-        torch.from_numpy(np.stack(pair).astype(np.float32))
-        for pair in zip(informative, noise, strict=True)
+        Part(torch.from_numpy(np.stack(pair).astype(np.float32)), y)
+        for pair, y in zip(zip(informative, noise, strict=True), (truth, labels), strict=True)
     )
-    settings = dataclasses.replace(SETTINGS, learning_rate=0.1)
-    found = fit(train, truth, validation, labels, settings, random=random)
-    assert found.auroc[0] == 1.0
-    assert found.auroc[1] < 0.75
+    settings = dataclasses.replace(SETTINGS, learning_rate=0.1, weight_decays=())
+    found = fit(train, validation, np.arange(200)[None], settings, (0.1,), [random])
+    assert found.auroc[0, 0, 0] == 1.0
+    assert found.auroc[1, 0, 0] < 0.75
 
 
 def test_standardises_by_the_training_records_alone() -> None:
-    features, _ = _data(2)
+    features = _part(2).features.clone()
     features[:, :, 0] = 3.0
-    train, other = linear_probe.standardise([features, 2 * features + 1])
-    torch.testing.assert_close(train.mean(1), torch.zeros(2, 6), rtol=0, atol=1e-5)
-    torch.testing.assert_close(train[:, :, 1:].std(1, correction=0), torch.ones(2, 5))
-    assert (train[:, :, 0] == 0).all()
-    assert (other[:, :, 0] == 4.0).all()
+    rows = np.stack([np.arange(20), np.arange(20, 40)])
+    mean, deviation = probe_fit.moments(features, rows)
+    torch.testing.assert_close(mean[:, 1, :-1], features[:, 20:40].mean(1))
+    torch.testing.assert_close(deviation[:, 0, 1:-1], features[:, :20, 1:].std(1, correction=0))
+    assert (deviation[:, :, 0] == 1).all()
+    assert (mean[:, :, -1] == 0).all()
+    assert (deviation[:, :, -1] == 1).all()
 
 
 @given(st.integers(0, 20000), st.integers(0, 3))
@@ -132,19 +183,129 @@ def test_subsets_nest_and_are_never_empty(records: int, seed: int) -> None:
     assert sizes == sorted(sizes)
     assert sizes[-1] == records
     assert sizes[0] == (max(1, records // 100) if records else 0)
-    order = linear_probe.training_order(min(records, 50), "csn", seed)
+    order = linear_probe.training_order(min(records, 50), "csn", seed, 1)
     assert sorted(order) == list(range(min(records, 50)))
 
 
+def test_each_seed_draws_records_of_its_own() -> None:
+    orders = [linear_probe.training_order(50, "csn", 0, number).tolist() for number in range(3)]
+    assert len({tuple(order) for order in orders}) == 3
+    assert orders[0] == generator(0, "linear_probe", "subset", "csn").permutation(50).tolist()
+
+
 def test_learning_rate_warms_up_and_ends_near_zero() -> None:
-    rates = [linear_probe.learning_rate_factor(step, 5, SETTINGS) for step in range(40)]
+    rates = [probe_fit.learning_rate_factor(step, 5, SETTINGS) for step in range(40)]
     assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
     assert rates[10] == 1.0
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[-1] < 0.01
 
 
-@pytest.mark.parametrize("change", [{"batch": 0}, {"epochs": 0}, {"warmup_epochs": 8}])
-def test_parameters_out_of_range_are_named(change: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch": 0},
+        {"epochs": 0},
+        {"warmup_epochs": 8},
+        {"seeds": 0},
+        {"neighbours": 0},
+        {"weight_decays": (100.0,)},
+        {"weight_decays": (-1.0,)},
+    ],
+)
+def test_parameters_out_of_range_are_named(change: dict[str, object]) -> None:
     with pytest.raises(ParamsError, match=rf"linear_probe\.{next(iter(change))}"):
         dataclasses.replace(SETTINGS, **change)  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------- a task
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("probe")
+    build(root)
+    return root
+
+
+def _probe(world: Path, ratio: int = 100, **changes: object) -> linear_probe.ProbedTask:
+    settings = dataclasses.replace(SETTINGS, **changes)  # type: ignore[arg-type]
+    cohort = read_cohort(world / "data/ecg", "ptbxl_super")
+    encodings = open_encodings(world / "data/encode", "ptb-xl")
+    return linear_probe.probe_task(cohort, encodings, ratio, settings, 0)
+
+
+def test_the_tuned_probe_takes_what_validation_likes_best(world: Path) -> None:
+    alone = [_probe(world, weight_decay=w, weight_decays=()) for w in SETTINGS.decays]
+    found = _probe(world)
+    for key, number in product(LEAD_SETS, range(2)):
+        values = [one.choices[key][number].val_auroc for one in alone]
+        best = int(np.argmax(values))
+        choice = found.choices[key][number]
+        assert (choice.weight_decay, choice.tuned_val_auroc) == (
+            SETTINGS.decays[best],
+            values[best],
+        )
+        assert choice.tuned_epoch == alone[best].choices[key][number].epoch
+        mine = found.others[linear_probe.TUNED][key][number]
+        np.testing.assert_allclose(mine, alone[best].scores[number].score[key], atol=1e-5)
+        its = alone[0].scores[number].score[key]
+        np.testing.assert_allclose(found.scores[number].score[key], its, atol=1e-5)
+    assert linear_probe.TUNED not in alone[0].others
+
+
+def test_the_untrained_encoder_is_probed_in_the_same_way(world: Path) -> None:
+    found = _probe(world).others[linear_probe.RANDOM]
+    assert set(found) == set(RANDOM_SETS)
+    encodings = open_encodings(world / "data/encode", "ptb-xl")
+    swapped = dataclasses.replace(encodings, random_sets=())
+    object.__setattr__(swapped, "features", lambda key, _: encodings.features(key, "random"))
+    object.__setattr__(swapped, "lead_sets", {key: LEAD_SETS[key] for key in RANDOM_SETS})
+    cohort = read_cohort(world / "data/ecg", "ptbxl_super")
+    alone = linear_probe.probe_task(cohort, swapped, 100, SETTINGS, 0)
+    for key, number in product(RANDOM_SETS, range(2)):
+        its = alone.scores[number].score[key]
+        np.testing.assert_allclose(found[key][number], its, atol=1e-5)
+
+
+def test_lead_sets_of_the_same_leads_are_fitted_once(world: Path) -> None:
+    encodings = open_encodings(world / "data/encode", "ptb-xl")
+    twice = dataclasses.replace(encodings, lead_sets=LEAD_SETS | {"twelve": LEAD_SETS["12"]})
+    views = linear_probe.Views.of(twice)
+    assert views.trained["twelve"] == views.trained["12"]
+    assert len(views.sources) == len(set(LEAD_SETS.values())) + len(RANDOM_SETS)
+    assert set(views.untrained.values()).isdisjoint(views.trained.values())
+
+
+def test_merls_best_test_epoch_is_an_option(world: Path) -> None:
+    found, without = (_probe(world, merl_max_test=on) for on in (True, False))
+    for key, number in product(LEAD_SETS, range(2)):
+        scores = found.scores[number]
+        np.testing.assert_array_equal(scores.score[key], without.scores[number].score[key])
+        reached = macro(auroc(scores.truth, scores.score[key]))
+        assert found.choices[key][number].test_auroc >= reached - 1e-9
+        assert np.isnan(without.choices[key][number].test_auroc)
+
+
+# ---------------------------------------------------------------- nearest neighbours
+
+
+@pytest.mark.parametrize(("known", "asked", "count"), [(40, 9, 7), (4, 3, 20), (30, 600, 5)])
+def test_neighbours_agree_with_scikit_learn(
+    known: int, asked: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbours, "RECORDS_AT_ONCE", 64)
+    train, other = _part(2, known), _part(2, asked)
+    found = neighbours.neighbour_scores(train.features, train.truth, other.features, count)
+    for view, (near, far) in enumerate(zip(train.features, other.features, strict=True)):
+        search = NearestNeighbors(metric="cosine", algorithm="brute").fit(near.numpy())
+        distance, rows = search.kneighbors(far.numpy(), min(count, known))
+        weight = 1 - distance / 2
+        share = (weight[:, :, None] * train.truth[rows]).sum(1) / weight.sum(1, keepdims=True)
+        np.testing.assert_allclose(found[view], share, atol=1e-5)
+
+
+def test_seeds_with_the_same_records_have_the_same_neighbours(world: Path) -> None:
+    all_records, few = (_probe(world, ratio).others[linear_probe.NEIGHBOURS] for ratio in (100, 10))
+    np.testing.assert_array_equal(all_records["12"][0], all_records["12"][1])
+    assert not np.array_equal(few["12"][0], few["12"][1])

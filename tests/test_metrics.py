@@ -1,5 +1,7 @@
 """Metrics against scikit-learn, bootstrap replicates against resampled records."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -142,19 +144,78 @@ def test_interval_is_percentiles_of_the_defined_replicates() -> None:
     assert np.isnan(bootstrap.interval(np.full(3, np.nan), 0.9)).all()
 
 
-def test_intervals_cover_the_true_auroc() -> None:
-    """Normal scores half a deviation apart: AUROC 0.638; 200 cohorts of 60 patients, 2 records."""
-    true, covered, random = 0.6381631950841185, 0, np.random.default_rng(5)
-    patients = [f"p{i // 2}" for i in range(120)]
-    for _ in range(200):
-        truth = np.repeat(random.random((60, 1)) < 0.5, 2, axis=0)
-        person = np.repeat(random.standard_normal((60, 1)), 2, axis=0)
-        score = np.sqrt(0.5) * (person + random.standard_normal((120, 1))) + 0.5 * truth
-        draws = bootstrap.draw_patients(patients, 200, random)
-        values = bootstrap.auroc_replicates(truth, score, draws.weights(patients))
+@pytest.mark.parametrize("route", ["pairs", "ranks"])
+@given(cases())
+@settings(max_examples=30, deadline=None)
+def test_both_ways_to_count_agree_to_the_bit(
+    route: str, case: tuple[np.ndarray, np.ndarray]
+) -> None:
+    truth, score = case
+    sets = np.stack([score, -score, np.zeros_like(score)])
+    weights = np.random.default_rng(0).integers(0, 4, (len(truth), 70)).astype(np.float32)
+    expected = metrics.auroc(truth, sets), bootstrap.auroc_replicates(truth, sets, weights)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (metrics, bootstrap):
+            patch.setattr(module, "PAIRS_A_RECORD", {"pairs": np.inf, "ranks": 0}[route])
+        np.testing.assert_array_equal(metrics.auroc(truth, sets), expected[0])
+        found = bootstrap.auroc_replicates(truth, sets, weights)
+        np.testing.assert_array_equal(found, expected[1])
+        for one, alone in zip(found, sets, strict=True):
+            np.testing.assert_array_equal(bootstrap.auroc_replicates(truth, alone, weights), one)
+
+
+def test_classes_of_every_kind_agree_with_scikit_learn() -> None:
+    """One positive, one negative, all ties, ties at the top, and many pairs; both float types."""
+    random = np.random.default_rng(11)
+    for kind, records in product((np.float32, np.float64), (37, 400)):
+        truth = random.random((records, 5)) < [0.0, 1.0, 0.3, 0.3, 0.5]
+        truth[3, 0], truth[5, 1] = True, False
+        score = random.standard_normal((records, 5)).astype(kind)
+        score[:, 2], score[:, 3] = 0.25, np.minimum(np.round(score[:, 3], 1), 0.5)
+        threshold, best = metrics.best_threshold(truth, score)
+        values = metrics.auroc(truth, score), metrics.auprc(truth, score), best
+        for column, (area, average, f1) in enumerate(zip(*values, strict=True)):
+            y, s = truth[:, column], score[:, column]
+            assert area == pytest.approx(roc_auc_score(y, s), abs=1e-9)
+            assert average == pytest.approx(average_precision_score(y, s), abs=1e-9)
+            precision, recall, _ = precision_recall_curve(y, s)
+            curve = 2 * precision * recall / np.maximum(precision + recall, 1e-300)
+            assert f1 == pytest.approx(curve.max(), abs=1e-9)
+            assert f1_score(y, s >= threshold[column]) == pytest.approx(f1, abs=1e-9)
+
+
+TRUE_AUROC = 0.6381631950841185
+"""Of two normal scores of deviation 1, half a deviation apart."""
+
+
+def _simulated(random: np.random.Generator, patients: int) -> tuple[np.ndarray, np.ndarray]:
+    """Four records a patient with one label; four fifths of a score's variance is the patient's."""
+    truth = np.repeat(random.random((patients, 1)) < 0.5, 4, axis=0)
+    person = np.repeat(random.standard_normal((patients, 1)), 4, axis=0)
+    own = random.standard_normal((4 * patients, 1))
+    return truth, np.sqrt(0.8) * person + np.sqrt(0.2) * own + 0.5 * truth
+
+
+def _share_covered(drawn: list[str], cohorts: int = 400) -> float:
+    """How often the interval holds the true AUROC, with one name of `drawn` a record."""
+    covered, random = 0, np.random.default_rng(5)
+    for _ in range(cohorts):
+        truth, score = _simulated(random, len(drawn) // 4)
+        weights = bootstrap.draw_patients(drawn, 200, random).weights(drawn)
+        values = bootstrap.auroc_replicates(truth, score, weights)
         low, high = bootstrap.interval(values[:, 0], 0.95)
-        covered += low <= true <= high
-    assert 0.90 <= covered / 200 <= 0.985
+        covered += low <= TRUE_AUROC <= high
+    return covered / cohorts
+
+
+def test_intervals_over_patients_cover_the_true_auroc() -> None:
+    """Nominal 0.95, within three deviations (0.011) of what 400 cohorts of 80 patients allow."""
+    assert 0.915 <= _share_covered([f"p{i // 4}" for i in range(320)]) <= 0.98
+
+
+def test_intervals_over_records_would_not() -> None:
+    """The same records drawn one by one: the test above sees that fault."""
+    assert _share_covered([f"r{i}" for i in range(320)]) < 0.8
 
 
 @pytest.mark.parametrize(("replicates", "level"), [(0, 0.95), (10, 1.0), (10, 0.0)])

@@ -1,5 +1,6 @@
 """Scores of a task's test records, kept so that protocols and models can be compared later."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,3 +94,16 @@ def read_scores(directory: Path, task: str) -> Scores:
             score={key: file.get_tensor(f"score/{key}") for key in lead_sets},
             threshold={key: file.get_tensor(f"threshold/{key}") for key in lead_sets},
         )
+
+
+def read_seeds(directory: Path, tasks: Iterable[str]) -> list[list[Scores]]:
+    """By seed, then by task: what a protocol with several seeds left in `directory/<seed>`.
+
+    Raises:
+        FileNotFoundError: there is no seed, or one has not scored a task.
+    """
+    numbers = sorted(int(path.name) for path in directory.glob("[0-9]*") if path.is_dir())
+    if not numbers:
+        raise FileNotFoundError(f"{directory} holds no seed's scores; run the stage that writes it")
+    wanted = list(tasks)
+    return [[read_scores(directory / str(seed), task) for task in wanted] for seed in numbers]

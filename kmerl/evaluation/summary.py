@@ -59,16 +59,46 @@ def evaluate(
         missing = sorted(set(wanted) - set(task.score))
         if missing:
             raise ValueError(f"{task.task} has no scores for leads {missing[0]!r}; encode it again")
+    weights = draw_weights(scores, statistics.replicates, seed)
+    return {
+        task.task: _evaluate(task, wanted, weights[task.task])
+        for task in track(scores, "metrics", unit="tasks")
+    }
+
+
+def draw_weights(scores: Sequence[Scores], replicates: int, seed: int) -> dict[str, Weights]:
+    """By task: how often each test record counts, from one draw of patients a corpus."""
     weights: dict[str, Weights] = {}
     for corpus in sorted({task.corpus for task in scores}):
         members = [task for task in scores if task.corpus == corpus]
         patients = [patient for task in members for patient in task.patients]
-        stream = generator(seed, "bootstrap", corpus)
-        draws = draw_patients(patients, statistics.replicates, stream)
+        draws = draw_patients(patients, replicates, generator(seed, "bootstrap", corpus))
         weights |= {task.task: draws.weights(task.patients) for task in members}
+    return weights
+
+
+def mean_over_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """One task under one lead set, of several seeds: the mean of each metric and replicate.
+
+    Raises:
+        ValueError: the seeds were not measured on the same test records.
+    """
+    first = evaluations[0]
+    for one in evaluations[1:]:
+        if one.records != first.records or (one.positives != first.positives).any():
+            raise ValueError("seeds to be averaged differ in their test records")
+    averaged = ("auroc", "auprc", "f1", "f1_max", "auroc_replicates", "f1_replicates")
+    means = {
+        name: np.mean([getattr(one, name) for one in evaluations], axis=0) for name in averaged
+    }
+    return Evaluation(records=first.records, positives=first.positives, **means)
+
+
+def over_seeds(by_seed: Sequence[Evaluations]) -> Evaluations:
+    """`mean_over_seeds` of every task and lead set."""
     return {
-        task.task: {key: _evaluate(task, key, weights[task.task]) for key in wanted}
-        for task in track(scores, "metrics", unit="tasks")
+        task: {key: mean_over_seeds([one[task][key] for one in by_seed]) for key in by_leads}
+        for task, by_leads in by_seed[0].items()
     }
 
 
@@ -179,17 +209,22 @@ def _class_values(found: Evaluation, level: float) -> list[list[float | int]]:
     return [column.tolist() for column in columns]
 
 
-def _evaluate(scores: Scores, key: str, weights: Weights) -> Evaluation:
-    truth, score, threshold = scores.truth, scores.score[key], scores.threshold[key]
-    predicted = score >= threshold
-    unknown = np.isnan(threshold)
-    return Evaluation(
-        records=len(truth),
-        positives=truth.sum(axis=0),
-        auroc=metrics.auroc(truth, score),
-        auprc=metrics.auprc(truth, score),
-        f1=np.where(unknown, np.nan, metrics.f1(truth, predicted)),
-        f1_max=metrics.best_threshold(truth, score)[1],
-        auroc_replicates=auroc_replicates(truth, score, weights),
-        f1_replicates=np.where(unknown, np.nan, f1_replicates(truth, predicted, weights)),
-    )
+def _evaluate(scores: Scores, keys: Sequence[str], weights: Weights) -> dict[str, Evaluation]:
+    truth, stacked = scores.truth, np.stack([scores.score[key] for key in keys])
+    aurocs = metrics.auroc(truth, stacked)
+    replicates = auroc_replicates(truth, stacked, weights)
+    found = {}
+    for key, score, *auroc in zip(keys, stacked, aurocs, replicates, strict=True):
+        threshold = scores.threshold[key]
+        predicted, unknown = score >= threshold, np.isnan(threshold)
+        found[key] = Evaluation(
+            records=len(truth),
+            positives=truth.sum(axis=0),
+            auroc=auroc[0],
+            auprc=metrics.auprc(truth, score),
+            f1=np.where(unknown, np.nan, metrics.f1(truth, predicted)),
+            f1_max=metrics.best_threshold(truth, score)[1],
+            auroc_replicates=auroc[1],
+            f1_replicates=np.where(unknown, np.nan, f1_replicates(truth, predicted, weights)),
+        )
+    return found

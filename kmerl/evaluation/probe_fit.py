@@ -1,0 +1,263 @@
+"""The linear classifiers of a task and ratio, fitted together as one tensor.
+
+Lead sets see the same records, and seeds draw batches of the same size; classifiers that differ in
+their weight decay alone see the same batches, and stand side by side as columns. AdamW and the loss
+act on each classifier by itself, so that each is what it would be alone.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from kmerl.evaluation.metrics import auroc, macro
+
+Aurocs = Float[np.ndarray, "view seed decay"]
+
+
+class Schedule(Protocol):
+    """What of the `linear_probe` section a fit depends on."""
+
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def warmup_epochs(self) -> int: ...
+    @property
+    def validate_every(self) -> int: ...
+    @property
+    def standardise(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """Records with their labels, seen in several ways: a view is a lead set and an encoder."""
+
+    features: Float[Tensor, "view record width"]
+    truth: Bool[np.ndarray, "record class"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Each classifier at its own best validation epoch.
+
+    `weight` acts on features as they are, and holds the bias as its last row. `epoch` counts from
+    1; `auroc` is the macro AUROC on validation at that epoch, NaN where validation has no class
+    with positives and negatives. `test_auroc` is the highest of any epoch on the test records,
+    where those were given.
+    """
+
+    weight: Float[Tensor, "view seed decay width_and_bias class"]
+    epoch: Int[np.ndarray, "view seed decay"]
+    auroc: Aurocs
+    test_auroc: Aurocs
+
+
+class AdamW:
+    """AdamW with PyTorch's constants, written out: on tensors this small `torch.optim` costs more
+    in its bookkeeping than in its arithmetic. Acts on each element of the weight by itself; the
+    weight decay is a number a column.
+    """
+
+    def __init__(
+        self, weight: Float[Tensor, "set width column"], weight_decay: Float[Tensor, " column"]
+    ) -> None:
+        self.weight, self.weight_decay, self.steps = weight, weight_decay, 0
+        self.mean, self.square = torch.zeros_like(weight), torch.zeros_like(weight)
+        self.scale = torch.empty_like(weight)
+
+    def step(
+        self,
+        gradient: Float[Tensor, "set width column"],
+        learning_rate: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+    ) -> None:
+        """Change the weight in place."""
+        self.steps += 1
+        self.mean.lerp_(gradient, 1 - betas[0])
+        self.square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+        torch.sqrt(self.square, out=self.scale)
+        self.scale.div_(math.sqrt(1 - betas[1] ** self.steps)).add_(epsilon)
+        self.weight.mul_((1 - learning_rate * self.weight_decay).float())
+        corrected = learning_rate / (1 - betas[0] ** self.steps)
+        self.weight.addcdiv_(self.mean, self.scale, value=-corrected)
+
+
+def fit(
+    train: Part,
+    validation: Part,
+    subsets: Int[np.ndarray, "seed taken"],
+    settings: Schedule,
+    weight_decays: Sequence[float],
+    randoms: Sequence[np.random.Generator],
+    test: Part | None = None,
+) -> Fit:
+    """Binary cross-entropy a class, AdamW, cosine schedule with warm-up (Table 4).
+
+    Args:
+        subsets: the rows of `train` that each seed trains on.
+        randoms: of each seed, for its initial weights and its batches, which all views share.
+        test: only to report the best test epoch beside; nothing is chosen by it.
+
+    The first of several equally good epochs is kept, and the last where validation cannot tell.
+    """
+    scale = moments(train.features, subsets) if settings.standardise else None
+    inputs = with_bias(train.features)
+    targets = torch.from_numpy(train.truth).float()
+    given = (validation,) if test is None else (validation, test)
+    watched = [Part(with_bias(one.features), one.truth) for one in given]
+    shape = (len(inputs), len(subsets), inputs.shape[2], len(weight_decays), targets.shape[1])
+    start = torch.stack([_initial(inputs.shape[2], targets.shape[1], one) for one in randoms])
+    weight = start[None, :, :, None].expand(shape).reshape(-1, shape[2], shape[3] * shape[4])
+    weight = weight.contiguous()  # and so with a place of its own for each classifier
+    decays = torch.tensor(weight_decays, dtype=torch.float64).repeat_interleave(shape[4])
+    optimizer = AdamW(weight, decays)
+    taken, steps = subsets.shape[1], math.ceil(subsets.shape[1] / settings.batch)
+    best: Fit | None = None
+    for epoch in range(settings.epochs):
+        order = np.stack([s[r.permutation(taken)] for s, r in zip(subsets, randoms, strict=True)])
+        for step in range(steps):
+            rows = torch.from_numpy(order[:, step * settings.batch : (step + 1) * settings.batch])
+            batch = _gather(inputs, rows, scale)
+            slope = gradient(batch, targets[rows], weight)
+            factor = learning_rate_factor(epoch * steps + step, steps, settings)
+            optimizer.step(slope, settings.learning_rate * factor)
+        last = epoch + 1 == settings.epochs
+        if last or (epoch + 1) % settings.validate_every == 0:
+            now = _measured(weight.view(shape), scale, watched, epoch + 1)
+            best = _better(best or now, now, last)
+    assert best is not None
+    return best
+
+
+def gradient(
+    inputs: Float[Tensor, "set batch width"],
+    targets: Float[Tensor, "seed batch class"],
+    weight: Float[Tensor, "set width column"],
+) -> Float[Tensor, "set width column"]:
+    """Of each binary cross-entropy, mean over records and classes, in its weight.
+
+    A set is a view and a seed, the seed running fastest; a column a decay and a class.
+    """
+    seeds, batch, classes = targets.shape
+    error = torch.bmm(inputs, weight).sigmoid_()
+    by_decay = error.view(-1, seeds, batch, weight.shape[2] // classes, classes)
+    by_decay.sub_(targets[:, :, None]).div_(batch * classes)
+    return torch.bmm(inputs.transpose(1, 2), error)
+
+
+def logits(
+    features: Float[Tensor, "view record width"],
+    weight: Float[Tensor, "view seed width_and_bias class"],
+) -> Float[Tensor, "view seed record class"]:
+    """Scores of records by the classifiers of each view and seed."""
+    return _logits(with_bias(features), weight[:, :, None])[:, :, 0]
+
+
+def learning_rate_factor(step: int, steps_per_epoch: int, settings: Schedule) -> float:
+    """Linear warm-up from 0, then half a cosine to 0 at the last step."""
+    warmup = settings.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return (step + 1) / warmup
+    left = settings.epochs * steps_per_epoch - warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / left))
+
+
+def with_bias(features: Float[Tensor, "view record width"]) -> Float[Tensor, "view record _"]:
+    """Features with a constant 1 after them, which the last row of the weights multiplies."""
+    return torch.cat([features, torch.ones_like(features[:, :, :1])], dim=2)
+
+
+Moments = tuple[
+    Float[Tensor, "view seed width_and_bias"], Float[Tensor, "view seed width_and_bias"]
+]
+
+
+def moments(
+    features: Float[Tensor, "view record width"], subsets: Int[np.ndarray, "seed taken"]
+) -> Moments:
+    """Mean and deviation of each feature over each seed's records; the bias stays as it is.
+
+    A feature that is constant there is only centred.
+    """
+    parts = [features[:, torch.from_numpy(rows)] for rows in subsets]
+    mean = torch.stack([part.mean(dim=1) for part in parts], dim=1)
+    deviation = torch.stack([part.std(dim=1, correction=0) for part in parts], dim=1)
+    deviation = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+    bias = torch.ones_like(mean[:, :, :1])
+    return torch.cat([mean, 0 * bias], dim=2), torch.cat([deviation, bias], dim=2)
+
+
+def _gather(
+    inputs: Float[Tensor, "view record width_and_bias"],
+    rows: Int[Tensor, "seed batch"],
+    scale: Moments | None,
+) -> Float[Tensor, "set batch width_and_bias"]:
+    batch = inputs.index_select(1, rows.reshape(-1))
+    batch = batch.view(-1, rows.shape[1], inputs.shape[2])
+    if scale is None:
+        return batch
+    mean, deviation = (part.flatten(0, 1)[:, None] for part in scale)
+    return (batch - mean) / deviation
+
+
+def _measured(
+    weight: Float[Tensor, "view seed width_and_bias decay class"],
+    scale: Moments | None,
+    watched: Sequence[Part],
+    epoch: int,
+) -> Fit:
+    """The classifiers as they are after an epoch."""
+    weight = weight.permute(0, 1, 3, 2, 4)
+    if scale is not None:  # x -> (x - mean) / deviation, drawn into the weights
+        mean, deviation = (part[:, :, None, :, None] for part in scale)
+        weight = weight / deviation
+        weight[..., -1, :] -= (weight * mean).sum(dim=-2)
+    values = [macro(auroc(p.truth, _logits(p.features, weight).numpy())) for p in watched]
+    unknown = np.full(weight.shape[:3], np.nan)
+    return Fit(weight, np.full(weight.shape[:3], epoch), *[*values, unknown][:2])
+
+
+def _logits(
+    features: Float[Tensor, "view record width_and_bias"],
+    weight: Float[Tensor, "view seed decay width_and_bias class"],
+) -> Float[Tensor, "view seed decay record class"]:
+    """One product a view, whatever the number of seeds and decays."""
+    views, seeds, decays, width, classes = weight.shape
+    flat = weight.permute(0, 3, 1, 2, 4).reshape(views, width, seeds * decays * classes)
+    found = torch.bmm(features, flat).view(views, -1, seeds, decays, classes)
+    return found.permute(0, 2, 3, 1, 4)
+
+
+def _better(best: Fit, now: Fit, last: bool) -> Fit:
+    """Each classifier at the epoch of higher validation AUROC; `last` settles what has none.
+
+    The weights are copies: those of `now` go on changing.
+    """
+    improved = (now.auroc > best.auroc) | (np.isnan(best.auroc) & ~np.isnan(now.auroc))
+    improved |= last & np.isnan(best.auroc)
+    chosen = torch.from_numpy(improved)[..., None, None]
+    return Fit(
+        weight=torch.where(chosen, now.weight, best.weight),
+        epoch=np.where(improved, now.epoch, best.epoch),
+        auroc=np.where(improved, now.auroc, best.auroc),
+        test_auroc=np.fmax(best.test_auroc, now.test_auroc),
+    )
+
+
+def _initial(
+    width_and_bias: int, classes: int, random: np.random.Generator
+) -> Float[Tensor, "width_and_bias class"]:
+    """Uniform within 1 / sqrt(width), weights and biases, as `torch.nn.Linear` starts."""
+    bound = 1 / math.sqrt(width_and_bias - 1)
+    values = random.uniform(-bound, bound, (width_and_bias, classes))
+    return torch.from_numpy(values.astype(np.float32))
