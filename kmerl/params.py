@@ -37,6 +37,7 @@ SECTIONS = (
     "encode",
     "zero_shot",
     "linear_probe",
+    "fine_tune",
     "partial_leads",
     "seen_unseen",
     "statistics",

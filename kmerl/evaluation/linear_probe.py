@@ -75,9 +75,17 @@ class ProbedTask:
     epoch: dict[str, int | None]
 
 
-def training_order(records: int, task: str, seed: int) -> Int[np.ndarray, " record"]:
-    """A permutation of a task's training records; a ratio is a head of it, so ratios nest."""
-    return generator(seed, "linear_probe", "subset", task).permutation(records)
+def training_order(
+    records: int, task: str, seed: int, number: int = 0
+) -> Int[np.ndarray, " record"]:
+    """A permutation of a task's training records; a ratio is a head of it, so ratios nest.
+
+    Args:
+        seed: of params.yaml.
+        number: which of several draws, from 0.
+    """
+    more = [number] if number else []
+    return generator(seed, "linear_probe", "subset", task, *more).permutation(records)
 
 
 def subset_size(records: int, ratio: int) -> int:

@@ -72,6 +72,31 @@ def evaluate(
     }
 
 
+def mean_over_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """One task under one lead set, of several seeds: the mean of each metric and replicate.
+
+    Raises:
+        ValueError: the seeds were not measured on the same test records.
+    """
+    first = evaluations[0]
+    for one in evaluations[1:]:
+        if one.records != first.records or (one.positives != first.positives).any():
+            raise ValueError("seeds to be averaged differ in their test records")
+    averaged = ("auroc", "auprc", "f1", "f1_max", "auroc_replicates", "f1_replicates")
+    means = {
+        name: np.mean([getattr(one, name) for one in evaluations], axis=0) for name in averaged
+    }
+    return Evaluation(records=first.records, positives=first.positives, **means)
+
+
+def over_seeds(by_seed: Sequence[Evaluations]) -> Evaluations:
+    """`mean_over_seeds` of every task and lead set."""
+    return {
+        task: {key: mean_over_seeds([one[task][key] for one in by_seed]) for key in by_leads}
+        for task, by_leads in by_seed[0].items()
+    }
+
+
 def metric_table(evaluations: Evaluations, statistics: Statistics) -> dict[str, dict[str, Row]]:
     """{task: {leads: row}}, with the mean over the tasks as task "average"."""
     table = {
