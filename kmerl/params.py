@@ -39,6 +39,7 @@ SECTIONS = (
     "encode",
     "zero_shot",
     "linear_probe",
+    "fine_tune",
     "partial_leads",
     "seen_unseen",
     "statistics",

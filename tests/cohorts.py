@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
 from kmerl import files
+from kmerl.corpora.classes import classes, tasks_of
 from kmerl.leads import LEADS
-from kmerl.store import ShardWriter, schema
+from kmerl.store import ShardWriter, label_column, schema
 
 ENTITIES = ["atrial fibrillation", "left bundle branch block", "normal ecg"]
 TEXT_WIDTH = 8
@@ -36,6 +37,35 @@ def write_cohort(root: Path, records: int = 40, corpus: str = "mimic-iv-ecg") ->
     files.write_json(root / "metrics" / "ingest" / f"{corpus}.json", {corpus: {"records": records}})
     _write_knowledge(data, names, labels, rng)
     return data
+
+
+def write_signals(root: Path, corpus: str, records: int) -> np.ndarray:
+    """The store `root/<corpus>` of labelled records, shuffled; answers with their signals.
+
+    Two records a patient; every third record is no member of a task. The k-th class of the first
+    task lifts the k-th lead.
+    """
+    random = np.random.default_rng(len(corpus))
+    asked = {task: [kind.code for kind in classes(task)] for task in tasks_of(corpus)}
+    labels = [label_column(task, code) for task, codes in asked.items() for code in codes]
+    signals = random.normal(0, 300, (records, 12, RATE * SECONDS))
+    (root / corpus).mkdir(parents=True)
+    with (
+        files.atomic(root / corpus / "signals-00000.parquet") as path,
+        ShardWriter(path, schema(RATE, RATE * SECONDS, labels), 4) as out,
+    ):
+        for number in random.permutation(records):
+            truth = {task: random.random(len(codes)) < 0.4 for task, codes in asked.items()}
+            first = next(iter(truth.values()))[:12]
+            signals[number, : len(first)] += 400 * first[:, None]
+            row = _row(f"r{number:03d}", signals[number].astype(np.int16))
+            split = ("train", "train", "val", "test")[number // 2 % 4]
+            row |= {"patient": f"p{number // 2}", "split": split}
+            values = [
+                bool(value) if number % 3 else None for one in truth.values() for value in one
+            ]
+            out.add(row | dict(zip(labels, values, strict=True)), signals[number].astype(np.int16))
+    return signals.astype(np.int16)
 
 
 def _row(name: str, signal: np.ndarray) -> dict[str, object]:

@@ -11,6 +11,9 @@ CHECKED = [
     "kmerl.predictor",
     "kmerl.text",
     "kmerl.evaluation.encode",
+    "kmerl.evaluation.fine_tune",
+    "kmerl.evaluation.fine_tune_fit",
+    "kmerl.evaluation.recordings",
 ]
 install_import_hook(CHECKED, "beartype.beartype")
 

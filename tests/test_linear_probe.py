@@ -230,7 +230,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _probe(world: Path, ratio: int = 100, **changes: object) -> linear_probe.ProbedTask:
     settings = dataclasses.replace(SETTINGS, **changes)  # type: ignore[arg-type]
-    cohort = read_cohort(world / "data/ecg", "ptbxl_super")
+    cohort = read_cohort(world / "data/splits", "ptbxl_super")
     encodings = open_encodings(world / "data/encode", "ptb-xl")
     return linear_probe.probe_task(cohort, encodings, ratio, settings, 0)
 
@@ -261,7 +261,7 @@ def test_the_untrained_encoder_is_probed_in_the_same_way(world: Path) -> None:
     swapped = dataclasses.replace(encodings, random_sets=())
     object.__setattr__(swapped, "features", lambda key, _: encodings.features(key, "random"))
     object.__setattr__(swapped, "lead_sets", {key: LEAD_SETS[key] for key in RANDOM_SETS})
-    cohort = read_cohort(world / "data/ecg", "ptbxl_super")
+    cohort = read_cohort(world / "data/splits", "ptbxl_super")
     alone = linear_probe.probe_task(cohort, swapped, 100, SETTINGS, 0)
     for key, number in product(RANDOM_SETS, range(2)):
         its = alone.scores[number].score[key]

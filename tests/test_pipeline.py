@@ -24,7 +24,7 @@ from tests.import_closure import ROOT, folded
 NAMES = [
     "synthesize", "ingest", "splits", "reports", "extract", "verify", "merge", "aggregate",
     "label_matrix", "embed_text", "pretrain", "encode", "zero_shot", "linear_probe",
-    "partial_leads", "seen_unseen", "report",
+    "fine_tune", "partial_leads", "seen_unseen", "report",
 ]  # fmt: skip
 EVERY = pytest.mark.parametrize("stage", stages(), ids=lambda stage: stage.address)
 
@@ -138,8 +138,7 @@ def test_an_ablation_of_the_model_never_mines_again():
     trained = after("pretrain")
     for param in ("mask", "mask.min_leads", "loss", "encoder", "query_network", "signal", "method"):
         assert stale(param) == trained, param
-    assert stale("encode") == trained - {"pretrain"}
-    assert stale("prompts") == trained - {"pretrain"}
+    assert stale("encode") == stale("prompts") == trained - {"pretrain", "fine_tune"}
 
 
 def test_a_change_of_mining_leaves_the_signals_alone():
@@ -152,11 +151,12 @@ def test_a_change_of_mining_leaves_the_signals_alone():
 
 def test_a_change_of_evaluation_trains_nothing():
     assert stale("linear_probe") == {"linear_probe", "partial_leads", "report"}
+    assert stale("fine_tune") == {"fine_tune"}
     assert stale("zero_shot") == {"zero_shot", "partial_leads", "seen_unseen", "report"}
     assert stale("seen_unseen.threshold") == {"seen_unseen", "report"}
     assert stale("report") == {"report"}
-    measured = {"zero_shot", "linear_probe", "partial_leads", "seen_unseen", "report"}
-    assert stale("splits.source") == stale("splits.labels") == {"splits", "encode", *measured}
+    measured = after("encode") | {"fine_tune"}
+    assert stale("splits.source") == stale("splits.labels") == {"splits", *measured}
     assert stale("runtime") == set()
 
 

@@ -1,18 +1,11 @@
 """Performance from one lead to all twelve (Sec. 4.5, Fig. 6), and what leads left out cost."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kmerl.evaluation.bootstrap import interval
-from kmerl.evaluation.summary import (
-    Evaluation,
-    Evaluations,
-    Row,
-    difference,
-    mean,
-    mean_replicates,
-)
+from kmerl.evaluation.compare import auroc_row, difference_row
+from kmerl.evaluation.summary import Evaluations, Row
 from kmerl.leads import LEADS, ORDERS, parse_leads
 
 COUNTS = tuple(str(count) for count in range(1, len(LEADS) + 1))
@@ -84,7 +77,9 @@ def curve(evaluations: Evaluations, wanted: Sequence[Point], level: float) -> di
     rows = {}
     for point in wanted:
         part = [by_leads[point.scored] for by_leads in evaluations.values()]
-        rows[point.key] = _auroc(part, level) | _below(full, part, level)
+        rows[point.key] = auroc_row("auroc", part, level) | difference_row(
+            "below_full", full, part, level
+        )
     return rows
 
 
@@ -97,7 +92,7 @@ def curve_rows(
     rows: list[list[object]] = []
     for task, members in sorted(groups.items()):
         for point in wanted:
-            values = _auroc([by_leads[point.scored] for by_leads in members], level)
+            values = auroc_row("auroc", [by_leads[point.scored] for by_leads in members], level)
             leads = "+".join(point.leads)
             place = [protocol, point.order, point.key, leads, len(point.leads)]
             rows.append([*place, task, *values.values()])
@@ -107,13 +102,3 @@ def curve_rows(
 def side_by_side(curves: Mapping[str, Mapping[str, Row]]) -> list[list[object]]:
     """A row a count of the first order: the count, then the mean AUROC of each protocol."""
     return [[int(count), *(rows[count]["auroc"] for rows in curves.values())] for count in COUNTS]
-
-
-def _auroc(tasks: list[Evaluation], level: float) -> Row:
-    low, high = interval(mean_replicates(e.auroc_replicates for e in tasks), level)
-    return {"auroc": mean(e.auroc for e in tasks), "auroc_lo": low, "auroc_hi": high}
-
-
-def _below(full: Iterable[Evaluation], part: Iterable[Evaluation], level: float) -> Row:
-    value, low, high = difference(full, part, level)
-    return {"below_full": value, "below_full_lo": low, "below_full_hi": high}

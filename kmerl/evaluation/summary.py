@@ -162,20 +162,6 @@ def mean_replicates(tasks: Iterable[Replicates]) -> Float[np.ndarray, " replicat
     return metrics.macro(np.stack([metrics.macro(values) for values in tasks]), axis=0)
 
 
-def difference(
-    one: Iterable[Evaluation], other: Iterable[Evaluation], level: float
-) -> tuple[float, float, float]:
-    """How far the AUROC of `one` is above that of `other`, mean over tasks, and its interval.
-
-    Paired: the tasks of both are the same, and each replicate has the same patients.
-    """
-    ours, theirs = list(one), list(other)
-    replicates = mean_replicates(e.auroc_replicates for e in ours)
-    replicates = replicates - mean_replicates(e.auroc_replicates for e in theirs)
-    value = mean(e.auroc for e in ours) - mean(e.auroc for e in theirs)
-    return (value, *interval(replicates, level))
-
-
 CLASS_COLUMNS = (
     "task", "leads", "code", "name", "records", "positives", "prevalence",
     "auroc", "auroc_lo", "auroc_hi", "auprc", "f1", "f1_lo", "f1_hi", "f1_max",

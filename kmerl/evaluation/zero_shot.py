@@ -5,7 +5,7 @@ Labels play no part in the scores. Those of the validation records set the thres
 
 from dataclasses import dataclass
 
-from kmerl.evaluation import summary
+from kmerl.evaluation import compare, summary
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.encodings import Encodings, ScoreKind
@@ -65,13 +65,5 @@ def table(
 def _beside(
     ours: list[Evaluation], theirs: list[Evaluation], kind: ScoreKind, statistics: Statistics
 ) -> Row:
-    other = summary.summarise(theirs, statistics)
-    above, low, high = summary.difference(ours, theirs, statistics.level)
-    return {
-        f"{kind}_auroc": other["auroc"],
-        f"{kind}_auroc_lo": other["auroc_lo"],
-        f"{kind}_auroc_hi": other["auroc_hi"],
-        f"above_{kind}": above,
-        f"above_{kind}_lo": low,
-        f"above_{kind}_hi": high,
-    }
+    above = compare.difference_row(f"above_{kind}", ours, theirs, statistics.level)
+    return compare.auroc_row(f"{kind}_auroc", theirs, statistics.level) | above

@@ -1,7 +1,9 @@
 """AdamW, a cosine schedule that is a function of the step, and mixed precision."""
 
 import math
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -17,29 +19,50 @@ def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def autocast(precision: str, device: str) -> AbstractContextManager[None]:
+    """The precision of a forward pass; fp32 leaves it as it is."""
+    dtype = DTYPES[precision]
+    return torch.autocast(device, dtype, enabled=dtype != torch.float32)
+
+
 class Optimiser:
-    """One step of AdamW at a precision, with optional gradient clipping."""
+    """One step of AdamW at a precision, with optional gradient clipping.
+
+    `factors`: parameters whose learning rate is a multiple of the others'.
+    """
 
     def __init__(
-        self, model: nn.Module, weight_decay: float, clip: float, precision: str, device: str
+        self,
+        model: nn.Module,
+        weight_decay: float,
+        clip: float,
+        precision: str,
+        device: str,
+        factors: Mapping[nn.Parameter, float] = MappingProxyType({}),
     ) -> None:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
+        groups: dict[float, list[nn.Parameter]] = {}
+        for parameter in self.parameters:
+            groups.setdefault(factors.get(parameter, 1.0), []).append(parameter)
         self.adamw = torch.optim.AdamW(
-            self.parameters, lr=0.0, weight_decay=weight_decay, fused=True
+            [{"params": group, "factor": factor} for factor, group in groups.items()],
+            lr=0.0,
+            weight_decay=weight_decay,
+            fused=True,
         )
         self.scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
         self.clip = clip
-        self.dtype = DTYPES[precision]
+        self.precision = precision
         self.device = device
 
     def autocast(self) -> AbstractContextManager[None]:
         """The precision of the forward pass."""
-        return torch.autocast(self.device, self.dtype, enabled=self.dtype != torch.float32)
+        return autocast(self.precision, self.device)
 
     def step(self, loss: Tensor, rate: float) -> None:
         """Backward, clip, update at learning rate `rate`."""
         for group in self.adamw.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         self.adamw.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         if self.clip:

@@ -1,0 +1,295 @@
+"""Full fine-tuning on the six tasks, and the same network trained from scratch.
+
+The paper has none; its reviewers asked for it. The draws of the training records, the choice of
+the epoch on validation and the metrics are those of the linear probe (Sec. 4.2). The reference is
+the same network trained from random weights on the same batches ("From Scratch" of Table 1).
+
+Each training is the work of one thread where torch's own threads are set to one, so that how many
+run side by side changes no bit of the result.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean as exact_mean
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from kmerl.evaluation.bootstrap import Statistics, interval
+from kmerl.evaluation.cohort import Cohort
+from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, Start, fit, scores
+from kmerl.evaluation.linear_probe import subset_size, training_order
+from kmerl.evaluation.recordings import Recordings, read_recordings
+from kmerl.evaluation.scores import Scores, scored
+from kmerl.evaluation.summary import (
+    Evaluation,
+    Evaluations,
+    Row,
+    mean,
+    mean_replicates,
+    metric_table,
+)
+from kmerl.leads import in_standard_order
+from kmerl.models.inputs import SignalParams
+from kmerl.progress import Meter
+from kmerl.seeds import generator, stream
+from kmerl.training.model import ModelConfig, create
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: a task's records, `train` of them at a ratio, and where its weights start.
+
+    `number` counts the seeds from 0: each draws its own training records, batches and weights.
+    """
+
+    train: Cohort
+    validation: Cohort
+    test: Cohort
+    ratio: int
+    number: int
+    leads: str
+    start: Start
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left: scores of the validation and test records at the chosen epoch."""
+
+    job: Job
+    epoch: int
+    validation: Float[np.ndarray, "validation class"]
+    test: Float[np.ndarray, "test class"]
+
+
+def plan(cohorts: Sequence[Cohort], settings: FineTune, seed: int) -> list[Job]:
+    """Every training, but for tasks without training records; the largest of a corpus first."""
+    found = []
+    for cohort in cohorts:
+        train, validation, test = (cohort.split(name) for name in ("train", "val", "test"))
+        records = len(train.records)
+        for number in range(settings.seeds):
+            order = training_order(records, cohort.task, seed, number)
+            for ratio in settings.ratios if records else ():
+                subset = train.take(order[: subset_size(records, ratio)])
+                for leads in settings.leads:
+                    found += [
+                        Job(subset, validation, test, ratio, number, leads, start)
+                        for start in settings.starts
+                    ]
+    sizes = {key: len(leads) for key, leads in settings.lead_sets.items()}
+    return sorted(found, key=lambda job: -len(job.train.records) * sizes[job.leads])
+
+
+Encoders = Mapping[tuple[Start, int], Any]
+"""Where each training starts, by start and number of the seed."""
+
+
+def encoders(config: ModelConfig, pretrained: Any, settings: FineTune, seed: int) -> Encoders:
+    """The pretrained encoder F_E for every seed, and for each one with other random weights."""
+    found: dict[tuple[Start, int], Any] = {}
+    for number in range(settings.seeds):
+        found["pretrained", number] = pretrained
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream(seed, "fine_tune", "random weights", number))
+            entities = torch.zeros(len(config.entities), config.text_width)
+            found["scratch", number] = create(config, entities).encoder
+    return found
+
+
+def train_all(
+    jobs: Sequence[Job],
+    start_from: Encoders,
+    store: Path,
+    signal: SignalParams,
+    settings: FineTune,
+    seed: int,
+    device: str = "cpu",
+    threads: int = 1,
+) -> list[Trained]:
+    """Run every job, corpus by corpus; a corpus's signals are read once and held while it lasts.
+
+    Memory: see `Recordings`; and each thread's network and activations.
+
+    Args:
+        start_from: copied, never changed.
+        store: `store/<corpus>` are the signals.
+        threads: trainings side by side.
+    """
+    steps = sum(len(job.train.records) for job in jobs) * settings.epochs
+    progress = _Progress(Meter("fine-tuning", steps, "records"))
+    done: list[Trained] = []
+    for corpus in sorted({job.test.corpus for job in jobs}):
+        members = [job for job in jobs if job.test.corpus == corpus]
+        recordings = _read(store / corpus, members, settings)
+
+        def work(job: Job, recordings: Recordings = recordings) -> Trained:
+            encoder = start_from[job.start, job.number]
+            return _train(job, encoder, recordings, signal, settings, seed, device, progress)
+
+        done += _side_by_side(work, members, threads, progress)
+    progress.meter.close()
+    return done
+
+
+def by_task(
+    cohorts: Sequence[Cohort],
+    trained: Sequence[Trained],
+    settings: FineTune,
+    ratio: int,
+    number: int,
+    start: Start,
+) -> list[Scores]:
+    """Scores of each task at one ratio, seed and start; of no record where nothing was trained."""
+    found = []
+    for cohort in cohorts:
+        mine = {
+            one.job.leads: one
+            for one in trained
+            if (one.job.test.task, one.job.ratio, one.job.number, one.job.start)
+            == (cohort.task, ratio, number, start)
+        }
+        nobody = cohort.take(np.arange(0))
+        none = np.empty((0, len(cohort.classes)), np.float32)
+        found.append(
+            scored(
+                cohort.split("val") if mine else nobody,
+                cohort.split("test") if mine else nobody,
+                {key: mine[key].validation if mine else none for key in settings.leads},
+                {key: mine[key].test if mine else none for key in settings.leads},
+                settings.lead_sets,
+            )
+        )
+    return found
+
+
+def table(
+    trained: Sequence[Trained],
+    found: Mapping[Start, Evaluations],
+    statistics: Statistics,
+) -> dict[str, dict[str, Row]]:
+    """{task: {leads: row}} of one ratio, means over the seeds.
+
+    Further keys: `train_records`, `train_classes` (classes with a positive training record),
+    except for task "average" the chosen `epoch`; and of the network trained from scratch
+    `scratch_auroc` and, paired, how far fine-tuning is `above_scratch`, each with `_lo`, `_hi`.
+    """
+    fine_tuned, scratch = found["pretrained"], found.get("scratch")
+    rows = metric_table(fine_tuned, statistics)
+    mine = [one for one in trained if one.job.start == "pretrained"]
+    for key in rows["average"]:
+        for task in fine_tuned:
+            seeds = [one for one in mine if (one.job.test.task, one.job.leads) == (task, key)]
+            rows[task][key] |= _facts(seeds)
+        for name in ("train_records", "train_classes"):
+            rows["average"][key][name] = sum(rows[task][key][name] or 0 for task in fine_tuned)
+        if scratch is not None:
+            for task in rows:
+                pair = _of(fine_tuned, task, key), _of(scratch, task, key)
+                rows[task][key] |= _above(*pair, statistics.level)
+    return rows
+
+
+def _facts(seeds: Sequence[Trained]) -> Row:
+    if not seeds:
+        return {"train_records": 0, "train_classes": 0, "epoch": None}
+    return {
+        "train_records": len(seeds[0].job.train.records),
+        "train_classes": exact_mean(int(o.job.train.truth.any(axis=0).sum()) for o in seeds),
+        "epoch": exact_mean(o.epoch for o in seeds),
+    }
+
+
+def _of(found: Evaluations, task: str, leads: str) -> list[Evaluation]:
+    """A task's evaluation, or all of them for "average"."""
+    return [found[task][leads]] if task in found else [one[leads] for one in found.values()]
+
+
+def _above(fine_tuned: list[Evaluation], scratch: list[Evaluation], level: float) -> Row:
+    values = [mean(e.auroc for e in side) for side in (fine_tuned, scratch)]
+    replicates = [
+        mean_replicates(e.auroc_replicates for e in side) for side in (fine_tuned, scratch)
+    ]
+    row: Row = {"scratch_auroc": values[1], "above_scratch": values[0] - values[1]}
+    row["scratch_auroc_lo"], row["scratch_auroc_hi"] = interval(replicates[1], level)
+    difference = interval(replicates[0] - replicates[1], level)
+    row["above_scratch_lo"], row["above_scratch_hi"] = difference
+    return row
+
+
+def _train(
+    job: Job,
+    encoder: Any,
+    recordings: Recordings,
+    signal: SignalParams,
+    settings: FineTune,
+    seed: int,
+    device: str,
+    progress: "_Progress",
+) -> Trained:
+    """Both starts, and all lead sets, begin with the same head and see the same batches."""
+    leads = settings.lead_sets[job.leads]
+    train, validation, test = (
+        Examples.of(part, recordings, leads, signal)
+        for part in (job.train, job.validation, job.test)
+    )
+    random = generator(seed, "fine_tune", job.test.task, job.ratio, job.number)
+    network = Classifier(encoder, len(job.test.classes), random)
+    pretrained = job.start == "pretrained"
+    fitted = fit(
+        network,
+        train,
+        validation,
+        settings,
+        rate=settings.learning_rate if pretrained else settings.scratch_learning_rate,
+        random=random,
+        device=device,
+        advance=progress.advance,
+    )
+    held_out = (scores(fitted.network, part, settings, device) for part in (validation, test))
+    return Trained(job, fitted.epoch, *held_out)
+
+
+def _read(directory: Path, jobs: Sequence[Job], settings: FineTune) -> Recordings:
+    leads = in_standard_order(lead for leads in settings.lead_sets.values() for lead in leads)
+    parts = [part.records for job in jobs for part in (job.train, job.validation, job.test)]
+    return read_recordings(directory, leads, np.unique(np.concatenate(parts)))
+
+
+def _side_by_side(
+    work: Callable[[Job], Trained], jobs: Sequence[Job], threads: int, progress: "_Progress"
+) -> list[Trained]:
+    """Results in the order of `jobs`; the first error ends the others at their next step."""
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(work, job) for job in jobs]
+        try:
+            finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in finished:
+                future.result()
+        except BaseException:
+            progress.stopped = True
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [future.result() for future in futures]
+
+
+class _StoppedError(Exception):
+    """Another training failed."""
+
+
+class _Progress:
+    """One meter for trainings that run side by side, and the word to stop."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter, self.stopped, self._lock = meter, False, threading.Lock()
+
+    def advance(self, records: int) -> None:
+        if self.stopped:
+            raise _StoppedError
+        with self._lock:
+            self.meter.advance(records)

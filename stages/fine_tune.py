@@ -1,0 +1,61 @@
+"""Stage fine_tune: the pretrained encoder trained on each task's labels, and one from scratch."""
+
+from pathlib import Path
+
+import torch
+
+from kmerl import params, runtime
+from kmerl.corpora.classes import TASKS
+from kmerl.evaluation import fine_tune, summary
+from kmerl.evaluation.bootstrap import Statistics
+from kmerl.evaluation.cohort import read_cohort
+from kmerl.evaluation.fine_tune_fit import FineTune, Start
+from kmerl.files import fresh_directory, write_csv, write_json
+from kmerl.training.launch import device
+from kmerl.training.model import load
+
+OUT = Path("data/fine_tune")
+FOLDER: dict[Start, Path] = {"pretrained": OUT, "scratch": OUT / "scratch"}
+
+
+def main() -> None:
+    settings, statistics = params.load("fine_tune", FineTune), params.load("statistics", Statistics)
+    seed = params.seed()
+    cohorts = [read_cohort(Path("data/splits"), task) for task in TASKS]
+    trained = train(fine_tune.plan(cohorts, settings, seed), settings, seed)
+    fresh_directory(OUT)
+    table: dict[str, dict[str, object]] = {}
+    rows: list[list[object]] = []
+    for ratio in settings.ratios:
+        found: dict[Start, summary.Evaluations] = {}
+        for start in settings.starts:
+            by_seed = []
+            for number in range(settings.seeds):
+                scores = fine_tune.by_task(cohorts, trained, settings, ratio, number, start)
+                by_seed.append(summary.evaluate(scores, statistics, seed))
+                for one in scores:
+                    one.write(FOLDER[start] / str(ratio) / str(number))
+            found[start] = summary.over_seeds(by_seed)
+            listed = summary.class_rows(scores, found[start], statistics.level)
+            rows += [[ratio, start, *row] for row in listed]
+        here = [one for one in trained if one.job.ratio == ratio]
+        for task, by_leads in fine_tune.table(here, found, statistics).items():
+            table.setdefault(task, {})[str(ratio)] = by_leads
+    write_json("metrics/fine_tune.json", table)
+    write_csv(OUT / "classes.csv", ("ratio", "start", *summary.CLASS_COLUMNS), rows)
+
+
+def train(jobs: list[fine_tune.Job], settings: FineTune, seed: int) -> list[fine_tune.Trained]:
+    machine = runtime.load()
+    where, threads = device(machine), 1
+    if where == "cpu":  # a training a thread beats a thread a matrix, and sums keep their order
+        threads = machine.thread_count
+        torch.set_num_threads(1)
+    config, model = load(Path("models"))
+    start_from = fine_tune.encoders(config, model.encoder, settings, seed)
+    how = settings, seed, where, threads
+    return fine_tune.train_all(jobs, start_from, Path("data/ecg"), config.signal, *how)
+
+
+if __name__ == "__main__":
+    main()

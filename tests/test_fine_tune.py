@@ -1,0 +1,403 @@
+"""Fine-tuning against a plain loop, on what it may read, and as a stage on a tiny cohort."""
+
+import copy
+import csv
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from kmerl import params
+from kmerl.corpora.classes import TASKS, ClassName, tasks_of
+from kmerl.evaluation import fine_tune, fine_tune_fit
+from kmerl.evaluation.cohort import Cohort
+from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, fit, scores
+from kmerl.evaluation.linear_probe import subset_size, training_order
+from kmerl.evaluation.metrics import auroc, macro
+from kmerl.evaluation.recordings import Recordings, read_recordings
+from kmerl.evaluation.scores import read_scores
+from kmerl.evaluation.splits import from_store
+from kmerl.leads import LEADS
+from kmerl.models.inputs import SignalParams, prepare
+from kmerl.models.vit import EncoderParams, LeadEncoder, pool
+from kmerl.store import StoreError
+from kmerl.text import TextEncoderParams
+from kmerl.training.model import ModelConfig, create, load, save
+from stages import fine_tune as stage
+from tests.cohorts import RATE, SECONDS, write_signals
+
+ROOT = Path(__file__).parents[1]
+DEMO = yaml.safe_load((ROOT / "params/demo.yaml").read_text(encoding="utf-8"))
+SAMPLES = 200
+SIGNAL = SignalParams("millivolt", "available")
+SETTINGS = FineTune(
+    ratios=(100,),
+    leads=("2",),
+    seeds=1,
+    from_scratch=True,
+    learning_rate=0.002,
+    scratch_learning_rate=0.004,
+    head_learning_rate=0.02,
+    weight_decay=0.1,
+    batch=8,
+    epochs=4,
+    warmup_epochs=1.0,
+    clip=1.0,
+    precision="fp32",
+)
+
+
+def encoder(seed: int = 0) -> LeadEncoder:
+    torch.manual_seed(seed)
+    return LeadEncoder(EncoderParams("nano", 50, True, True), SAMPLES)
+
+
+def examples(records: int, seed: int, classes: int = 3) -> Examples:
+    """Class k lifts lead k; leads I and II are seen."""
+    random = np.random.default_rng(seed)
+    truth = random.random((records, classes)) < 0.4
+    signal = random.normal(0, 300, (records, 2, SAMPLES))
+    signal[:, :2] += 500 * truth[:, :2, None]
+    row_of = {f"r{row}": row for row in range(records)}
+    held = Recordings(
+        LEADS[:2], row_of, signal.astype(np.int16), signal.min((1, 2)).astype(int),
+        signal.max((1, 2)).astype(int),
+    )  # fmt: skip
+    return Examples(held, np.arange(records), truth, LEADS[:2], SIGNAL)
+
+
+def run(train: Examples, validation: Examples, settings: FineTune = SETTINGS, **changes):
+    random = np.random.default_rng(0)
+    options = {"rate": settings.learning_rate, "device": "cpu", "advance": lambda _: None} | changes
+    network = Classifier(encoder(), train.truth.shape[1], random)
+    return fit(network, train, validation, settings, random=random, **options)
+
+
+def plain_loop(train: Examples, settings: FineTune = SETTINGS) -> torch.nn.Module:
+    """The same training by torch's own modules, one parameter group after the other."""
+    random = np.random.default_rng(0)
+    body, bound = encoder(), 1 / math.sqrt(96)
+    values = random.uniform(-bound, bound, (3, 97)).astype(np.float32)
+    head = torch.nn.Linear(96, 3)
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(values[:, :96]))
+        head.bias.copy_(torch.from_numpy(values[:, 96]))
+    rates = {body: settings.learning_rate, head: settings.head_learning_rate}
+    optimizers = [
+        torch.optim.AdamW(part.parameters(), lr=rate, weight_decay=settings.weight_decay)
+        for part, rate in rates.items()
+    ]
+    everything = [*body.parameters(), *head.parameters()]
+    microvolt, labels = train.recordings.signal, torch.from_numpy(train.truth).float()
+    steps = math.ceil(len(labels) / settings.batch)
+    warm, whole = int(settings.warmup_epochs * steps), settings.epochs * steps
+    for epoch in range(settings.epochs):
+        order = random.permutation(len(labels))
+        for step in range(steps):
+            rows = order[step * settings.batch : (step + 1) * settings.batch]
+            now = epoch * steps + step
+            cosine = 0.5 * (1 + math.cos(math.pi * (now - warm) / (whole - warm)))
+            factor = (now + 1) / warm if now < warm else cosine
+            signal = torch.from_numpy(microvolt[rows].astype(np.float32) / 1000)
+            logits = head(body(signal, torch.tensor([[0, 1]] * len(rows))).mean(dim=1))
+            for optimizer, rate in zip(optimizers, rates.values(), strict=True):
+                optimizer.zero_grad()
+                optimizer.param_groups[0]["lr"] = rate * factor
+            torch.nn.BCEWithLogitsLoss()(logits, labels[torch.from_numpy(rows)]).backward()
+            torch.nn.utils.clip_grad_norm_(everything, settings.clip)
+            for optimizer in optimizers:
+                optimizer.step()
+    return torch.nn.ModuleDict({"encoder": body, "head": head})
+
+
+def nobody(like: Examples) -> Examples:
+    return dataclasses.replace(like, rows=like.rows[:0], truth=like.truth[:0])
+
+
+def test_equals_a_plain_pytorch_loop():
+    train = examples(20, 1)
+    found = run(train, nobody(train))
+    expected = plain_loop(train).state_dict()
+    assert found.epoch == SETTINGS.epochs  # validation has no record: the last epoch is kept
+    assert math.isnan(found.auroc)
+    for name, value in found.network.state_dict().items():
+        if not name.endswith("qkv.bias"):  # keys' bias changes no attention: its gradient is noise
+            torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-5)
+
+
+def test_learns_a_tiny_set_by_heart():
+    train = examples(16, 2)
+    settings = dataclasses.replace(SETTINGS, epochs=30, weight_decay=0.0)
+    found = run(train, train, settings)
+    assert found.auroc == 1.0
+    before = Classifier(encoder(), 3, np.random.default_rng(0))
+    assert macro(auroc(train.truth, scores(before, train, settings, "cpu"))) < 0.9
+
+
+def test_validation_chooses_the_first_of_the_best_epochs(monkeypatch):
+    train, validation = examples(16, 3), examples(8, 4)
+    curve = iter([0.6, 0.8, 0.8, 0.7])
+    kept = []
+    monkeypatch.setattr(fine_tune_fit, "macro", lambda _: next(curve))
+    real = fine_tune_fit.scores
+
+    def watched(network, *rest):
+        kept.append(copy.deepcopy(network.state_dict()))
+        return real(network, *rest)
+
+    monkeypatch.setattr(fine_tune_fit, "scores", watched)
+    found = run(train, validation)
+    assert (found.epoch, found.auroc) == (2, 0.8)
+    assert len(kept) == 4
+    chosen = found.network.state_dict()
+    assert all(torch.equal(chosen[name], value) for name, value in kept[1].items())
+    assert any(not torch.equal(chosen[name], value) for name, value in kept[3].items())
+
+
+def test_bf16_trains_and_a_diverging_loss_says_what_to_lower():
+    train = examples(16, 5)
+    assert 1 <= run(train, train, dataclasses.replace(SETTINGS, precision="bf16")).epoch <= 4
+    wild = dataclasses.replace(SETTINGS, clip=0.0, warmup_epochs=0.0)
+    with pytest.raises(FloatingPointError, match=r"fine_tune's learning rates"):
+        run(train, train, wild, rate=1e30)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch": 0}, r"fine_tune\.batch"),
+        ({"epochs": 0}, r"fine_tune\.epochs"),
+        ({"seeds": 0}, r"fine_tune\.seeds"),
+        ({"warmup_epochs": 4.0}, r"fine_tune\.warmup_epochs"),
+        ({"ratios": ()}, r"fine_tune\.ratios"),
+        ({"ratios": (1, 5)}, r"fine_tune\.ratios.*5.*\(1, 10, 100\)"),
+        ({"leads": ("2", "2")}, r"fine_tune\.leads"),
+        ({"leads": ("V7",)}, r"fine_tune\.leads: unknown lead 'V7'"),
+        ({"leads": ("13",)}, r"fine_tune\.leads: a lead count is 1 to 12"),
+        ({"learning_rate": 0.0}, r"fine_tune\.learning_rate"),
+    ],
+)
+def test_parameters_out_of_range_are_named(change, message):
+    with pytest.raises(params.ParamsError, match=message):
+        dataclasses.replace(SETTINGS, **change)
+
+
+def test_the_profiles_are_read():
+    for name in ("demo", "ptbxl", "paper"):
+        found = params.load("fine_tune", FineTune, ROOT / f"params/{name}.yaml")
+        assert found.from_scratch
+        assert 100 in found.ratios
+
+
+# ---------------------------------------------------------------- the tasks
+
+
+def config(signal: SignalParams) -> ModelConfig:
+    sections = {name: DEMO[name] for name in ("encoder", "mask", "query_network", "loss")}
+    sections = json.loads(json.dumps(sections))
+    sections["encoder"]["token_samples"] = 50
+    text = TextEncoderParams(**DEMO["text_encoder"])
+    return ModelConfig("kmerl", sections, signal, text, ("a",), 8, RATE, RATE * SECONDS)
+
+
+def build(root: Path, records: dict[str, int], signal: SignalParams = SIGNAL, **changes) -> None:
+    """A working directory in which ingest, splits and pretrain have run."""
+    for corpus, count in records.items():
+        write_signals(root / "data/ecg", corpus, count)
+        for task in tasks_of(corpus):
+            from_store(root / "data/ecg", task).write(root / "data/splits")
+    made = config(signal)
+    torch.manual_seed(1)
+    save(root / "models", made, create(made, torch.zeros(1, 8)))
+    section = json.loads(json.dumps(dataclasses.asdict(SETTINGS))) | {"epochs": 2} | changes
+    values = {
+        "seed": 3,
+        "fine_tune": section,
+        "statistics": {"replicates": 10, "level": 0.9, "min_positives": 1},
+        "runtime": DEMO["runtime"],
+    }
+    (root / "params.yaml").write_text(yaml.safe_dump(values))
+
+
+def files(root: Path) -> dict[str, bytes]:
+    found = [p for d in ("data/fine_tune", "metrics") for p in (root / d).rglob("*") if p.is_file()]
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(found)}
+
+
+CORPORA = {"ptb-xl": 24, "cpsc2018": 0, "csn": 24}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A directory after the stage, two seeds and two lead sets, run once."""
+    root = tmp_path_factory.mktemp("finished")
+    build(root, CORPORA, seeds=2, leads=["I+II", "1"], ratios=[10, 100])
+    weights = (root / "models/model.safetensors").read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        stage.main()
+    assert (root / "models/model.safetensors").read_bytes() == weights
+    return root
+
+
+def test_metrics_have_every_task_ratio_and_lead_set(finished):
+    table = json.loads((finished / "metrics/fine_tune.json").read_text())
+    assert set(table) == {*TASKS, "average"}
+    for task in table.values():
+        assert set(task) == {"10", "100"}
+        assert all(set(rows) == {"I+II", "1"} for rows in task.values())
+    row = table["ptbxl_super"]["100"]["1"]
+    assert row["scratch_auroc_lo"] <= row["scratch_auroc"] <= row["scratch_auroc_hi"]
+    assert row["above_scratch_lo"] <= row["above_scratch"] <= row["above_scratch_hi"]
+    assert row["above_scratch"] == pytest.approx(row["auroc"] - row["scratch_auroc"], abs=1e-3)
+    assert 1 <= row["epoch"] <= 2
+    assert table["csn"]["10"]["1"]["train_records"] == 1
+    sums = [table[task]["100"]["1"]["train_records"] for task in TASKS]
+    assert table["average"]["100"]["1"]["train_records"] == sum(sums) == 5 * 8
+
+
+def test_a_task_without_records_has_nulls_and_stays_out_of_the_average(finished):
+    table = json.loads((finished / "metrics/fine_tune.json").read_text())
+    row = table["cpsc2018"]["100"]["1"]
+    assert (row["records"], row["train_records"], row["train_classes"]) == (0, 0, 0)
+    assert (row["auroc"], row["epoch"], row["scratch_auroc"], row["above_scratch"]) == (None,) * 4
+    others = [table[task]["100"]["1"]["scratch_auroc"] for task in TASKS if task != "cpsc2018"]
+    average = table["average"]["100"]["1"]["scratch_auroc"]
+    assert average == pytest.approx(np.mean(others), abs=1e-3)
+
+
+def test_scores_and_classes_lie_by_ratio_and_seed(finished):
+    table = json.loads((finished / "metrics/fine_tune.json").read_text())
+    out = finished / "data/fine_tune"
+    for folder, key in ((out, "auroc"), (out / "scratch", "scratch_auroc")):
+        found = [read_scores(folder / "100" / seed, "csn") for seed in ("0", "1")]
+        assert not np.array_equal(found[0].score["1"], found[1].score["1"])
+        assert found[0].lead_sets == {"I+II": LEADS[:2], "1": LEADS[:1]}
+        values = [macro(auroc(one.truth, one.score["1"])) for one in found]
+        assert table["csn"]["100"]["1"][key] == pytest.approx(np.mean(values), abs=1e-3)
+    with open(out / "classes.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["ratio"], row["start"]) for row in rows} == {
+        (ratio, start) for ratio in ("10", "100") for start in ("pretrained", "scratch")
+    }
+
+
+def test_a_second_run_on_any_number_of_threads_writes_the_same_bytes(tmp_path, monkeypatch):
+    runs = []
+    for threads in (1, 3):
+        root = tmp_path / str(threads)
+        build(root, {"ptb-xl": 16, "cpsc2018": 16, "csn": 16})
+        values = yaml.safe_load((root / "params.yaml").read_text())
+        values["runtime"]["threads"] = threads
+        (root / "params.yaml").write_text(yaml.safe_dump(values))
+        monkeypatch.chdir(root)
+        stage.main()
+        runs.append(files(root))
+    assert runs[0].keys() == runs[1].keys()
+    assert [name for name in runs[0] if runs[0][name] != runs[1][name]] == []
+    assert len(runs[0]) == 2 * 2 * len(TASKS) + 2
+
+
+def cohort(records: int = 24, seed: int = 0) -> Cohort:
+    random = np.random.default_rng(seed)
+    ids = np.array([f"r{row:03}" for row in range(records)])
+    splits = np.array(["train", "train", "val", "test"])[np.arange(records) % 4]
+    names = tuple(ClassName(f"C{i}", f"class {i}") for i in range(3))
+    truth = random.random((records, 3)) < 0.4
+    return Cohort("csn", "csn", names, ids, ids, splits, truth)
+
+
+def trained(root: Path, people: Cohort, settings: FineTune = SETTINGS, **options):
+    jobs = fine_tune.plan([people], settings, 3)
+    made, model = load(root / "models")
+    start_from = fine_tune.encoders(made, model.encoder, settings, 3)
+    return fine_tune.train_all(
+        jobs, start_from, root / "data/ecg", made.signal, settings, 3, **options
+    )
+
+
+def test_labels_of_test_records_change_no_score(tmp_path):
+    build(tmp_path, {"csn": 24})
+    people = cohort()
+    hidden = people.truth.copy()
+    hidden[people.splits == "test"] ^= True
+    one, other = (
+        trained(tmp_path, people),
+        trained(tmp_path, dataclasses.replace(people, truth=hidden)),
+    )
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a.test, b.test)
+    hidden[people.splits == "train"] ^= True  # the labels that may be read do change them
+    changed = trained(tmp_path, dataclasses.replace(people, truth=hidden))
+    assert not np.array_equal(one[0].test, changed[0].test)
+
+
+def test_both_starts_train_on_the_probe_s_records_and_the_reference_starts_elsewhere(tmp_path):
+    build(tmp_path, {"csn": 24})
+    people = cohort()
+    settings = dataclasses.replace(SETTINGS, ratios=(10, 100), seeds=2)
+    jobs = fine_tune.plan([people], settings, 3)
+    assert len(jobs) == 2 * 2 * 2
+    everyone = people.split("train").records
+    for job in jobs:
+        order = training_order(len(everyone), "csn", 3, job.number)
+        head = order[: subset_size(len(everyone), job.ratio)]
+        assert job.train.records.tolist() == everyone[head].tolist()
+    made, model = load(tmp_path / "models")
+    found = fine_tune.encoders(made, model.encoder, settings, 3)
+    assert found["pretrained", 0] is found["pretrained", 1] is model.encoder
+    places = (("pretrained", 0), ("scratch", 0), ("scratch", 1))
+    weights = [found[place].tokenizer.project.weight for place in places]
+    assert not torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[1], weights[2])
+
+
+def test_without_validation_the_last_epoch_is_kept_and_without_training_nothing_is_run(tmp_path):
+    build(tmp_path, {"csn": 24})
+    people = cohort()
+    unseen = people.take(people.splits != "val")
+    found = trained(tmp_path, unseen)
+    assert [one.epoch for one in found] == [SETTINGS.epochs] * 2
+    untaught = people.take(people.splits != "train")
+    assert fine_tune.plan([untaught], SETTINGS, 3) == []
+    scored = fine_tune.by_task([untaught], [], SETTINGS, 100, 0, "pretrained")[0]
+    assert scored.score["2"].shape == (0, 3)
+
+
+def test_an_error_in_one_training_ends_all(tmp_path, monkeypatch):
+    build(tmp_path, {"csn": 24})
+    settings = dataclasses.replace(SETTINGS, epochs=100_000, scratch_learning_rate=1e30, clip=0.0)
+    with pytest.raises(FloatingPointError, match="the loss is"):
+        trained(tmp_path, cohort(), settings, threads=2)
+
+
+def test_recordings_are_those_asked_for(tmp_path):
+    signals = write_signals(tmp_path, "csn", 24)
+    found = read_recordings(tmp_path / "csn", ("II", "V6"), np.array(["r020", "r003"]))
+    rows = found.rows(np.array(["r020", "r003", "r020"]))
+    shown, leads = found.batch(rows, ("V6",), SIGNAL)
+    expected = signals[[20, 3, 20]][:, [11]]
+    np.testing.assert_array_equal(shown.numpy(), prepare(expected, None, SIGNAL))
+    assert leads.tolist() == [[11]] * 3
+    whole = signals[[20, 3]].min((1, 2)), signals[[20, 3]].max((1, 2))
+    np.testing.assert_array_equal(found.low[found.rows(np.array(["r020", "r003"]))], whole[0])
+    leaky = SignalParams("minmax", "global12")
+    shown, _ = found.batch(rows[:2], ("II",), leaky)
+    np.testing.assert_array_equal(shown.numpy(), prepare(signals[[20, 3]][:, [1]], whole, leaky))
+    with pytest.raises(ValueError, match=r"csn: record 'r999' is missing.*ingest@csn"):
+        read_recordings(tmp_path / "csn", ("I",), np.array(["r003", "r999"]))
+    with pytest.raises(StoreError, match="ingest@cpsc2018"):
+        read_recordings(tmp_path / "cpsc2018", ("I",), np.array(["r003"]))
+
+
+def test_features_are_pooled_as_the_probe_s():
+    body, part = encoder(), examples(4, 6)
+    network = Classifier(body, 3, np.random.default_rng(0))
+    signal, leads = part.inputs(np.arange(4), "cpu")
+    expected = network.head(pool(body(signal, leads)))
+    torch.testing.assert_close(network(signal, leads), expected)
