@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +14,9 @@ from safetensors.numpy import load_file
 from kmerl import params
 from kmerl.corpora.classes import TASKS, classes
 from kmerl.evaluation import prompts
+from kmerl.evaluation.encode import Names
 from kmerl.synthetic.layouts import merl
-from stages import embed_text
+from stages import embed_text, encode
 from tests.test_encode import FakeTower
 from tests.test_merl_splits import ROOT, released
 
@@ -114,6 +116,27 @@ def test_prompts_are_embedded_whatever_is_asked_and_missing_ones_are_named(embed
     message = r"raw/merl/CKEPE_prompt\.json has no text for class 'JEB' .* of csn"
     with pytest.raises(ValueError, match=message):
         prompts.read_asked(Path("data/asked"), "ckepe")
+
+
+@pytest.mark.parametrize("kind", ["names", "ckepe"])
+def test_encoding_asks_with_what_is_chosen(
+    embedded: Path, monkeypatch: pytest.MonkeyPatch, kind: prompts.Kind
+) -> None:
+    Path("raw/merl", prompts.CKEPE).write_text(json.dumps(merl.prompts()))
+    embed_text.main()
+    values = params.read() | {"prompts": kind}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    given: list[Names] = []
+    monkeypatch.setattr(encode, "load", lambda *_: (SimpleNamespace(signal=None), None))
+    monkeypatch.setattr(
+        encode, "encode_corpus", lambda *all: given.extend(a for a in all if isinstance(a, Names))
+    )
+    encode.main()
+    asked = {"names": "left bundle branch block", "ckepe": merl.prompts()["CLBBB"].lower()}
+    assert len(given) == 3
+    for names in given:
+        vector = names.of([prompts.class_key("cpsc2018", "CLBBB")]).numpy()
+        np.testing.assert_array_equal(vector, FakeTower().embed([asked[kind]]))
 
 
 def test_files_that_do_not_belong_together_are_refused(embedded: Path) -> None:

@@ -245,7 +245,11 @@ def test_table_3_is_what_the_stage_keeps(every_record: Path, tmp_path: Path, tas
         cohort.write(tmp_path)
         assert equal(read_cohort(tmp_path, task), cohort)
         if task == "csn":
-            counts = {"AF": (4_753, 3_340), "ST": (6_338, 5_154), "VB": (916, 3)}
+            counts = {
+                "2AVB": (38, 22), "VB": (916, 3), "SA": (2_828, 2_107), "CR": (216, 75),
+                "AF": (4_753, 3_340), "AVB": (913, 176), "ST": (6_338, 5_154),
+            }  # fmt: skip
+            assert report["merl"]["rows_changed"] == 3_817
             for code, both in counts.items():
                 found = sum(report["positives"][split][code] for split in SPLITS)
                 assert found == both[labels == "corrected"]
