@@ -75,6 +75,7 @@ def _pairs(store: Path) -> Pairs:
     generator = torch.Generator().manual_seed(0)
     return Pairs(
         directory=store,
+        patient=np.arange(rows).astype(str),
         split=np.full(rows, "train"),
         vector=np.zeros(rows, np.int64),
         texts=torch.randn(1, TEXT_WIDTH, generator=generator),

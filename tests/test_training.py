@@ -3,15 +3,19 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from kmerl import params
 from kmerl.training import loop
 from kmerl.training.checkpoint import ROOT as CHECKPOINTS
 from kmerl.training.checkpoint import fingerprint
+from kmerl.training.data import Pairs
 from kmerl.training.model import load
 from kmerl.training.optimiser import learning_rate
 from kmerl.training.session import Session
@@ -127,6 +131,71 @@ def test_best_epoch_is_kept_on_request(here):
     assert metrics["best_epoch"] == same["best_epoch"]
     differs = any(not torch.equal(last[name], best[name]) for name in last)
     assert differs is (metrics["best_epoch"] != 6)
+
+
+# ---------------------------------------------------------------- a share of the pairs
+
+
+def some_pairs(patients, seed=3, records=400):
+    """Pairs of which every tenth is held out and every seventh row has no report."""
+    rng = np.random.default_rng(seed)
+    number = np.arange(records)
+    return Pairs(
+        directory=Path(),
+        patient=np.array([f"p{k}" for k in rng.integers(0, patients, records)]),
+        split=np.where(number % 10 == 0, "val", "train"),
+        vector=np.where(number % 7 == 0, -1, 0),
+        texts=torch.zeros(1, 2),
+        labels=torch.zeros(records, 1, dtype=torch.uint8),
+        entities=torch.zeros(1, 2),
+        names=["x"],
+    )
+
+
+@given(st.integers(1, 300), st.integers(0, 5), st.sampled_from([0.01, 1, 10, 33.3, 99, 100]))
+def test_a_share_takes_whole_patients_and_holds_the_smaller_shares(patients, seed, share):
+    every = some_pairs(patients)
+    some = every.shared(share, seed)
+    kept, train = some.rows("train"), every.rows("train")
+    assert np.array_equal(some.rows("val"), every.rows("val"))
+    assert 0 < len(kept) <= len(train)
+    mine = set(every.patient[kept])
+    assert np.array_equal(kept, train[np.isin(every.patient[train], list(mine))])
+    assert len(kept) >= share / 100 * len(train)
+    largest = max(np.unique(every.patient[train], return_counts=True)[1])
+    assert len(kept) < share / 100 * len(train) + largest
+    smaller = every.shared(share / 2, seed).rows("train")
+    assert set(smaller) <= set(kept)
+    if share == 100:
+        assert np.array_equal(kept, train)
+
+
+def test_the_seed_draws_the_patients_of_a_share():
+    every = some_pairs(100)
+    drawn = {tuple(every.shared(10, seed).rows("train")) for seed in (0, 0, 1)}
+    assert len(drawn) == 2
+
+
+def test_a_share_is_trained_on_and_counted(here):
+    whole, all_of_it = train(here, pretrain__epochs=1)
+    some, part = train(here, pretrain__epochs=1, pretrain__share=50)
+    assert (all_of_it["pairs"], all_of_it["pairs_available"]) == (32, 32)
+    assert (part["pairs"], part["pairs_available"], part["pairs_val"]) == (16, 32, 8)
+    assert any(not torch.equal(whole[name], some[name]) for name in whole)
+
+
+@pytest.mark.parametrize(
+    ("share", "message"),
+    [
+        (0, r"pretrain\.share=0: per cent, 0 < share <= 100"),
+        (-1, r"pretrain\.share=-1"),
+        (100.5, r"pretrain\.share=100\.5"),
+        (1, r"pretrain\.share=1 leaves 1 training pairs of mimic-iv-ecg, .* pretrain\.batch=8"),
+    ],
+)
+def test_a_share_that_cannot_be_trained_on_is_named(here, share, message):
+    with pytest.raises(params.ParamsError, match=message):
+        train(here, pretrain__share=share)
 
 
 def test_unknown_method_lists_the_known_ones(here):

@@ -1,5 +1,6 @@
 """Pairs for pretraining: the leads that the mask kept, the report's vector, the label vector."""
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from kmerl.models.inputs import Batch, SignalParams, prepare
 from kmerl.models.masking import MaskParams, draw_leads
 from kmerl.reader import Batch as Drawn
 from kmerl.reader import TrainingReader
+from kmerl.seeds import stream
 from kmerl.store import read_table
 
 
@@ -22,6 +24,7 @@ class Pairs:
     """What goes with each row of the store; a vector of -1 marks a row that has no pair."""
 
     directory: Path
+    patient: np.ndarray  # str (rows,)
     split: np.ndarray  # str (rows,)
     vector: np.ndarray  # int (rows,): row of `texts`
     texts: Tensor  # float32 (distinct texts, text width)
@@ -33,6 +36,23 @@ class Pairs:
         """Rows of the store in a split that have a report."""
         return np.flatnonzero((self.split == split) & (self.vector >= 0))
 
+    def shared(self, share: float, seed: int) -> "Pairs":
+        """`share` per cent of the training pairs, and all of every other split.
+
+        Whole patients in an order that the seed draws, as few as reach the share: a smaller share
+        lies inside a larger one, and no share is empty where there are pairs.
+        """
+        train = self.rows("train")
+        patients, of_pair = np.unique(self.patient[train], return_inverse=True)
+        drawn = np.array([stream(seed, "pretrain", "share", str(one)) for one in patients])
+        counts, order = np.bincount(of_pair, minlength=len(patients)), np.argsort(drawn)
+        before = np.empty_like(counts)  # pairs of the patients that were drawn earlier
+        before[order] = np.cumsum(counts[order]) - counts[order]
+        left_out = train[100 * before[of_pair] >= share * len(train)]
+        vector = self.vector.copy()
+        vector[left_out] = -1
+        return dataclasses.replace(self, vector=vector)
+
 
 def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
     """Join store, label matrix and text vectors by record.
@@ -40,7 +60,7 @@ def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
     Raises:
         ValueError: a report's record is not in the store.
     """
-    store = read_table(directory, ["record", "split"])
+    store = read_table(directory, ["record", "patient", "split"])
     place = {record: row for row, record in enumerate(store["record"].to_pylist())}
     reports = pq.read_table(text / "reports.parquet")
     matrix = pq.read_table(labels / "labels.parquet")
@@ -52,6 +72,7 @@ def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
     values[_rows(place, matrix["record"].to_pylist(), labels)] = columns
     return Pairs(
         directory=directory,
+        patient=np.array(store["patient"].to_pylist()),
         split=np.array(store["split"].to_pylist()),
         vector=vector,
         texts=torch.from_numpy(load_file(text / "reports.safetensors")["reports"]),

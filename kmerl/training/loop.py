@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed, seeds
+from kmerl.params import ParamsError
 from kmerl.progress import Meter
 from kmerl.training.checkpoint import Checkpoint
 from kmerl.training.data import Loader
@@ -20,6 +21,7 @@ class PretrainParams:
     """The `pretrain` section of params.yaml (App. A)."""
 
     corpus: str
+    share: float
     epochs: int
     batch: int
     learning_rate: float
@@ -28,6 +30,10 @@ class PretrainParams:
     clip: float
     precision: Literal["fp32", "bf16", "fp16"]
     keep: Literal["last", "best"]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 100:
+            raise ParamsError(f"pretrain.share={self.share:g}: per cent, 0 < share <= 100")
 
     def local_batch(self, world_size: int) -> int:
         """This process's share of the global batch."""

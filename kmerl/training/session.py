@@ -15,7 +15,7 @@ import torch
 from kmerl import distributed, files
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
-from kmerl.params import build
+from kmerl.params import ParamsError, build
 from kmerl.text import TextEncoderParams
 from kmerl.training import model as model_files
 from kmerl.training.checkpoint import Checkpoint, fingerprint
@@ -53,7 +53,9 @@ class Session:
     def train(self, root: Path, device: str) -> None:
         """Train on `device`; the main process writes models/, metrics/ and plots/ under `root`."""
         start = time.monotonic()
-        pairs = load_pairs(self.store, self.data / "labels", self.data / "text")
+        every = load_pairs(self.store, self.data / "labels", self.data / "text")
+        pairs = every.shared(self.pretrain.share, self.seed)
+        self._check(pairs)
         config = self._config(pairs)
         model = model_files.initial(config, pairs.entities, self.seed).to(device)
         checkpoint = Checkpoint(fingerprint(self._settings(config), self._inputs()))
@@ -62,9 +64,20 @@ class Session:
         if distributed.is_main():
             model_files.save(root / "models", config, model)
             _write_curves(root / "plots" / "pretrain.csv", history)
-            files.write_json(root / "metrics" / "pretrain.json", _metrics(history, model, pairs))
+            files.write_json(
+                root / "metrics" / "pretrain.json", _metrics(history, model, pairs, every)
+            )
             checkpoint.remove()
             print(f"pretraining took {time.monotonic() - start:.0f} s", file=sys.stderr)
+
+    def _check(self, pairs: Pairs) -> None:
+        used, batch = len(pairs.rows("train")), self.pretrain.batch
+        if used < batch:
+            raise ParamsError(
+                f"pretrain.share={self.pretrain.share:g} leaves {used} training pairs of "
+                f"{self.pretrain.corpus}, fewer than pretrain.batch={batch}; raise the share or "
+                "lower the batch"
+            )
 
     def _training(
         self, model: torch.nn.Module, pairs: Pairs, checkpoint: Checkpoint, device: str
@@ -114,12 +127,13 @@ class Session:
         return [*sorted(small), ingested]
 
 
-def _metrics(history: History, model: Any, pairs: Pairs) -> dict[str, Any]:
+def _metrics(history: History, model: Any, pairs: Pairs, every: Pairs) -> dict[str, Any]:
     best = min(history.rows, key=lambda row: row["val_loss"])
     return {
         **history.rows[-1],
         "best_epoch": best["epoch"],
         "pairs": len(pairs.rows("train")),
+        "pairs_available": len(every.rows("train")),
         "pairs_val": len(pairs.rows("val")),
         "entities": len(pairs.names),
         "parameters": sum(p.numel() for p in model.parameters()),
