@@ -10,7 +10,7 @@ from kmerl.corpora.classes import ClassName
 from kmerl.evaluation import seen_unseen, summary
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort
-from kmerl.evaluation.scores import Scores, read_scores, scored
+from kmerl.evaluation.scores import Scores, read_scores, read_seeds, scored
 from kmerl.leads import parse_leads
 
 STATISTICS = Statistics(replicates=200, level=0.95, min_positives=5)
@@ -60,3 +60,38 @@ def test_intervals_widen_when_records_share_a_patient() -> None:
         row = summary.metric_table(found, STATISTICS)["csn"]["12"]
         widths.append(row["auroc_hi"] - row["auroc_lo"])
     assert widths[1] > 1.5 * widths[0]
+
+
+def test_the_mean_over_seeds_is_of_metrics_and_of_replicates() -> None:
+    random = np.random.default_rng(2)
+    truth = random.random((60, 2)) < 0.4
+    people = [f"p{i // 2}" for i in range(60)]
+    seeds = [
+        summary.evaluate(
+            [_scores(truth, random.random((60, 2)) + truth * k, people)], STATISTICS, 0
+        )
+        for k in (0.1, 0.5, 0.9)
+    ]
+    every = [one["csn"]["12"] for one in seeds]
+    found = summary.over_seeds(seeds)["csn"]["12"]
+    for name in ("auroc", "auprc", "f1", "f1_max", "auroc_replicates", "f1_replicates"):
+        values = [getattr(one, name) for one in every]
+        np.testing.assert_allclose(getattr(found, name), sum(values) / 3, atol=1e-12)
+    row = summary.summarise([found], STATISTICS)
+    of_mean = np.mean([one.auroc_replicates.mean(1) for one in every], axis=0)
+    low, high = np.percentile(of_mean, [2.5, 97.5])
+    assert (row["auroc_lo"], row["auroc_hi"]) == pytest.approx((low, high))
+    with pytest.raises(ValueError, match="differ in their test records"):
+        summary.mean_over_seeds([found, dataclasses.replace(found, records=59)])
+
+
+def test_seeds_are_read_in_their_order(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    truth = random.random((4, 1)) < 0.5
+    for seed in (10, 2, 0):
+        score = np.full((4, 1), float(seed))
+        _scores(truth, score, list("aabb")).write(tmp_path / str(seed))
+    found = read_seeds(tmp_path, ["csn"])
+    assert [one.score["12"][0, 0] for (one,) in found] == [0, 2, 10]
+    with pytest.raises(FileNotFoundError, match="holds no seed"):
+        read_seeds(tmp_path / "0", ["csn"])

@@ -138,10 +138,13 @@ def _class_auroc(
     truth: Bool[np.ndarray, " record"], score: Float[np.ndarray, "set record"], weights: Weights
 ) -> Float[np.ndarray, "set replicate"]:
     positive, negative = weights[truth], weights[~truth]
-    few = len(positive) * len(negative) <= PAIRS_A_RECORD * len(truth)
-    wins = (_wins_by_pair if few else _wins_by_order)(
-        score[:, truth], score[:, ~truth], positive, negative
-    )
+    high, low = score[:, truth], score[:, ~truth]
+    if len(positive) * len(negative) > PAIRS_A_RECORD * len(truth):
+        wins = _wins_by_order(high, low, positive, negative)
+    elif len(positive) <= len(negative):
+        wins = _wins_by_pair(high, low, positive, negative)
+    else:  # the same pairs seen from below, so that the product stays small
+        wins = _wins_by_pair(-low, -high, negative, positive)
     pairs = positive.sum(axis=0, dtype=np.float64) * negative.sum(axis=0, dtype=np.float64)
     out = np.full(wins.shape, np.nan)
     np.divide(wins, pairs, out=out, where=pairs > 0)
