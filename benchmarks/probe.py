@@ -59,7 +59,7 @@ def measure() -> dict[str, float]:
 
 
 def _measure(settings: LinearProbe) -> dict[str, float]:
-    cohort = read_cohort(DATA / "ecg", TASK)
+    cohort = read_cohort(DATA / "splits", TASK)
     parts = [cohort.split(name) for name in ("train", "val", "test")]
     config, model = load(MODELS)
     signals = [_signals(part, config.signal) for part in parts]

@@ -20,7 +20,8 @@ from kmerl.params import ParamsError
 SETTINGS = (
     "splits", "method", "text", "text_encoder", "extract", "verify", "merge", "aggregate",
     "label_matrix", "signal", "encoder", "mask", "query_network", "loss", "pretrain", "prompts",
-    "encode", "zero_shot", "linear_probe", "partial_leads", "seen_unseen", "statistics",
+    "encode", "zero_shot", "linear_probe", "fine_tune", "partial_leads", "seen_unseen",
+    "statistics",
 )  # fmt: skip
 """Sections of params.yaml that the page shows; each moves a number on it."""
 
@@ -51,6 +52,7 @@ class Inputs:
     pretrain: dict[str, Any]
     zero_shot: dict[str, Any]
     linear_probe: dict[str, Any]
+    fine_tune: dict[str, Any]
     partial_leads: dict[str, Any]
     seen_unseen: dict[str, Any]
     loss_rows: list[dict[str, str]]
@@ -61,7 +63,8 @@ class Inputs:
 
 
 METRICS = (
-    "ingest", "mining", "pretrain", "zero_shot", "linear_probe", "partial_leads", "seen_unseen",
+    "ingest", "mining", "pretrain", "zero_shot", "linear_probe", "fine_tune", "partial_leads",
+    "seen_unseen",
 )  # fmt: skip
 
 
@@ -113,6 +116,7 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         lead_sets=tables.lead_sets(inputs.partial_leads, values["partial_leads"]["ratio"]),
         zero_shot=tables.zero_shot(inputs.zero_shot),
         linear_probe=tables.linear_probe(inputs.linear_probe),
+        fine_tune=tables.fine_tune(inputs.fine_tune),
         classes=tables.classes(inputs.class_rows),
         few=tables.FEW,
         seen_unseen=tables.seen_unseen(inputs.seen_unseen),

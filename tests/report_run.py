@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from kmerl import store
 from kmerl.corpora.classes import TASKS, classes, tasks_of
-from kmerl.evaluation import linear_probe, partial_leads, probe_table, seen_unseen, summary
+from kmerl.evaluation import compare, linear_probe, partial_leads, probe_table, seen_unseen, summary
 from kmerl.evaluation import zero_shot as zero_shot_protocol
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort
@@ -99,6 +99,7 @@ def write_run(root: Path, records: dict[str, int] = RECORDS) -> None:
     write_csv(root / "plots/zero_shot_classes.csv", summary.CLASS_COLUMNS, rows)
     probed = _write_probe(root, cohorts, generator)
     curves = {"zero_shot": evaluations, "linear_probe": probed}
+    _write_fine_tune(root, evaluations)
     _write_partial(root, curves)
     _write_seen(root, zero_shot, evaluations)
     _write_ingest(root, cohorts, records)
@@ -127,6 +128,19 @@ def _write_probe(root: Path, cohorts: list[Cohort], generator: np.random.Generat
             table.setdefault(task, {})[str(ratio)] = by_leads
     write_json(root / "metrics/linear_probe.json", table)
     return by_seed[0]
+
+
+def _write_fine_tune(root: Path, evaluations: summary.Evaluations) -> None:
+    chosen = {task: {"I+II": by_leads["I+II"]} for task, by_leads in evaluations.items()}
+    table = summary.metric_table(chosen, STATISTICS)
+    for task, by_leads in table.items():
+        members = list(chosen) if task == "average" else [task]
+        found = [chosen[one]["I+II"] for one in members]
+        by_leads["I+II"] |= {"train_records": 20, "train_classes": 3}
+        by_leads["I+II"] |= compare.auroc_row("scratch_auroc", found, 0.95)
+        by_leads["I+II"] |= compare.difference_row("above_scratch", found, found, 0.95)
+    metrics = {task: {"100": by_leads} for task, by_leads in table.items()}
+    write_json(root / "metrics/fine_tune.json", metrics)
 
 
 def _write_partial(root: Path, curves: dict[str, dict]) -> None:

@@ -151,7 +151,7 @@ def test_a_change_of_mining_leaves_the_signals_alone():
 
 def test_a_change_of_evaluation_trains_nothing():
     assert stale("linear_probe") == {"linear_probe", "partial_leads", "report"}
-    assert stale("fine_tune") == {"fine_tune"}
+    assert stale("fine_tune") == {"fine_tune", "report"}
     assert stale("zero_shot") == {"zero_shot", "partial_leads", "seen_unseen", "report"}
     assert stale("seen_unseen.threshold") == {"seen_unseen", "report"}
     assert stale("report") == {"report"}

@@ -1,5 +1,6 @@
 """The report page and its charts, tables and drawings."""
 
+import copy
 import json
 import re
 from html.parser import HTMLParser
@@ -155,6 +156,32 @@ def test_linear_probe_stands_beside_table_1(inputs: page.Inputs) -> None:
     ours = inputs.linear_probe["ptbxl_form"]["10"]["I+II"]["auroc"]
     form = next(group for group in table.groups if group.title == "PTB-XL, form")
     assert form.rows[1][3].text == f"{ours:.3f}"
+
+
+def test_other_probes_are_not_run_where_their_keys_are_missing(inputs: page.Inputs) -> None:
+    table = tables.linear_probe(inputs.linear_probe)
+    columns = {name: place for place, name in enumerate(table.columns)}
+    row = table.groups[0].rows[0]
+    assert {row[columns[name]].text for name in tables.OTHER_PROBES} == {"not run"}
+    metrics = copy.deepcopy(inputs.linear_probe)
+    metrics["ptbxl_super"]["1"]["12"] |= {
+        "knn_auroc": 0.25,
+        "knn_auroc_lo": 0.2,
+        "knn_auroc_hi": 0.3,
+    }
+    row = tables.linear_probe(metrics).groups[0].rows[0]
+    assert (row[columns["Neighbours"]].text, row[columns["Tuned"]].text) == ("0.250", "not run")
+
+
+def test_fine_tuning_stands_beside_training_from_scratch(inputs: page.Inputs) -> None:
+    table = tables.fine_tune(inputs.fine_tune)
+    ours = inputs.fine_tune["csn"]["100"]["I+II"]
+    shown = cells(table)["Chapman-Shaoxing-Ningbo"]
+    assert shown[:3] == ["100 %", "I II", "20"]
+    assert shown[3] == shown[4] == f"{ours['auroc']:.3f}"
+    assert shown[5] == "0.000"
+    assert [group.total for group in table.groups] == [False, True]
+    assert [row[0].text for row in table.groups[1].rows] == ["Mean over the tasks"]
 
 
 def test_published_counts_are_table_3() -> None:

@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from kmerl.evaluation.bootstrap import Statistics, interval
+from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort
+from kmerl.evaluation.compare import auroc_row, difference_row
 from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, Start, fit, scores
 from kmerl.evaluation.linear_probe import subset_size, training_order
 from kmerl.evaluation.recordings import Recordings, read_recordings
@@ -30,8 +31,6 @@ from kmerl.evaluation.summary import (
     Evaluation,
     Evaluations,
     Row,
-    mean,
-    mean_replicates,
     metric_table,
 )
 from kmerl.leads import in_standard_order
@@ -211,15 +210,8 @@ def _of(found: Evaluations, task: str, leads: str) -> list[Evaluation]:
 
 
 def _above(fine_tuned: list[Evaluation], scratch: list[Evaluation], level: float) -> Row:
-    values = [mean(e.auroc for e in side) for side in (fine_tuned, scratch)]
-    replicates = [
-        mean_replicates(e.auroc_replicates for e in side) for side in (fine_tuned, scratch)
-    ]
-    row: Row = {"scratch_auroc": values[1], "above_scratch": values[0] - values[1]}
-    row["scratch_auroc_lo"], row["scratch_auroc_hi"] = interval(replicates[1], level)
-    difference = interval(replicates[0] - replicates[1], level)
-    row["above_scratch_lo"], row["above_scratch_hi"] = difference
-    return row
+    above = difference_row("above_scratch", fine_tuned, scratch, level)
+    return auroc_row("scratch_auroc", scratch, level) | above
 
 
 def _train(
