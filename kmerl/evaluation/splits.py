@@ -23,7 +23,7 @@ from kmerl.params import ParamsError
 from kmerl.simulated import is_simulated
 
 MISSING_COLUMNS = ("task", "split", "record", "reason")
-ABSENT = "not in the corpus"
+ABSENT = "not_in_corpus"
 
 
 @dataclass(frozen=True)
