@@ -112,7 +112,8 @@ def encode_corpus(
     Sets that name the same leads ("2" and "I+II" in the paper's order) are encoded once.
 
     Args:
-        scored: ids of the records whose scores are wanted; the others need features alone.
+        scored: ids of the records whose scores are wanted (see `held_out`); the others need
+            features alone. They are read first, so that batches asked about are full.
         threads: batches encoded side by side; each is the work of one thread where torch's own
             threads are set to one, so that their number changes no bit of the result.
     """
