@@ -11,7 +11,7 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from kmerl import counts, curves, ecg_paper, tables
+from kmerl import counts, curves, ecg_paper, probe_tables, tables
 from kmerl.corpora.classes import TASKS
 from kmerl.examples import Example, examples
 from kmerl.leads import parse_leads
@@ -115,8 +115,8 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         panels=curves.panels(inputs.partial_rows),
         lead_sets=tables.lead_sets(inputs.partial_leads, values["partial_leads"]["ratio"]),
         zero_shot=tables.zero_shot(inputs.zero_shot),
-        linear_probe=tables.linear_probe(inputs.linear_probe),
-        fine_tune=tables.fine_tune(inputs.fine_tune),
+        linear_probe=probe_tables.linear_probe(inputs.linear_probe),
+        fine_tune=probe_tables.fine_tune(inputs.fine_tune),
         classes=tables.classes(inputs.class_rows),
         few=tables.FEW,
         seen_unseen=tables.seen_unseen(inputs.seen_unseen),

@@ -109,7 +109,7 @@ def zero_shot(metrics: Metrics) -> Table:
     """Zero-shot classification by full class names (Sec. 4.2), a row a task, the mean last."""
     groups = []
     for total in (False, True):
-        tasks = [task for task in _tasks(metrics) if (task == "average") == total]
+        tasks = [task for task in in_order(metrics) if (task == "average") == total]
         rows = [_zero_shot_row(task, metrics[task]) for task in tasks]
         groups.append(Group(rows, total=total))
     return Table(
@@ -161,69 +161,6 @@ def lead_sets(metrics: Metrics, ratio: int) -> Table:
     )
 
 
-def linear_probe(metrics: Metrics) -> Table:
-    """Linear probes at 1, 10 and 100 % of the training records (Table 1), a group a task."""
-    groups = []
-    for task in _tasks(metrics):
-        known = published()["linear_probe"].get(task, {})
-        rows = [
-            [
-                name(f"{ratio} %"),
-                count((by_leads(leads, "12") or {}).get("train_records")),
-                *_lead_scores(leads),
-                *(score(by_leads(leads, "12"), metric) for metric in OTHER_PROBES.values()),
-                score(by_leads(leads, "12"), "f1"),
-                paper(known.get(ratio)),
-            ]
-            for ratio, leads in sorted(metrics[task].items(), key=lambda item: int(item[0]))
-        ]
-        full = by_leads(next(iter(metrics[task].values())), "12")
-        groups.append(Group(rows, TASK_TITLES[task], _behind_in_words(full)))
-    return Table(
-        "Linear probe macro AUROC by share of the training records",
-        (
-            "Share", "Trained on", *LEAD_COLUMNS, *OTHER_PROBES, "F1, 12 leads", "Paper, 12 leads",
-        ),
-        groups,
-        "A linear classifier on the frozen encoder, mean over linear_probe.seeds. Beside it, on 12 "
-        "leads: weight decay chosen on validation; nearest neighbours on the same features; the "
-        "same classifier on an encoder that was never trained, and how far ours is above it "
-        "(paired). The paper's values are its Table 1.",
-    )  # fmt: skip
-
-
-OTHER_PROBES = {
-    "Tuned": "auroc_tuned",
-    "Neighbours": "knn_auroc",
-    "Untrained encoder": "random_auroc",
-    "Above untrained": "above_random",
-}
-
-
-def fine_tune(metrics: Metrics) -> Table:
-    """All weights trained on a task, beside the same network from random weights."""
-    groups = []
-    for total in (False, True):
-        tasks = [task for task in _tasks(metrics) if (task == "average") == total]
-        rows = [row for task in tasks for row in _fine_tune_rows(task, metrics[task])]
-        groups.append(Group(rows, total=total))
-    return Table(
-        "Fine-tuning, macro AUROC",
-        ("Task", "Share", "Leads", "Trained on", *FINE_TUNED),
-        groups,
-        "The paper has no such table; its reviewers asked for it. Both networks see the same "
-        "records, batches and number of steps.",
-    )
-
-
-FINE_TUNED = {
-    "Fine-tuned": "auroc",
-    "From scratch": "scratch_auroc",
-    "Above scratch": "above_scratch",
-    "F1": "f1",
-}
-
-
 def classes(rows: Iterable[Mapping[str, str]]) -> list[Table]:
     """One table a task from plots/zero_shot_classes.csv: each class under the three lead sets."""
     tasks: dict[str, dict[str, dict[str, Mapping[str, str]]]] = {}
@@ -258,27 +195,13 @@ def _zero_shot_row(task: str, results: Mapping[str, Metrics]) -> list[Cell]:
     full = by_leads(results, "12")
     return [
         name(TASK_TITLES[task]),
-        *_lead_scores(results),
+        *lead_scores(results),
         score(full, "auroc_common"),
         score(full, next((key for key in OTHER_SCORES if key in (full or {})), "auroc")),
         score(full, "f1"),
         *_behind(full),
         paper(known.get("12")),
         paper(known.get("1")),
-    ]
-
-
-def _fine_tune_rows(task: str, results: Metrics) -> list[list[Cell]]:
-    return [
-        [
-            name(TASK_TITLES[task]),
-            name(f"{ratio} %"),
-            name(" ".join(parse_leads(leads))),
-            count(row["train_records"]),
-            *(score(row, metric) for metric in FINE_TUNED.values()),
-        ]
-        for ratio, by_key in sorted(results.items(), key=lambda item: int(item[0]))
-        for leads, row in by_key.items()
     ]
 
 
@@ -289,14 +212,8 @@ def _behind(row: Metrics | None) -> list[Cell]:
     return [count(row["records"]), count(row["classes"]), count(row["positives_min"])]
 
 
-def _behind_in_words(row: Metrics | None) -> str:
-    if row is None or not row["records"]:
-        return "no records"
-    rarest = "" if row["positives_min"] is None else f", {row['positives_min']} in the rarest"
-    return f"{row['records']:,} test records, {row['classes']} classes with positives{rarest}"
-
-
-def _lead_scores(results: Mapping[str, Metrics]) -> list[Cell]:
+def lead_scores(results: Mapping[str, Metrics]) -> list[Cell]:
+    """The AUROC under each of `LEAD_COLUMNS`."""
     return [score(by_leads(results, leads)) for leads in LEAD_COLUMNS.values()]
 
 
@@ -308,7 +225,7 @@ def _class_table(task: str, found: Mapping[str, Mapping[str, Mapping[str, str]]]
         positives = int(full["positives"])
         few = "few" if 0 < positives < FEW else ""
         named = Cell(class_name, few, "text")
-        cells = [named, count(positives), *_lead_scores(results), score(full, "f1")]
+        cells = [named, count(positives), *lead_scores(results), score(full, "f1")]
         rows.append((-positives, class_name, cells))
     return Table(
         TASK_TITLES[task],
@@ -335,5 +252,6 @@ def _interval(row: Metrics, metric: str) -> str:
     return "" if low is None or high is None else f"{low:.2f}\N{EN DASH}{high:.2f}"
 
 
-def _tasks(metrics: Metrics) -> list[str]:
+def in_order(metrics: Metrics) -> list[str]:
+    """The tasks that were measured, "average" last."""
     return [task for task in TASK_TITLES if task in metrics]

@@ -20,8 +20,7 @@ FOLDER: dict[Start, Path] = {"pretrained": OUT, "scratch": OUT / "scratch"}
 
 def main() -> None:
     settings, statistics = params.load("fine_tune", FineTune), params.load("statistics", Statistics)
-    seed = params.seed()
-    cohorts = [read_cohort(Path("data/splits"), task) for task in TASKS]
+    seed, cohorts = params.seed(), [read_cohort(Path("data/splits"), task) for task in TASKS]
     trained = train(fine_tune.plan(cohorts, settings, seed), settings, seed)
     fresh_directory(OUT)
     table: dict[str, dict[str, object]] = {}

@@ -371,9 +371,22 @@ def test_without_validation_the_last_epoch_is_kept_and_without_training_nothing_
 
 def test_an_error_in_one_training_ends_all(tmp_path, monkeypatch):
     build(tmp_path, {"csn": 24})
-    settings = dataclasses.replace(SETTINGS, epochs=100_000, scratch_learning_rate=1e30, clip=0.0)
+    settings = dataclasses.replace(SETTINGS, epochs=300)  # seconds, unless it is ended
+    real, ended = fine_tune.fit, []
+
+    def failing(network, *rest, rate, **options):
+        if rate == settings.scratch_learning_rate:
+            raise FloatingPointError("the loss is nan")
+        try:
+            return real(network, *rest, rate=rate, **options)
+        except Exception as error:
+            ended.append(str(error))
+            raise
+
+    monkeypatch.setattr(fine_tune, "fit", failing)
     with pytest.raises(FloatingPointError, match="the loss is"):
         trained(tmp_path, cohort(), settings, threads=2)
+    assert ended == ["another training failed"]
 
 
 def test_recordings_are_those_asked_for(tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from kmerl import counts, curves, ecg_paper, figures, page, params, tables
+from kmerl import counts, curves, ecg_paper, figures, page, params, probe_tables, tables
 from kmerl.corpora.classes import classes
 from kmerl.evaluation.scores import Scores
 from kmerl.examples import first_positives, read_signals
@@ -147,7 +147,7 @@ def test_zero_shot_rows_hold_our_scores_and_the_papers_mean(inputs: page.Inputs)
 
 
 def test_linear_probe_stands_beside_table_1(inputs: page.Inputs) -> None:
-    table = tables.linear_probe(inputs.linear_probe)
+    table = probe_tables.linear_probe(inputs.linear_probe)
     beside = {group.title: [row[-1].text for row in group.rows] for group in table.groups}
     assert beside["PTB-XL, superclasses"] == ["0.842", "0.877", "0.898"]
     assert beside["Chapman-Shaoxing-Ningbo"] == ["0.695", "0.835", "0.937"]
@@ -159,22 +159,22 @@ def test_linear_probe_stands_beside_table_1(inputs: page.Inputs) -> None:
 
 
 def test_other_probes_are_not_run_where_their_keys_are_missing(inputs: page.Inputs) -> None:
-    table = tables.linear_probe(inputs.linear_probe)
+    table = probe_tables.linear_probe(inputs.linear_probe)
     columns = {name: place for place, name in enumerate(table.columns)}
     row = table.groups[0].rows[0]
-    assert {row[columns[name]].text for name in tables.OTHER_PROBES} == {"not run"}
+    assert {row[columns[name]].text for name in probe_tables.OTHER_PROBES} == {"not run"}
     metrics = copy.deepcopy(inputs.linear_probe)
     metrics["ptbxl_super"]["1"]["12"] |= {
         "knn_auroc": 0.25,
         "knn_auroc_lo": 0.2,
         "knn_auroc_hi": 0.3,
     }
-    row = tables.linear_probe(metrics).groups[0].rows[0]
+    row = probe_tables.linear_probe(metrics).groups[0].rows[0]
     assert (row[columns["Neighbours"]].text, row[columns["Tuned"]].text) == ("0.250", "not run")
 
 
 def test_fine_tuning_stands_beside_training_from_scratch(inputs: page.Inputs) -> None:
-    table = tables.fine_tune(inputs.fine_tune)
+    table = probe_tables.fine_tune(inputs.fine_tune)
     ours = inputs.fine_tune["csn"]["100"]["I+II"]
     shown = cells(table)["Chapman-Shaoxing-Ningbo"]
     assert shown[:3] == ["100 %", "I II", "20"]

@@ -271,7 +271,7 @@ def _side_by_side(
 
 
 class _StoppedError(Exception):
-    """Another training failed."""
+    """Ends a training because of another one."""
 
 
 class _Progress:
@@ -282,6 +282,6 @@ class _Progress:
 
     def advance(self, records: int) -> None:
         if self.stopped:
-            raise _StoppedError
+            raise _StoppedError("another training failed")
         with self._lock:
             self.meter.advance(records)
