@@ -11,7 +11,9 @@ from jaxtyping import config
 from safetensors.numpy import load_file
 
 from kmerl import predict, predictor
+from kmerl.corpora.classes import classes
 from kmerl.evaluation.encode import EncodeParams, Encoders, Names, encode_corpus
+from kmerl.evaluation.prompts import class_key
 from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES, Size
@@ -20,7 +22,7 @@ from kmerl.text import TextEncoderParams
 from kmerl.training.model import ModelConfig, create, sections_of
 from tests.cohorts import RATE, SECONDS, TEXT_WIDTH
 from tests.test_cli import write_wfdb
-from tests.test_encode import CLASSES, CORPUS, FakeTower, write_store
+from tests.test_encode import CLASSES, CORPUS, TASK, FakeTower, write_store
 from tests.test_training import values
 
 SAMPLES, RECORDS = RATE * SECONDS, 5
@@ -128,9 +130,8 @@ def poisoned(signals: np.ndarray, kept) -> np.ndarray:
 
 def encoded(signals, ask, leads, root) -> dict[str, np.ndarray]:
     """data/encode of one lead set, its leads in the order given."""
-    names = Names(
-        torch.from_numpy(FakeTower().embed(CLASSES)), {n: i for i, n in enumerate(CLASSES)}
-    )
+    vectors = torch.from_numpy(FakeTower().embed(CLASSES))
+    names = Names(vectors, {class_key(TASK, c.code): i for i, c in enumerate(classes(TASK))})
     key = "+".join(leads)
     encode_corpus(
         CORPUS,

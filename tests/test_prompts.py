@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 from safetensors.numpy import load_file
 
@@ -127,7 +128,10 @@ def test_encoding_asks_with_what_is_chosen(
     values = params.read() | {"prompts": kind}
     Path("params.yaml").write_text(yaml.safe_dump(values))
     given: list[Names] = []
-    monkeypatch.setattr(encode, "load", lambda *_: (SimpleNamespace(signal=None), None))
+    model = SimpleNamespace(entities=torch.zeros(1, 1), encoder=torch.nn.Identity())
+    monkeypatch.setattr(encode, "load", lambda *_: (SimpleNamespace(signal=None), model))
+    monkeypatch.setattr(encode, "initial", lambda *_: model)
+    monkeypatch.setattr(encode, "held_out", lambda *_: frozenset())
     monkeypatch.setattr(
         encode, "encode_corpus", lambda *all: given.extend(a for a in all if isinstance(a, Names))
     )
