@@ -28,6 +28,7 @@ SECTIONS = (
     "label_matrix",
     "text_encoder",
     "method",
+    "options",
     "signal",
     "encoder",
     "mask",

@@ -23,6 +23,7 @@ class Pairs:
 
     directory: Path
     split: np.ndarray  # str (rows,)
+    patient: np.ndarray  # int64 (rows,): equal numbers are the same patient
     vector: np.ndarray  # int (rows,): row of `texts`
     texts: Tensor  # float32 (distinct texts, text width)
     labels: Tensor  # uint8 (rows, entities)
@@ -40,7 +41,7 @@ def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
     Raises:
         ValueError: a report's record is not in the store.
     """
-    store = read_table(directory, ["record", "split"])
+    store = read_table(directory, ["record", "split", "patient"])
     place = {record: row for row, record in enumerate(store["record"].to_pylist())}
     reports = pq.read_table(text / "reports.parquet")
     matrix = pq.read_table(labels / "labels.parquet")
@@ -53,6 +54,7 @@ def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
     return Pairs(
         directory=directory,
         split=np.array(store["split"].to_pylist()),
+        patient=np.unique(store["patient"].to_pylist(), return_inverse=True)[1],
         vector=vector,
         texts=torch.from_numpy(load_file(text / "reports.safetensors")["reports"]),
         labels=torch.from_numpy(values),
@@ -97,6 +99,7 @@ class Loader:
             leads=torch.from_numpy(drawn.leads).to(self.device, non_blocking=True),
             text=vectors.float().to(self.device, non_blocking=True),
             labels=self.pairs.labels[rows].float().to(self.device, non_blocking=True),
+            patient=torch.from_numpy(self.pairs.patient[drawn.rows]).to(self.device),
         )
 
 

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed, seeds
+from kmerl.models.vit import pool
 from kmerl.progress import Meter
 from kmerl.training.checkpoint import Checkpoint
 from kmerl.training.data import Loader
+from kmerl.training.monitors import feature_rank, feature_std
 from kmerl.training.optimiser import Optimiser, learning_rate
 
 
@@ -58,7 +60,7 @@ class Pretraining:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Any,
         params: PretrainParams,
         train: Loader,
         validation: Loader | None,
@@ -107,6 +109,7 @@ class Pretraining:
         for index, batch in enumerate(self.train.epoch(epoch)):
             step = epoch * len(self.train) + index
             rate = learning_rate(step, steps, warmup, self.params.learning_rate)
+            self._advance(step / steps)
             with self.optimiser.autocast():
                 terms = network(batch, generator)
             loss = torch.stack(list(terms.values())).sum()
@@ -121,19 +124,30 @@ class Pretraining:
         return {**_means(total, len(self.train)), "learning_rate": rate}
 
     @torch.no_grad()
+    def _advance(self, progress: float) -> None:
+        """Tell the method, if it asks, the share of the training that is done."""
+        if hasattr(self.model, "advance"):
+            self.model.advance(progress)
+
+    @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        """Loss terms on the validation pairs, with the same masks after every epoch."""
+        """Loss terms on the validation pairs, with the same masks and views after every epoch, and
+        how their features spread."""
         if self.validation is None:
             return {"val_loss": float("nan")}
         self.model.eval()
         generator = _segment_generator(self.seed, -1, distributed.rank())
         total: dict[str, Tensor] = {}
+        parts = []
         for batch in self.validation.epoch(0):
             with self.optimiser.autocast():
                 terms = self.model(batch, generator)
+                parts.append(pool(self.model.encoder(batch.signal, batch.leads)).float())
             _accumulate(total, terms, torch.stack(list(terms.values())).sum())
         means = _means(total, len(self.validation))
-        return {f"val_{name}": value for name, value in means.items()}
+        features = distributed.gather(torch.cat(parts))
+        spread = {"feature_std": feature_std(features), "feature_rank": feature_rank(features)}
+        return {**{f"val_{name}": value for name, value in means.items()}, **spread}
 
     def _wrapped(self) -> nn.Module:
         if distributed.world_size() == 1:
