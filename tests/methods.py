@@ -49,19 +49,21 @@ def small(name: str, **options: Any) -> Any:
     return create(config(name, **options), torch.randn(ENTITIES, TEXT_WIDTH))
 
 
-def batch(rows: slice = slice(None), dtype: torch.dtype = torch.float32) -> Batch:
+def batch(
+    rows: slice = slice(None), dtype: torch.dtype = torch.float32, records: int = RECORDS
+) -> Batch:
     """Rows of a fixed batch: on all leads a rhythm and a shape of the record's own, and noise."""
     generator = torch.Generator().manual_seed(1)
-    rate = torch.rand(RECORDS, 1, 1, generator=generator) * 20 + 5
-    shape = torch.randn(RECORDS, len(LEADS), 1, generator=generator)
+    rate = torch.rand(records, 1, 1, generator=generator) * 20 + 5
+    shape = torch.randn(records, len(LEADS), 1, generator=generator)
     signal = shape * torch.sin(rate * torch.linspace(0, 6.28, SAMPLES))
     signal = signal + 0.1 * torch.randn(signal.shape, generator=generator)
-    labels = (torch.rand(RECORDS, ENTITIES, generator=generator) > 0.5).to(dtype)
-    text = torch.randn(RECORDS, TEXT_WIDTH, generator=generator).to(dtype)
+    labels = (torch.rand(records, ENTITIES, generator=generator) > 0.5).to(dtype)
+    text = torch.randn(records, TEXT_WIDTH, generator=generator).to(dtype)
     return Batch(
         signal=signal[rows].to(dtype),
-        leads=torch.arange(len(LEADS)).repeat(RECORDS, 1)[rows],
+        leads=torch.arange(len(LEADS)).repeat(records, 1)[rows],
         text=text[rows],
         labels=labels[rows],
-        patient=torch.arange(RECORDS)[rows] // 2,
+        patient=torch.arange(records)[rows] // 2,
     )

@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from kmerl.training.monitors import feature_rank, feature_std
+from kmerl.methods import simsiam
+from kmerl.training.monitors import effective_rank, spread, watched
+from tests.methods import batch, small
 
 
 def gaussian(*shape: int) -> torch.Tensor:
@@ -12,22 +15,22 @@ def gaussian(*shape: int) -> torch.Tensor:
 
 def test_spread_features_have_deviation_and_rank_of_their_width():
     features = gaussian(4000, 16)
-    assert feature_std(features) == pytest.approx(1, abs=0.02)
-    assert feature_rank(features) == pytest.approx(16, abs=0.1)
+    assert spread(features) == pytest.approx(1, abs=0.02)
+    assert effective_rank(features) == pytest.approx(16, abs=0.1)
 
 
 @pytest.mark.parametrize("jitter", [0.0, 1e-6])
 def test_one_direction_for_all_is_a_collapse(jitter):
     features = gaussian(1, 16) + jitter * gaussian(100, 16)
     features = features * torch.rand(100, 1) * 5  # lengths do not matter
-    assert feature_std(features) < 1e-4
-    assert feature_rank(features) == pytest.approx(1, abs=1e-3)
+    assert spread(features) < 1e-4
+    assert effective_rank(features) == pytest.approx(1, abs=1e-3)
 
 
 def test_rank_sees_features_that_live_in_few_dimensions():
     features = gaussian(1000, 3) @ gaussian(3, 64)
-    assert feature_rank(features) < 3.01
-    assert feature_std(features) > 0.5
+    assert effective_rank(features) < 3.01
+    assert spread(features) > 0.5
 
 
 def test_rank_is_the_exponential_entropy_of_the_variances():
@@ -35,4 +38,30 @@ def test_rank_is_the_exponential_entropy_of_the_variances():
     variances = torch.linalg.eigvalsh(torch.cov(corners.T))
     shares = variances / variances.sum()
     expected = float((-(shares * shares.log()).sum()).exp())
-    assert feature_rank(corners) == pytest.approx(expected, rel=1e-5)
+    assert effective_rank(corners) == pytest.approx(expected, rel=1e-5)
+
+
+def trained(steps: int = 60) -> dict[str, float]:
+    """What the monitors say of a SimSiam after a short training without any batch norm in its
+    encoder, which would keep features apart."""
+    model, records = small("simsiam", backbone="vit"), batch(records=32)
+    optimiser = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    for step in range(steps):
+        loss = model(records, torch.Generator().manual_seed(step))["prediction"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        seen = watched(model.eval(), records)
+    return {"loss": loss.item(), **{name: spread(vectors) for name, vectors in seen.items()}}
+
+
+def test_simsiam_without_its_stop_gradient_is_seen_to_collapse(monkeypatch):
+    sound = trained()
+    monkeypatch.setattr(
+        simsiam, "negative_cosine", lambda p, target: -F.cosine_similarity(p, target, dim=1).mean()
+    )
+    collapsed = trained()
+    assert collapsed["loss"] < sound["loss"]  # the loss likes it
+    assert collapsed["feature"] < 0.5 * sound["feature"]
+    assert collapsed["projection"] < 0.8 * sound["projection"]

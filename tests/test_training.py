@@ -1,18 +1,24 @@
 """Pretraining on a tiny cohort: it learns, it resumes to the same numbers, it refuses nonsense."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
 
 from kmerl import params
+from kmerl.models.inputs import SignalParams
+from kmerl.models.masking import EVERY_LEAD
+from kmerl.store import read_table
 from kmerl.training import loop
 from kmerl.training.checkpoint import ROOT as CHECKPOINTS
 from kmerl.training.checkpoint import fingerprint
+from kmerl.training.data import load_pairs, loader
 from kmerl.training.model import load
 from kmerl.training.optimiser import learning_rate
 from kmerl.training.session import Session
@@ -76,6 +82,23 @@ def test_kmerl_trains_as_it_always_has(here):
         "val_query": [7.96437, 7.82155, 7.54766],
     }.items():
         assert [float(row[name]) for row in rows] == pytest.approx(expected, rel=1e-3), name
+
+
+def test_a_batch_knows_whose_records_it_holds(here):
+    store = here / "data" / "ecg" / "mimic-iv-ecg"
+    pairs = load_pairs(store, here / "data" / "labels", here / "data" / "text")
+    names = read_table(store, ["patient"])["patient"].to_pylist()
+    assert len(set(names)) == len(names) // 2
+    same = [[a == b for a in names] for b in names]
+    assert ((pairs.patient[:, None] == pairs.patient) == np.array(same)).all()
+    numbered = dataclasses.replace(pairs, patient=np.arange(len(names)))
+    source = loader(
+        numbered, "train", 8, EVERY_LEAD, SignalParams("zscore", "available"), 0, (0, 1), "cpu"
+    )
+    for batch in source.epoch(0):
+        vectors = pairs.texts[torch.from_numpy(pairs.vector)[batch.patient]]
+        assert torch.equal(batch.text, vectors)
+        assert torch.equal(batch.labels, pairs.labels[batch.patient].float())
 
 
 class Killed(BaseException):

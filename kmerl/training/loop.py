@@ -9,11 +9,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed, seeds
-from kmerl.models.vit import pool
 from kmerl.progress import Meter
 from kmerl.training.checkpoint import Checkpoint
 from kmerl.training.data import Loader
-from kmerl.training.monitors import feature_rank, feature_std
+from kmerl.training.monitors import effective_rank, spread, watched
 from kmerl.training.optimiser import Optimiser, learning_rate
 
 
@@ -132,22 +131,25 @@ class Pretraining:
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
         """Loss terms on the validation pairs, with the same masks and views after every epoch, and
-        how their features spread."""
+        the monitors of collapse."""
         if self.validation is None:
             return {"val_loss": float("nan")}
         self.model.eval()
         generator = _segment_generator(self.seed, -1, distributed.rank())
         total: dict[str, Tensor] = {}
-        parts = []
+        seen: dict[str, list[Tensor]] = {}
         for batch in self.validation.epoch(0):
             with self.optimiser.autocast():
                 terms = self.model(batch, generator)
-                parts.append(pool(self.model.encoder(batch.signal, batch.leads)).float())
+                for name, vectors in watched(self.model, batch).items():
+                    seen.setdefault(name, []).append(vectors)
             _accumulate(total, terms, torch.stack(list(terms.values())).sum())
         means = _means(total, len(self.validation))
-        features = distributed.gather(torch.cat(parts))
-        spread = {"feature_std": feature_std(features), "feature_rank": feature_rank(features)}
-        return {**{f"val_{name}": value for name, value in means.items()}, **spread}
+        row = {f"val_{name}": value for name, value in means.items()}
+        for name, parts in seen.items():
+            whole = distributed.gather(torch.cat(parts))
+            row |= {f"{name}_std": spread(whole), f"{name}_rank": effective_rank(whole)}
+        return row
 
     def _wrapped(self) -> nn.Module:
         if distributed.world_size() == 1:
