@@ -31,10 +31,15 @@ def contrastive_loss(
         The mean over this process's rows; averaged over processes, it is the global mean.
     """
     ecg, text = F.normalize(ecg, dim=1), F.normalize(text, dim=1)
-    target = torch.arange(len(ecg), device=ecg.device) + rank() * len(ecg)
-    to_text = ecg @ gather(text).T / temperature
-    to_ecg = text @ gather(ecg).T / temperature
-    return (F.cross_entropy(to_text, target) + F.cross_entropy(to_ecg, target)) / 2
+    return (info_nce(ecg, text, temperature) + info_nce(text, ecg, temperature)) / 2
+
+
+def info_nce(
+    queries: Float[Tensor, "local width"], keys: Float[Tensor, "local width"], temperature: float
+) -> Float[Tensor, ""]:
+    """Which key of all processes is a query's own? Unit vectors; the mean over local queries."""
+    own = torch.arange(len(queries), device=queries.device) + rank() * len(queries)
+    return F.cross_entropy(queries @ gather(keys).T / temperature, own)
 
 
 def query_loss(

@@ -195,7 +195,9 @@ def train(root: Path, **chosen):
 def test_every_method_trains_from_params_alone(here, name):
     config, model, metrics = train(here, method=name)
     assert config.method == name
-    assert {"loss", "val_loss", "feature_std", "feature_rank"} <= metrics.keys()
+    watched = ["feature"] + ["projection"] * hasattr(model, "projector")
+    monitors = {f"{what}_{number}" for what in watched for number in ("std", "rank")}
+    assert {"loss", "val_loss", *monitors} <= metrics.keys()
     with torch.no_grad():
         tokens = model.encoder(torch.randn(2, 3, config.samples), torch.tensor([[0, 5, 9]] * 2))
     assert pool(tokens).shape == (2, model.encoder.width)

@@ -24,15 +24,11 @@ class BatchNorm(nn.BatchNorm1d):
     ) -> Float[Tensor, "batch channel *sample"]:
         if not self.training or world_size() == 1:
             return super().forward(features)
-        axes = [0, *range(2, features.ndim)]
-        shape = [1, -1, *[1] * (features.ndim - 2)]
         wide = features.to(torch.promote_types(features.dtype, torch.float32))
-        mean = average(wide.mean(axes))
-        centred = wide - mean.view(shape)
-        variance = average(centred.square().mean(axes))
+        normed, mean, variance = standardise(wide, self.eps)
         self._follow(mean, variance, world_size() * features.numel() // features.shape[1])
-        normed = centred * (variance + self.eps).rsqrt().view(shape)
         if self.affine:
+            shape = _channels(features)
             normed = normed * self.weight.view(shape) + self.bias.view(shape)
         return normed.to(features.dtype)
 
@@ -42,3 +38,20 @@ class BatchNorm(nn.BatchNorm1d):
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * count / (count - 1), self.momentum)
         self.num_batches_tracked.add_(1)
+
+
+def standardise(
+    features: Float[Tensor, "batch channel *sample"], epsilon: float = 1e-5
+) -> tuple[Float[Tensor, "batch channel *sample"], Tensor, Tensor]:
+    """Each channel with mean 0 and deviation 1 over the records (and samples) of all processes,
+    with gradient; then its mean and its variance."""
+    axes, shape = [0, *range(2, features.ndim)], _channels(features)
+    mean = average(features.mean(axes))
+    centred = features - mean.view(shape)
+    variance = average(centred.square().mean(axes))
+    return centred * (variance + epsilon).rsqrt().view(shape), mean, variance
+
+
+def _channels(features: Tensor) -> list[int]:
+    """The shape of a number a channel that broadcasts over features."""
+    return [1, -1, *[1] * (features.ndim - 2)]
