@@ -77,6 +77,7 @@ def _pairs(store: Path) -> Pairs:
         directory=store,
         patient=np.arange(rows).astype(str),
         split=np.full(rows, "train"),
+        patient_number=np.arange(rows),
         vector=np.zeros(rows, np.int64),
         texts=torch.randn(1, TEXT_WIDTH, generator=generator),
         labels=torch.randint(0, 2, (rows, ENTITIES), dtype=torch.uint8, generator=generator),

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 
@@ -54,13 +54,34 @@ class _Gather(torch.autograd.Function):
         return gradient.chunk(world_size())[rank()]
 
 
-def gather(tensor: Float[Tensor, "local width"]) -> Float[Tensor, "whole width"]:
+def gather(tensor: Shaped[Tensor, "local ..."]) -> Shaped[Tensor, "whole ..."]:
     """The rows of every rank, in rank order, with gradient to each of them.
 
     Every rank must hold the same number of rows. With DDP's averaging of gradients, a loss that
     is the mean over *local* rows then has the gradient of the mean over the global batch.
     """
     return _Gather.apply(tensor) if world_size() > 1 else tensor
+
+
+class _Sum(torch.autograd.Function):
+    """All-reduce whose backward adds up what every rank's loss owes the sum."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        gradient = gradients[0].clone()
+        dist.all_reduce(gradient)
+        return gradient
+
+
+def average(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The mean over ranks, with gradient to each of them; see `gather` for what that means."""
+    return _Sum.apply(tensor) / world_size() if world_size() > 1 else tensor
 
 
 def mean(values: Tensor) -> Tensor:

@@ -45,7 +45,8 @@ def examples(task: str, few_leads: str, top: int, data: Path) -> list[Example]:
     """One test record for each class of `task`, and what F_CQ says of it.
 
     The first record by id that has the class is taken, and none twice: the choice knows labels,
-    never predictions. Classes without a test record are left out.
+    never predictions. Classes without a test record are left out; there is no example where the
+    method has no F_CQ.
 
     Args:
         task: a downstream task.
@@ -54,9 +55,11 @@ def examples(task: str, few_leads: str, top: int, data: Path) -> list[Example]:
         data: where the stages keep their outputs.
     """
     corpus = TASKS[task]
+    encodings = open_encodings(data / "encode", corpus)
+    if "query" not in encodings.score_kinds:
+        return []
     scores = {name: read_scores(data / "zero_shot", name) for name in tasks_of(corpus)}
     chosen = first_positives(scores[task])
-    encodings = open_encodings(data / "encode", corpus)
     rate, signals = read_signals(data / "ecg" / corpus, list(chosen))
     return [
         Example(

@@ -1,10 +1,10 @@
-"""The two alignments of Sec. 3.5: ECG with report (Eq. 2), ECG with entities (Eq. 3)."""
+"""What is trained: the two alignments of Sec. 3.5, and the losses that several methods share."""
 
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kmerl.distributed import gather, rank
@@ -31,10 +31,15 @@ def contrastive_loss(
         The mean over this process's rows; averaged over processes, it is the global mean.
     """
     ecg, text = F.normalize(ecg, dim=1), F.normalize(text, dim=1)
-    target = torch.arange(len(ecg), device=ecg.device) + rank() * len(ecg)
-    to_text = ecg @ gather(text).T / temperature
-    to_ecg = text @ gather(ecg).T / temperature
-    return (F.cross_entropy(to_text, target) + F.cross_entropy(to_ecg, target)) / 2
+    return (info_nce(ecg, text, temperature) + info_nce(text, ecg, temperature)) / 2
+
+
+def info_nce(
+    queries: Float[Tensor, "local width"], keys: Float[Tensor, "local width"], temperature: float
+) -> Float[Tensor, ""]:
+    """Which key of all processes is a query's own? Unit vectors; the mean over local queries."""
+    own = torch.arange(len(queries), device=queries.device) + rank() * len(queries)
+    return F.cross_entropy(queries @ gather(keys).T / temperature, own)
 
 
 def query_loss(
@@ -42,3 +47,41 @@ def query_loss(
 ) -> Float[Tensor, ""]:
     """Binary cross-entropy of F_CQ against the label vectors y (Eq. 3), mean over both axes."""
     return F.binary_cross_entropy_with_logits(logits, labels)
+
+
+def nt_xent(
+    one: Float[Tensor, "local width"],
+    two: Float[Tensor, "local width"],
+    temperature: float,
+    patient: Int[Tensor, " local"] | None = None,
+) -> Float[Tensor, ""]:
+    """SimCLR's contrast: of all other views in all processes, which is of the same record?
+
+    Args:
+        one, two: projections of two views of each record, not normalised.
+        patient: where given, other records of the same patient are no negatives.
+
+    Returns:
+        The mean over this process's 2 x local views; averaged over processes, the global mean.
+        Chance is log(2N - 1) for N records.
+    """
+    local = len(one)
+    views = F.normalize(torch.cat([one, two]), dim=1)
+    others = torch.cat([gather(views[:local]), gather(views[local:])])
+    place = torch.arange(local, device=one.device) + rank() * local
+    partner = torch.cat([place + len(others) // 2, place])
+    known = place if patient is None else patient
+    same = (known[:, None] == gather(known)).repeat(2, 2)  # the view itself is among them
+    same = same.scatter(1, partner[:, None], False)
+    logits = (views @ others.T / temperature).masked_fill(same, -torch.inf)
+    return F.cross_entropy(logits, partner)
+
+
+def negative_cosine(
+    predicted: Float[Tensor, "local width"], target: Float[Tensor, "local width"]
+) -> Float[Tensor, ""]:
+    """How far predictions are from targets that do not learn: -1 where directions are equal.
+
+    BYOL's squared distance between unit vectors is twice this and two.
+    """
+    return -F.cosine_similarity(predicted, target.detach(), dim=1).mean()

@@ -29,6 +29,7 @@ SECTIONS = (
     "label_matrix",
     "text_encoder",
     "method",
+    "options",
     "signal",
     "encoder",
     "mask",

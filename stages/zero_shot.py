@@ -11,18 +11,20 @@ from kmerl.evaluation.encodings import ScoreKind, open_encodings
 from kmerl.evaluation.scores import Scores
 from kmerl.files import fresh_directory, write_csv, write_json
 
-OUT = Path("data/zero_shot")
+ENCODED, OUT = Path("data/encode"), Path("data/zero_shot")
 
 
 def main() -> None:
     settings = params.load("zero_shot", zero_shot.ZeroShot)
     statistics = params.load("statistics", Statistics)
     fresh_directory(OUT)
-    scores = score(settings.score, OUT)
+    given = open_encodings(ENCODED, next(iter(TASKS.values()))).score_kinds
+    kind, other = settings.kinds(given)
+    scores = score(kind, OUT)
     evaluations = summary.evaluate(scores, statistics, params.seed())
-    others = score(settings.beside, OUT / settings.beside)
+    others = score(other, OUT / other)
     beside = summary.evaluate(others, statistics, params.seed())
-    table = zero_shot.table(evaluations, beside, settings.beside, statistics)
+    table = zero_shot.table(evaluations, beside, other, statistics)
     write_json("metrics/zero_shot.json", table)
     rows = summary.class_rows(scores, evaluations, statistics.level)
     write_csv("plots/zero_shot_classes.csv", summary.CLASS_COLUMNS, rows)
@@ -33,9 +35,7 @@ def score(kind: ScoreKind, directory: Path) -> list[Scores]:
     found = []
     for task, corpus in TASKS.items():
         cohort = read_cohort(Path("data/splits"), task)
-        found.append(
-            zero_shot.score_task(cohort, open_encodings(Path("data/encode"), corpus), kind)
-        )
+        found.append(zero_shot.score_task(cohort, open_encodings(ENCODED, corpus), kind))
         found[-1].write(directory)
     return found
 

@@ -18,7 +18,9 @@ RATE, SECONDS = 100, 5
 
 
 def write_cohort(root: Path, records: int = 40, corpus: str = "mimic-iv-ecg") -> Path:
-    """data/ under `root`: store, labels and text vectors; entity k shifts lead k's mean."""
+    """data/ under `root`: store, labels and text vectors; entity k shifts lead k's mean.
+
+    Every patient has two records."""
     rng = np.random.default_rng(0)
     data = root / "data"
     labels = rng.random((records, len(ENTITIES))) < 0.4
@@ -71,7 +73,8 @@ def write_signals(root: Path, corpus: str, records: int) -> np.ndarray:
 def _row(name: str, signal: np.ndarray) -> dict[str, object]:
     number = int(name[1:])
     row: dict[str, object] = {
-        "record": name, "patient": f"p{number}", "split": "val" if number % 5 == 0 else "train",
+        "record": name, "patient": f"p{number // 10}.{number % 5}",
+        "split": "val" if number % 5 == 0 else "train",
         "source_rate": RATE, "source_samples": RATE * SECONDS, "report": [], "codes": [],
     }  # fmt: skip
     for i, lead in enumerate(LEADS):

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from kmerl.params import SECTIONS
-from tests.import_closure import ROOT
+from tests.import_closure import ROOT, is_method
 from tests.import_closure import closure as uncached_closure
 
 closure = cache(uncached_closure)
@@ -152,7 +152,7 @@ def method_sections(paths: Iterable[str]) -> set[str]:
     classes = [
         node
         for path in paths
-        if path.startswith("kmerl/methods/")
+        if is_method(path)
         for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef) and node.name == "MethodParams"
     ]

@@ -101,6 +101,7 @@ def write_encodings(root: Path, corpus: str, columns: dict[str, list]) -> None:
         "scored": [columns["record"][row] for row in order[asked]],
         "lead_sets": LEAD_SETS,
         "random_sets": RANDOM_SETS,
+        "score_kinds": ["query", "cosine"],
         "tasks": {task: [kind.code for kind in classes(task)] for task in tasks_of(corpus)},
     }
     (root / f"{corpus}.json").write_text(json.dumps(index))

@@ -16,8 +16,9 @@ CHOSEN_BY_NAME = {  # modules and data that a module finds through a name it is 
     "kmerl/knowledge/lexicon/vocabulary.py": ["kmerl/knowledge/lexicon/*.yaml"],
     "kmerl/page.py": ["kmerl/templates/*"],
     "kmerl/synthetic/cohort.py": ["kmerl/synthetic/layouts/*"],
-    "kmerl/training/model.py": ["kmerl/methods/kmerl.py"],
+    "kmerl/training/model.py": ["kmerl/methods/*.py"],
 }
+METHOD = "kmerl/methods/${method}.py"  # dvc.yaml names the chosen method's file, and no other's
 DATA = re.compile(r'files\(\s*"(kmerl[\w.]*)"\s*\)((?:\.joinpath\([^)]*\)|\s*/\s*"[^"]+")*)')
 
 
@@ -35,11 +36,17 @@ def closure(stage: str) -> set[str]:
     return {path for path in seen if not _empty(path)}
 
 
+def is_method(path: str) -> bool:
+    return Path(path).parent == Path(METHOD).parent
+
+
 def folded(paths: set[str]) -> set[str]:
     """`paths` with each directory of which all is used in place of its files.
 
     DVC parses every dep of dvc.yaml and dvc.lock at every start, so a short list is a quick one.
+    The methods are not folded: a stage runs one of them, `METHOD`.
     """
+    paths = {METHOD if is_method(path) else path for path in paths}
     found = set(paths)
     directories = {parent for path in paths for parent in Path(path).parents}
     for directory in sorted(directories - {Path(), Path("kmerl"), Path("stages")}, reverse=True):

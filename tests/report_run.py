@@ -246,6 +246,7 @@ def _write_signals(root: Path, tasks: list[Scores], generator: np.random.Generat
         "records": list(mine[0].records),
         "scored": list(mine[0].records),
         "random_sets": [],
+        "score_kinds": ["query"],
         "lead_sets": {k: list(v) for k, v in LEAD_SETS.items()},
     }
     index |= {"tasks": {task.task: list(task.codes) for task in mine}}

@@ -120,6 +120,24 @@ def test_the_other_kind_of_score_stands_beside(results: Path) -> None:
     np.testing.assert_array_equal(kept, -read_scores(Path("data/zero_shot"), "csn").score["12"])
 
 
+@pytest.mark.parametrize("given", [["cosine"], []])
+def test_a_method_is_measured_by_the_scores_it_gives(
+    world: Path, monkeypatch: pytest.MonkeyPatch, given: list[str]
+) -> None:
+    for path in Path("data/encode").glob("*.json"):
+        path.write_text(json.dumps(_json(str(path)) | {"score_kinds": given}))
+    zero_stage.main()
+    row = _json("metrics/zero_shot.json")["csn"]["12"]
+    kept = read_scores(Path("data/zero_shot"), "csn")
+    if given:
+        expected = open_encodings(Path("data/encode"), "csn").scores("cosine", "csn", "12")
+        assert set(kept.score["12"].ravel()) <= set(expected.ravel())
+        assert row["records"] > 0
+        assert row["query_auroc"] is None
+    else:
+        assert (row["records"], row["auroc"], row["cosine_auroc"]) == (0, None, None)
+
+
 def test_cosine_scores_are_a_parameter(world: Path) -> None:
     cohort = read_cohort(Path("data/splits"), "csn")
     encodings = open_encodings(Path("data/encode"), "csn")

@@ -1,17 +1,12 @@
-"""Losses against loops, and two gloo processes against one, in value and gradient."""
+"""Losses against loops; tests/test_methods.py has two processes against one."""
 
 import math
-import os
-import socket
-import tempfile
-from pathlib import Path
 
 import pytest
 import torch
-from torch import multiprocessing
+import torch.nn.functional as F
 
-from kmerl import distributed
-from kmerl.losses import LossParams, contrastive_loss, query_loss
+from kmerl.losses import LossParams, contrastive_loss, negative_cosine, nt_xent, query_loss
 from kmerl.methods.kmerl import Method, MethodParams
 from kmerl.models.inputs import Batch
 from kmerl.models.masking import MaskParams
@@ -80,23 +75,19 @@ def small_method(**loss):
     return Method(params, torch.randn(5, 12), record_samples=500)
 
 
-def batch_of(rows):
+def batch_of_four():
     generator = torch.Generator().manual_seed(1)
-    whole = Batch(
-        signal=torch.randn(8, 2, 500, generator=generator),
-        leads=torch.tensor([[0, 6]]).repeat(8, 1),
-        text=torch.randn(8, 12, generator=generator),
-        labels=(torch.rand(8, 5, generator=generator) > 0.5).float(),
+    return Batch(
+        signal=torch.randn(4, 2, 500, generator=generator),
+        leads=torch.tensor([[0, 6]]).repeat(4, 1),
+        text=torch.randn(4, 12, generator=generator),
+        labels=(torch.rand(4, 5, generator=generator) > 0.5).float(),
+        patient=torch.arange(4),
     )
-    return Batch(*(getattr(whole, name)[rows] for name in ("signal", "leads", "text", "labels")))
-
-
-def gradients(model):
-    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
 def test_weights_of_zero_remove_their_term():
-    batch = batch_of(slice(0, 4))
+    batch = batch_of_four()
     generator = torch.Generator()
     assert set(small_method(contrast=0.0)(batch, generator)) == {"query"}
     assert set(small_method(query=0.0)(batch, generator)) == {"contrast"}
@@ -104,41 +95,80 @@ def test_weights_of_zero_remove_their_term():
     torch.testing.assert_close(double["query"], 2 * both["query"])
 
 
-def train_half(rank, port, folder):
-    """One of two processes: half of the batch, gradients averaged by DDP."""
-    os.environ.update(
-        RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
+# ---------------------------------------------------------------- losses of views
+
+
+def pairs_of_views(size: int, seed: int = 0):
+    """Projections of two views, in float64 and with gradient."""
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        torch.randn(size, 6, generator=generator, dtype=torch.float64).requires_grad_()
+        for _ in range(2)
+    ]
+
+
+def same_in_value_and_gradient(loss, reference, inputs):
+    torch.testing.assert_close(loss, reference)
+    for ours, theirs in zip(
+        torch.autograd.grad(loss, inputs, allow_unused=True),
+        torch.autograd.grad(reference, inputs, allow_unused=True),
+        strict=True,
+    ):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            torch.testing.assert_close(ours, theirs)
+
+
+def loop_nt_xent(one, two, temperature, patients):
+    """One view at a time: minus the log of its partner's share among all views but itself."""
+    views, size = [*one, *two], len(one)
+    total = 0.0
+    for i, view in enumerate(views):
+        partner, shares = (i + size) % (2 * size), []
+        for j, other in enumerate(views):
+            if j == partner or patients[i % size] != patients[j % size]:
+                score = view @ other / view.norm() / other.norm() / temperature
+                shares.append(score.exp())
+                if j == partner:
+                    positive = shares[-1]
+        total = total - (positive / sum(shares)).log()
+    return total / (2 * size)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("temperature", [0.1, 1.0])
+def test_nt_xent_equals_the_loop(size, temperature):
+    one, two = pairs_of_views(size)
+    loss = nt_xent(one, two, temperature)
+    reference = loop_nt_xent(one, two, temperature, list(range(size)))
+    same_in_value_and_gradient(loss, reference, (one, two))
+
+
+def test_nt_xent_leaves_a_patients_other_records_out():
+    one, two = pairs_of_views(5)
+    patients = [3, 8, 3, 3, 1]
+    loss = nt_xent(one, two, 0.5, torch.tensor(patients))
+    same_in_value_and_gradient(loss, loop_nt_xent(one, two, 0.5, patients), (one, two))
+    assert not torch.isclose(loss, nt_xent(one, two, 0.5))
+
+
+def test_nt_xent_of_one_answer_for_all_is_chance():
+    ones = torch.ones(7, 4)
+    assert float(nt_xent(ones, ones, 0.1)) == pytest.approx(math.log(13))
+
+
+def test_negative_cosine_equals_the_loop_and_stops_at_the_target():
+    predicted, target = pairs_of_views(4)
+    total = sum(
+        -(p @ t.detach() / p.norm() / t.norm().detach())
+        for p, t in zip(predicted, target, strict=True)
     )
-    torch.set_num_threads(1)
-    distributed.join("cpu")
-    model = small_method()
-    network = torch.nn.parallel.DistributedDataParallel(model)
-    terms = network(batch_of(slice(4 * rank, 4 * rank + 4)), torch.Generator())
-    torch.stack(list(terms.values())).sum().backward()
-    if distributed.is_main():
-        torch.save(gradients(model), Path(folder) / "gradients.pt")
-    values = {name: distributed.mean(value) for name, value in terms.items()}
-    torch.save(values, Path(folder) / f"values{rank}.pt")
-    distributed.leave()
+    loss = negative_cosine(predicted, target)
+    same_in_value_and_gradient(loss, total / 4, (predicted, target))
+    assert torch.autograd.grad(loss, target, allow_unused=True) == (None,)
 
 
-def test_two_processes_equal_one_in_value_and_gradient():
-    model = small_method()
-    terms = model(batch_of(slice(0, 8)), torch.Generator())
-    torch.stack(list(terms.values())).sum().backward()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(train_half, args=(port, folder), nprocs=2)
-        theirs = torch.load(Path(folder) / "gradients.pt", weights_only=True)
-        values = [torch.load(Path(folder) / f"values{r}.pt", weights_only=True) for r in (0, 1)]
-    for name, value in terms.items():
-        for rank in (0, 1):
-            torch.testing.assert_close(values[rank][name], value.detach(), atol=1e-5, rtol=1e-5)
-    ours = gradients(model)
-    assert ours.keys() == theirs.keys()
-    for name, gradient in ours.items():
-        torch.testing.assert_close(theirs[name], gradient, atol=2e-5, rtol=1e-3)
-        if "bias" not in name:
-            assert gradient.abs().max() > 0
+def test_byols_distance_of_unit_vectors_is_two_and_twice_the_negative_cosine():
+    one, two = pairs_of_views(4)
+    squared = (F.normalize(one) - F.normalize(two)).square().sum(dim=1).mean()
+    torch.testing.assert_close(2 + 2 * negative_cosine(one, two), squared)

@@ -10,6 +10,7 @@ import pytest
 from tests.dvc_file import (
     PROFILES,
     closure,
+    filled,
     nested,
     parents,
     paths_named,
@@ -40,7 +41,8 @@ def test_the_chain_has_these_stages_and_a_script_for_each():
 
 @EVERY
 def test_deps_are_the_import_closure_and_data(stage):
-    listed, needed = set(stage.deps) - set(stage.data), folded(closure(stage.name))
+    listed = set(stage.deps) - set(stage.data)
+    needed = {filled(path, profile("demo")) for path in folded(closure(stage.name))}
     missing, superfluous = sorted(needed - listed), sorted(listed - needed)
     assert not missing, f"{stage.address} imports, but its deps lack: {', '.join(missing)}"
     assert not superfluous, f"{stage.address} lists, but never uses: {', '.join(superfluous)}"

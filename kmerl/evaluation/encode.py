@@ -19,6 +19,7 @@ from torch import Tensor
 from kmerl import files
 from kmerl.corpora.classes import classes, tasks_of
 from kmerl.evaluation.cohort import Cohort
+from kmerl.evaluation.encodings import ScoreKind
 from kmerl.evaluation.prompts import class_key
 from kmerl.leads import LEADS, ORDERS, lead_indices, parse_leads
 from kmerl.models.inputs import SignalParams, prepare
@@ -95,6 +96,12 @@ def held_out(cohorts: Iterable[Cohort]) -> set[str]:
     return {str(one) for cohort in cohorts for one in cohort.records[cohort.splits != "train"]}
 
 
+def score_kinds(model: Any) -> list[ScoreKind]:
+    """The zero-shot scores that a method gives: none where it never saw a text."""
+    given: dict[ScoreKind, str] = {"query": "score", "cosine": "similarity"}
+    return [kind for kind, function in given.items() if hasattr(model, function)]
+
+
 def encode_corpus(
     corpus: str,
     directory: Path,
@@ -107,7 +114,8 @@ def encode_corpus(
     device: str,
     threads: int = 1,
 ) -> None:
-    """Write features of every record and lead set, F_CQ logits and cosine scores of `scored`.
+    """Write features of every record and lead set, and the scores of `scored` that the method
+    gives (see `score_kinds`).
 
     Sets that name the same leads ("2" and "I+II" in the paper's order) are encoded once.
 
@@ -155,6 +163,7 @@ def encode_corpus(
         "scored": [record for record in records if record in scored],
         "lead_sets": sets,
         "random_sets": params.random,
+        "score_kinds": score_kinds(encoders.model),
         "tasks": {task: [c.code for c in kinds] for task, kinds in tasks.items()},
     }
     files.write_text(out / f"{corpus}.json", json.dumps(description, indent=1) + "\n")
@@ -214,9 +223,10 @@ def _encode(
     answer = {"features": pool(tokens)}
     if untrained is not None:
         answer["random"] = pool(untrained(values, index))
-    if vectors:
+    if vectors and "query" in score_kinds(model):
         scores = model.score(tokens, *vectors.values())
-        for (task, asked), logits in zip(vectors.items(), scores, strict=True):
-            answer[f"query/{task}"] = logits
+        answer |= {f"query/{task}": logits for task, logits in zip(vectors, scores, strict=True)}
+    if vectors and "cosine" in score_kinds(model):
+        for task, asked in vectors.items():
             answer[f"cosine/{task}"] = model.similarity(tokens, asked)
     return {name: value.float().cpu().numpy() for name, value in answer.items()}

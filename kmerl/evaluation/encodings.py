@@ -21,8 +21,9 @@ class Encodings:
     """One corpus as stage `encode` wrote it; tensors are read when they are asked for.
 
     `lead_sets` maps the key of a lead set ("1" .. "12", "I+II", "mimic:4") to its leads,
-    `random_sets` are the keys that an untrained encoder read too. Every record has features;
-    scores have rows for the records that some task holds out for validation or test.
+    `random_sets` are the keys that an untrained encoder read too, `score_kinds` the zero-shot
+    scores that the method gives. Every record has features; scores have rows for the records that
+    some task holds out for validation or test.
     """
 
     corpus: str
@@ -32,6 +33,7 @@ class Encodings:
     row_of: dict[str, int]
     scored_row_of: dict[str, int]
     random_sets: tuple[str, ...]
+    score_kinds: tuple[ScoreKind, ...]
 
     def rows(self, records: Shaped[np.ndarray, " record"]) -> Int[np.ndarray, " record"]:
         """The row of each record in `features`.
@@ -114,7 +116,7 @@ def open_encodings(directory: Path, corpus: str) -> Encodings:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run `dvc repro encode`")
     index = read_json(path)
-    missing = {"scored", "random_sets"} - set(index)
+    missing = {"scored", "random_sets", "score_kinds"} - set(index)
     if missing:
         raise ValueError(f"{path} has no {min(missing)!r}; {_AGAIN}")
     row_of, scored = (
@@ -130,4 +132,5 @@ def open_encodings(directory: Path, corpus: str) -> Encodings:
         row_of=row_of,
         scored_row_of=scored,
         random_sets=tuple(index["random_sets"]),
+        score_kinds=tuple(index["score_kinds"]),
     )

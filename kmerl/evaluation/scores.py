@@ -70,6 +70,13 @@ def scored(
     )
 
 
+def unscored(cohort: Cohort, lead_sets: dict[str, tuple[str, ...]]) -> Scores:
+    """The scores of a task that was not measured: no record, every metric undefined."""
+    nobody = cohort.take(np.arange(0))
+    none = {key: np.empty((0, len(cohort.classes)), np.float32) for key in lead_sets}
+    return scored(nobody, nobody, none, none, lead_sets)
+
+
 def read_scores(directory: Path, task: str) -> Scores:
     """What `Scores.write` left.
 

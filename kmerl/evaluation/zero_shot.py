@@ -3,13 +3,14 @@
 Labels play no part in the scores. Those of the validation records set the thresholds of F1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kmerl.evaluation import compare, summary
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.encodings import Encodings, ScoreKind
-from kmerl.evaluation.scores import Scores, scored
+from kmerl.evaluation.scores import Scores, scored, unscored
 from kmerl.evaluation.summary import Evaluation, Evaluations, Row
 
 
@@ -19,19 +20,26 @@ class ZeroShot:
 
     score: ScoreKind
 
-    @property
-    def beside(self) -> ScoreKind:
-        """The kind of score that is measured beside the one asked for."""
-        return "cosine" if self.score == "query" else "query"
+    def kinds(self, given: Sequence[ScoreKind]) -> tuple[ScoreKind, ScoreKind]:
+        """The kind that is reported, and the one beside it, for a method that gives `given`.
+
+        A method without the kind asked for is measured by the other one.
+        """
+        other: ScoreKind = "cosine" if self.score == "query" else "query"
+        turned = self.score not in given and other in given
+        return (other, self.score) if turned else (self.score, other)
 
 
 def score_task(cohort: Cohort, encodings: Encodings, kind: ScoreKind) -> Scores:
-    """A task's test records under every lead set that was encoded.
+    """A task's test records under every lead set that was encoded; none of them where the method
+    gives no such score.
 
     Raises:
         ValueError: a member of the task, or one of its classes, was not encoded.
     """
     encodings.check_classes(cohort.task, tuple(name.code for name in cohort.classes))
+    if kind not in encodings.score_kinds:
+        return unscored(cohort, encodings.lead_sets)
     validation, test = cohort.split("val"), cohort.split("test")
     rows = encodings.scored_rows(validation.records), encodings.scored_rows(test.records)
     scores = {leads: encodings.scores(kind, cohort.task, leads) for leads in encodings.lead_sets}

@@ -26,6 +26,11 @@ class MethodParams:
     loss: LossParams
 
 
+def lead_mask(params: MethodParams) -> MaskParams:
+    """Which leads the training reader leaves out (Sec. 3.3)."""
+    return params.mask
+
+
 class Method(nn.Module):
     """Batch in, named loss terms out; `.encoder` is what evaluation freezes."""
 

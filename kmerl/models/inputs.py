@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
+from kmerl.leads import LEADS
 from kmerl.signal import Kind, normalise
 
 
@@ -26,6 +27,19 @@ class Batch:
     leads: Int[Tensor, "batch lead"]  # indices into kmerl.leads.LEADS
     text: Float[Tensor, "batch text"]  # vector of the report
     labels: Float[Tensor, "batch query"]  # y of Sec. 3.4
+    patient: Int[Tensor, " batch"]  # equal numbers: the same patient
+
+
+def twelve_leads(
+    signal: Float[Tensor, "batch lead sample"], leads: Int[Tensor, "batch lead"]
+) -> Float[Tensor, "batch 12 sample"]:
+    """The normalised signal on all twelve leads in the standard order, zero where none is given.
+
+    For encoders that read a fixed number of leads: a lead is placed by its name, not its row.
+    """
+    batch, _, samples = signal.shape
+    whole = signal.new_zeros(batch, len(LEADS), samples)
+    return whole.scatter(1, leads.unsqueeze(-1).expand(-1, -1, samples), signal)
 
 
 def prepare(

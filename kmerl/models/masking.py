@@ -42,6 +42,10 @@ class MaskParams:
         return self.min_leads, self.min_leads if self.leads == "fixed" else self.max_leads
 
 
+EVERY_LEAD = MaskParams("none", 0, 0, "group", 0.0, per_lead=True)
+"""The mask that hides nothing: what a method trains with that does not say otherwise."""
+
+
 def draw_leads(
     groups: int, min_masked: int, max_masked: int, generator: np.random.Generator
 ) -> np.ndarray:

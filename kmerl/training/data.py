@@ -26,6 +26,7 @@ class Pairs:
     directory: Path
     patient: np.ndarray  # str (rows,)
     split: np.ndarray  # str (rows,)
+    patient_number: np.ndarray  # int64 (rows,): equal numbers are the same patient
     vector: np.ndarray  # int (rows,): row of `texts`
     texts: Tensor  # float32 (distinct texts, text width)
     labels: Tensor  # uint8 (rows, entities)
@@ -74,6 +75,7 @@ def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
         directory=directory,
         patient=np.array(store["patient"].to_pylist()),
         split=np.array(store["split"].to_pylist()),
+        patient_number=np.unique(store["patient"].to_pylist(), return_inverse=True)[1],
         vector=vector,
         texts=torch.from_numpy(load_file(text / "reports.safetensors")["reports"]),
         labels=torch.from_numpy(values),
@@ -118,6 +120,7 @@ class Loader:
             leads=torch.from_numpy(drawn.leads).to(self.device, non_blocking=True),
             text=vectors.float().to(self.device, non_blocking=True),
             labels=self.pairs.labels[rows].float().to(self.device, non_blocking=True),
+            patient=torch.from_numpy(self.pairs.patient_number[drawn.rows]).to(self.device),
         )
 
 

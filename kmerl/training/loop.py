@@ -13,6 +13,7 @@ from kmerl.params import ParamsError
 from kmerl.progress import Meter
 from kmerl.training.checkpoint import Checkpoint
 from kmerl.training.data import Loader
+from kmerl.training.monitors import effective_rank, spread, watched
 from kmerl.training.optimiser import Optimiser, learning_rate
 
 
@@ -64,7 +65,7 @@ class Pretraining:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Any,
         params: PretrainParams,
         train: Loader,
         validation: Loader | None,
@@ -113,6 +114,7 @@ class Pretraining:
         for index, batch in enumerate(self.train.epoch(epoch)):
             step = epoch * len(self.train) + index
             rate = learning_rate(step, steps, warmup, self.params.learning_rate)
+            self._advance(step / steps)
             with self.optimiser.autocast():
                 terms = network(batch, generator)
             loss = torch.stack(list(terms.values())).sum()
@@ -127,19 +129,33 @@ class Pretraining:
         return {**_means(total, len(self.train)), "learning_rate": rate}
 
     @torch.no_grad()
+    def _advance(self, progress: float) -> None:
+        """Tell the method, if it asks, the share of the training that is done."""
+        if hasattr(self.model, "advance"):
+            self.model.advance(progress)
+
+    @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        """Loss terms on the validation pairs, with the same masks after every epoch."""
+        """Loss terms on the validation pairs, with the same masks and views after every epoch, and
+        the monitors of collapse."""
         if self.validation is None:
             return {"val_loss": float("nan")}
         self.model.eval()
         generator = _segment_generator(self.seed, -1, distributed.rank())
         total: dict[str, Tensor] = {}
+        seen: dict[str, list[Tensor]] = {}
         for batch in self.validation.epoch(0):
             with self.optimiser.autocast():
                 terms = self.model(batch, generator)
+                for name, vectors in watched(self.model, batch).items():
+                    seen.setdefault(name, []).append(vectors)
             _accumulate(total, terms, torch.stack(list(terms.values())).sum())
         means = _means(total, len(self.validation))
-        return {f"val_{name}": value for name, value in means.items()}
+        row = {f"val_{name}": value for name, value in means.items()}
+        for name, parts in seen.items():
+            whole = distributed.gather(torch.cat(parts))
+            row |= {f"{name}_std": spread(whole), f"{name}_rank": effective_rank(whole)}
+        return row
 
     def _wrapped(self) -> nn.Module:
         if distributed.world_size() == 1:

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import json
 import pkgutil
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from kmerl import files, methods, seeds
 from kmerl.models.inputs import SignalParams
+from kmerl.models.masking import EVERY_LEAD, MaskParams
 from kmerl.params import ParamsError, build
 from kmerl.text import TextEncoderParams
 
@@ -36,26 +38,38 @@ class ModelConfig:
     samples: int
 
 
-def sections_of(method: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The sections of params.yaml that make a method's model.
+def sections_of(method: str, whole: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections of params.yaml, of which `whole` holds all, that make a method's model.
+
+    Section `options` holds what differs from the defaults of the method's `Options`; here it is
+    made whole.
 
     Raises:
-        ParamsError: there is no such method; the message lists those that exist.
+        ParamsError: there is no such method or option; the message lists those that exist.
     """
     names = [field.name for field in dataclasses.fields(_module(method).MethodParams)]
-    missing = [name for name in names if name not in values]
+    missing = [name for name in names if name not in whole]
     if missing:
         raise ParamsError(f"section {missing[0]!r} is missing; method {method!r} needs it")
-    return {name: values[name] for name in names}
+    options = _options(method, whole.get("options", {}))
+    return {name: options if name == "options" else whole[name] for name in names}
+
+
+def lead_mask(method: str, sections: Mapping[str, Any]) -> MaskParams:
+    """Which leads the method's training leaves out; none, where it does not say."""
+    module = _module(method)
+    if not hasattr(module, "lead_mask"):
+        return EVERY_LEAD
+    mask: MaskParams = module.lead_mask(_settings(method, sections))
+    return mask
 
 
 def create(config: ModelConfig, entities: Tensor) -> Any:
     """A new model, whose class the method's name chooses (see `kmerl.methods.kmerl.Method`).
 
     `entities`: text vectors (entities, text width) of `config.entities`."""
-    module = _module(config.method)
-    settings = build(module.MethodParams, config.sections, "params")
-    return module.Method(settings, entities, config.samples)
+    settings = _settings(config.method, config.sections)
+    return _module(config.method).Method(settings, entities, config.samples)
 
 
 def initial(config: ModelConfig, entities: Tensor, seed: int) -> Any:
@@ -96,6 +110,24 @@ def load(directory: Path, device: str = "cpu") -> tuple[ModelConfig, Any]:
             f"{directory / WEIGHTS} is damaged ({error}); `dvc repro pretrain` makes it again"
         ) from error
     return config, model.eval().to(device)
+
+
+def _settings(method: str, sections: Mapping[str, Any]) -> Any:
+    kind = _module(method).MethodParams
+    hints = typing.get_type_hints(kind)
+    return kind(**{name: build(hints[name], values, name) for name, values in sections.items()})
+
+
+def _options(method: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(chosen, Mapping):
+        raise ParamsError(f"options is {chosen!r}; it must be a mapping, {{}} for the defaults")
+    kind = getattr(_module(method), "Options", None)
+    defaults = dataclasses.asdict(kind()) if kind else {}
+    for name in chosen:
+        if name not in defaults:
+            known = f"its options are {', '.join(defaults)}" if defaults else "it has none"
+            raise ParamsError(f"options.{name}: method {method!r} has no such option; {known}")
+    return {**defaults, **chosen}
 
 
 def _module(method: str) -> Any:

@@ -37,11 +37,12 @@ class Session:
     @classmethod
     def from_params(cls, values: Mapping[str, Any], data: Path) -> "Session":
         """Check the sections that pretraining reads."""
+        method = values["method"]
         return cls(
             values=values,
             data=data,
             pretrain=build(PretrainParams, values["pretrain"], "pretrain"),
-            mask=build(MaskParams, values["mask"], "mask"),
+            mask=model_files.lead_mask(method, model_files.sections_of(method, values)),
             signal=build(SignalParams, values["signal"], "signal"),
             seed=values["seed"],
         )

@@ -1,0 +1,66 @@
+"""BYOL (Grill et al., NeurIPS 2020): foretell what a slow copy says of the other view."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kmerl.losses import negative_cosine
+from kmerl.models.backbone import Backbone, twelve_lead_encoder
+from kmerl.models.heads import mlp
+from kmerl.models.inputs import Batch
+from kmerl.models.target import Target, momentum_at
+from kmerl.models.views import ViewOptions, two_views
+from kmerl.models.vit import EncoderParams, pool
+
+
+@dataclass(frozen=True)
+class Options(ViewOptions):
+    """The views of `ViewOptions`, and:"""
+
+    backbone: Backbone = "resnet18"  # our choice; what Table 1 used is not known
+    hidden: int = 2048  # of projector and predictor; the code: 4096 for features of 2048
+    out: int = 256  # the code's
+    momentum: float = 0.99  # at the start, rising to 1; the code's for 100 epochs (.97 for 40)
+
+
+@dataclass(frozen=True)
+class MethodParams:
+    """Sections of params.yaml that make the model."""
+
+    encoder: EncoderParams
+    options: Options
+
+
+class Method(nn.Module):
+    """Batch in, loss out; `.encoder` is what evaluation freezes."""
+
+    def __init__(
+        self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
+    ) -> None:
+        super().__init__()
+        self.options = params.options
+        hidden, out = self.options.hidden, self.options.out
+        self.encoder = twelve_lead_encoder(self.options.backbone, params.encoder, record_samples)
+        self.projector = mlp(self.encoder.width, hidden, out=out)
+        self.predictor = mlp(out, hidden, out=out)
+        self.target = Target(self.encoder, self.projector)
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """Squared distances of unit vectors, summed over both directions: 0 to 8."""
+        one, two = two_views(batch.signal, self.options, generator)
+        distance = 4 + 2 * (
+            negative_cosine(self._predict(one, batch.leads), self.target(two, batch.leads))
+            + negative_cosine(self._predict(two, batch.leads), self.target(one, batch.leads))
+        )
+        return {"prediction": distance}
+
+    def advance(self, progress: float) -> None:
+        """Let the target follow the weights that the last step left."""
+        self.target.follow(self, momentum_at(self.options.momentum, progress))
+
+    def _predict(self, view: Tensor, leads: Tensor) -> Tensor:
+        projected: Tensor = self.predictor(self.projector(pool(self.encoder(view, leads))))
+        return projected

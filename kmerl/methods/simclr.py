@@ -1,0 +1,56 @@
+"""SimCLR (Chen et al., ICML 2020): two views of a record agree, against all other records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kmerl.losses import nt_xent
+from kmerl.models.backbone import Backbone, twelve_lead_encoder
+from kmerl.models.heads import mlp
+from kmerl.models.inputs import Batch
+from kmerl.models.views import ViewOptions, two_views
+from kmerl.models.vit import EncoderParams, pool
+
+
+@dataclass(frozen=True)
+class Options(ViewOptions):
+    """The views of `ViewOptions`, and:"""
+
+    backbone: Backbone = "resnet18"  # our choice; what Table 1 used is not known
+    hidden: int = 2048  # of the three-layer projector; the code: the encoder's width, also 2048
+    out: int = 128  # the code's
+    temperature: float = 0.1  # the code's default for ImageNet; CIFAR and Mehari's ECGs: 0.5
+    same_patient: Literal["negative", "ignored"] = "negative"  # a patient's other records
+
+
+@dataclass(frozen=True)
+class MethodParams:
+    """Sections of params.yaml that make the model."""
+
+    encoder: EncoderParams
+    options: Options
+
+
+class Method(nn.Module):
+    """Batch in, loss out; `.encoder` is what evaluation freezes."""
+
+    def __init__(
+        self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
+    ) -> None:
+        super().__init__()
+        self.options = params.options
+        self.encoder = twelve_lead_encoder(self.options.backbone, params.encoder, record_samples)
+        hidden = self.options.hidden
+        self.projector = mlp(self.encoder.width, hidden, hidden, out=self.options.out, last="norm")
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """The contrast between two views, drawn from `generator`, over all processes."""
+        views = torch.cat(two_views(batch.signal, self.options, generator))
+        projected = self.projector(pool(self.encoder(views, batch.leads.repeat(2, 1))))
+        patient = batch.patient if self.options.same_patient == "ignored" else None
+        one, two = projected.chunk(2)
+        return {"contrast": nt_xent(one, two, self.options.temperature, patient)}

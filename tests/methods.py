@@ -1,0 +1,69 @@
+"""Every method of kmerl/methods, small, and batches to show it."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from kmerl import methods
+from kmerl.leads import LEADS
+from kmerl.models.inputs import Batch, SignalParams
+from kmerl.text import TextEncoderParams
+from kmerl.training.model import ModelConfig, create, sections_of
+
+NAMES = sorted(module.name for module in pkgutil.iter_modules(methods.__path__))
+RECORDS, SAMPLES, TEXT_WIDTH, ENTITIES = 8, 400, 12, 5
+SMALL = {"hidden": 24, "bottleneck": 12, "out": 16}  # options, where a method has them
+DEMO = yaml.safe_load(Path("params/demo.yaml").read_text(encoding="utf-8"))
+
+
+def config(name: str, **options: Any) -> ModelConfig:
+    """A small model's config; `options` of the method beside or in place of `SMALL`."""
+    known = getattr(importlib.import_module(f"kmerl.methods.{name}"), "Options", None)
+    fields = known.__dataclass_fields__ if known else {}
+    small = {key: value for key, value in SMALL.items() if key in fields}
+    whole = {
+        **DEMO,
+        "mask": {**DEMO["mask"], "segments": 0.0},
+        "query_network": {**DEMO["query_network"], "width": 16, "layers": 1, "mlp": 16},
+        "options": {**small, **options},
+    }
+    return ModelConfig(
+        method=name,
+        sections=sections_of(name, whole),
+        signal=SignalParams("zscore", "available"),
+        text_encoder=TextEncoderParams(**DEMO["text_encoder"]),
+        entities=tuple(f"entity {i}" for i in range(ENTITIES)),
+        text_width=TEXT_WIDTH,
+        rate=SAMPLES // 4,
+        samples=SAMPLES,
+    )
+
+
+def small(name: str, **options: Any) -> Any:
+    """A new small model, the same at every call."""
+    torch.manual_seed(0)
+    return create(config(name, **options), torch.randn(ENTITIES, TEXT_WIDTH))
+
+
+def batch(
+    rows: slice = slice(None), dtype: torch.dtype = torch.float32, records: int = RECORDS
+) -> Batch:
+    """Rows of a fixed batch: on all leads a rhythm and a shape of the record's own, and noise."""
+    generator = torch.Generator().manual_seed(1)
+    rate = torch.rand(records, 1, 1, generator=generator) * 20 + 5
+    shape = torch.randn(records, len(LEADS), 1, generator=generator)
+    signal = shape * torch.sin(rate * torch.linspace(0, 6.28, SAMPLES))
+    signal = signal + 0.1 * torch.randn(signal.shape, generator=generator)
+    labels = (torch.rand(records, ENTITIES, generator=generator) > 0.5).to(dtype)
+    text = torch.randn(records, TEXT_WIDTH, generator=generator).to(dtype)
+    return Batch(
+        signal=signal[rows].to(dtype),
+        leads=torch.arange(len(LEADS)).repeat(records, 1)[rows],
+        text=text[rows],
+        labels=labels[rows],
+        patient=torch.arange(records)[rows] // 2,
+    )

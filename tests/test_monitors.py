@@ -1,0 +1,67 @@
+"""Two numbers that see a collapse."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from kmerl.methods import simsiam
+from kmerl.training.monitors import effective_rank, spread, watched
+from tests.methods import batch, small
+
+
+def gaussian(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def test_spread_features_have_deviation_and_rank_of_their_width():
+    features = gaussian(4000, 16)
+    assert spread(features) == pytest.approx(1, abs=0.02)
+    assert effective_rank(features) == pytest.approx(16, abs=0.1)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1e-6])
+def test_one_direction_for_all_is_a_collapse(jitter):
+    features = gaussian(1, 16) + jitter * gaussian(100, 16)
+    features = features * torch.rand(100, 1) * 5  # lengths do not matter
+    assert spread(features) < 1e-4
+    assert effective_rank(features) == pytest.approx(1, abs=1e-3)
+
+
+def test_rank_sees_features_that_live_in_few_dimensions():
+    features = gaussian(1000, 3) @ gaussian(3, 64)
+    assert effective_rank(features) < 3.01
+    assert spread(features) > 0.5
+
+
+def test_rank_is_the_exponential_entropy_of_the_variances():
+    corners = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]])
+    variances = torch.linalg.eigvalsh(torch.cov(corners.T))
+    shares = variances / variances.sum()
+    expected = float((-(shares * shares.log()).sum()).exp())
+    assert effective_rank(corners) == pytest.approx(expected, rel=1e-5)
+
+
+def trained(steps: int = 60) -> dict[str, float]:
+    """What the monitors say of a SimSiam after a short training without any batch norm in its
+    encoder, which would keep features apart."""
+    model, records = small("simsiam", backbone="vit"), batch(records=32)
+    optimiser = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    for step in range(steps):
+        loss = model(records, torch.Generator().manual_seed(step))["prediction"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        seen = watched(model.eval(), records)
+    return {"loss": loss.item(), **{name: spread(vectors) for name, vectors in seen.items()}}
+
+
+def test_simsiam_without_its_stop_gradient_is_seen_to_collapse(monkeypatch):
+    sound = trained()
+    monkeypatch.setattr(
+        simsiam, "negative_cosine", lambda p, target: -F.cosine_similarity(p, target, dim=1).mean()
+    )
+    collapsed = trained()
+    assert collapsed["loss"] < sound["loss"]  # the loss likes it
+    assert collapsed["feature"] < 0.5 * sound["feature"]
+    assert collapsed["projection"] < 0.8 * sound["projection"]
