@@ -84,6 +84,15 @@ def average(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return _Sum.apply(tensor) / world_size() if world_size() > 1 else tensor
 
 
+def of_first(values: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
+    """Rank 0's values on every rank, without gradient: for a draw that all must share."""
+    if world_size() == 1:
+        return values
+    shared = values.clone()
+    dist.broadcast(shared, 0)
+    return shared
+
+
 def mean(values: Tensor) -> Tensor:
     """The mean over ranks, without gradient: for logging."""
     if world_size() == 1:

@@ -70,8 +70,8 @@ def crop(signal: Signal, smallest: float, stretch: bool, generator: torch.Genera
     """A random stretch of `smallest` to all of each record, interpolated to its length, or, without
     `stretch`, at its own speed and followed by zeros."""
     batch, _, samples = signal.shape
-    share = _uniform(signal, (batch, 1), smallest, 1.0, generator)
-    start = _uniform(signal, (batch, 1), 0.0, 1.0, generator) * (1 - share)
+    share = uniform(signal, (batch, 1), smallest, 1.0, generator)
+    start = uniform(signal, (batch, 1), 0.0, 1.0, generator) * (1 - share)
     steps = torch.arange(samples, device=signal.device, dtype=signal.dtype)
     speed = share if stretch else torch.ones_like(share)
     place = start * (samples - 1) + steps * speed
@@ -84,26 +84,29 @@ def crop(signal: Signal, smallest: float, stretch: bool, generator: torch.Genera
 
 def scale(signal: Signal, gain: float, generator: torch.Generator) -> Signal:
     """Each lead times its own factor, log-uniform between 1/gain and gain."""
-    exponent = _uniform(signal, (*signal.shape[:2], 1), -1.0, 1.0, generator)
+    exponent = uniform(signal, (*signal.shape[:2], 1), -1.0, 1.0, generator)
     return signal * gain**exponent
 
 
 def noise(signal: Signal, largest: float, generator: torch.Generator) -> Signal:
     """White noise of the signal's shape, its deviation uniform in 0 to `largest` a record."""
-    deviation = _uniform(signal, (len(signal), 1, 1), 0.0, largest, generator)
-    # Sixty thousand numbers a record: drawn where the signal is, from a seed of `generator`.
+    deviation = uniform(signal, (len(signal), 1, 1), 0.0, largest, generator)
+    return deviation * white_noise(signal, generator)
+
+
+def white_noise(like: Signal, generator: torch.Generator) -> Signal:
+    """Unit deviation. Sixty thousand numbers a record are drawn where the signal is, from a seed
+    of `generator`."""
     seed = int(torch.randint(2**62, (1,), generator=generator))
-    on_device = torch.Generator(signal.device).manual_seed(seed)
-    return deviation * torch.randn(
-        signal.shape, generator=on_device, device=signal.device, dtype=signal.dtype
-    )
+    on_device = torch.Generator(like.device).manual_seed(seed)
+    return torch.randn(like.shape, generator=on_device, device=like.device, dtype=like.dtype)
 
 
 def time_out(signal: Signal, least: float, most: float, generator: torch.Generator) -> Signal:
     """Zero in all leads for one span of `least` to `most` of each record."""
     batch, _, samples = signal.shape
-    share = _uniform(signal, (batch, 1), least, most, generator)
-    start = _uniform(signal, (batch, 1), 0.0, 1.0, generator) * (1 - share)
+    share = uniform(signal, (batch, 1), least, most, generator)
+    start = uniform(signal, (batch, 1), 0.0, 1.0, generator) * (1 - share)
     place = (torch.arange(samples, device=signal.device) + 0.5) / samples
     shown = (place < start) | (place >= start + share)
     return signal * shown.to(signal.dtype).unsqueeze(1)
@@ -113,8 +116,9 @@ def _take(signal: Signal, place: Tensor) -> Tensor:
     return signal.gather(2, place.unsqueeze(1).expand(-1, signal.shape[1], -1))
 
 
-def _uniform(
+def uniform(
     like: Tensor, shape: tuple[int, ...], low: float, high: float, generator: torch.Generator
 ) -> Tensor:
+    """Uniform numbers from a CPU generator, of `like`'s device and type."""
     drawn = torch.rand(shape, generator=generator) * (high - low) + low
     return drawn.to(like.device, like.dtype)

@@ -41,18 +41,17 @@ class EncoderParams:
 
 
 class Block(nn.Module):
-    """Pre-norm self-attention and MLP."""
+    """Pre-norm self-attention and MLP; `mlp` is its hidden width, four times `width` if None."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, mlp: int | None = None) -> None:
         super().__init__()
+        hidden = MLP_RATIO * width if mlp is None else mlp
         self.heads = heads
         self.norm_attention = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
         self.norm_mlp = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, MLP_RATIO * width), nn.GELU(), nn.Linear(MLP_RATIO * width, width)
-        )
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
     def forward(
         self, tokens: Float[Tensor, "batch token width"]

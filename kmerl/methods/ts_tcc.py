@@ -1,0 +1,104 @@
+"""TS-TCC (Eldele et al., IJCAI 2021): a weak and a strong view foretell each other's next steps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kmerl.losses import nt_xent
+from kmerl.losses_parts import step_contrast
+from kmerl.models.backbone import Backbone, twelve_lead_encoder
+from kmerl.models.foresight import Foresight, ForesightOptions
+from kmerl.models.heads import mlp
+from kmerl.models.inputs import Batch
+from kmerl.models.perturbations import deviation, permute
+from kmerl.models.views import noise, scale
+from kmerl.models.vit import EncoderParams
+
+
+@dataclass(frozen=True)
+class Options(ForesightOptions):
+    """Steps and transformer of `ForesightOptions`, and:"""
+
+    backbone: Backbone = "resnet18"  # our choice; the code: three convolutions of its own
+    hidden: int = 64  # of the head of the contextual contrast; the code's
+    out: int = 32  # the code's
+    temperature: float = 0.2  # of the contextual contrast; the code's
+    temporal: float = 1.0  # weight of the temporal contrast, lambda 1; the code's
+    context: float = 0.7  # weight of the contextual contrast, lambda 2; the code's
+    gain: float = 1.25  # weak view: a lead times 1/gain to gain; the code, not for ECGs: N(2, .001
+    # to 1.5), which doubles a signal and may turn it over
+    segments: int = 8  # strong view: most segments that are shuffled; the code: 4 to 11
+    noise: float = 0.1  # both (the code: strong alone): largest deviation, of the record's own; the
+    # code: .001 to 2 of its data's units
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.gain < 1 or self.noise < 0 or self.segments < 1:
+            raise ValueError(
+                f"options.gain={self.gain}, options.noise={self.noise} and options.segments="
+                f"{self.segments}: gain >= 1, noise >= 0, segments >= 1"
+            )
+
+
+@dataclass(frozen=True)
+class MethodParams:
+    """Sections of params.yaml that make the model."""
+
+    encoder: EncoderParams
+    options: Options
+
+
+class Method(nn.Module):
+    """Batch in, loss out; `.encoder` is what evaluation freezes."""
+
+    def __init__(
+        self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
+    ) -> None:
+        super().__init__()
+        self.options = params.options
+        self.encoder = twelve_lead_encoder(self.options.backbone, params.encoder, record_samples)
+        self.foresight = Foresight(self.encoder, record_samples, self.options)
+        self.projector = mlp(
+            self.options.context_width,
+            self.options.hidden,
+            out=self.options.out,
+            last="linear with bias",
+        )
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """Temporal contrast, summed over both directions, and contextual contrast."""
+        views = two_views(batch.signal, self.options, generator)
+        weak, strong = (self.foresight.steps_of(self.encoder(v, batch.leads)) for v in views)
+        weak_context, strong_came = self._contrast(weak, strong, generator)
+        strong_context, weak_came = self._contrast(strong, weak, generator)
+        agree = nt_xent(
+            self.projector(weak_context), self.projector(strong_context), self.options.temperature
+        )
+        return {
+            "temporal": self.options.temporal * (strong_came + weak_came),
+            "context": self.options.context * agree,
+        }
+
+    def _contrast(
+        self, read: Tensor, other: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Context of one view up to a drawn moment, and how well it foretells the other's steps."""
+        moment = self.foresight.draw_moment(generator, read.device)
+        context, foretold = self.foresight(read, moment)
+        return context, step_contrast(foretold, self.foresight.future(other, moment))
+
+
+def two_views(
+    signal: Float[Tensor, "batch lead sample"], options: Options, generator: torch.Generator
+) -> tuple[Float[Tensor, "batch lead sample"], Float[Tensor, "batch lead sample"]]:
+    """Weak: leads scaled, and noise. Strong: time in segments, shuffled alike in all leads, and
+    noise (the public code copies the first lead into all others)."""
+    level = signal.mean(dim=2, keepdim=True)
+    weak = scale(signal - level, options.gain, generator)
+    strong = permute(signal - level, options.segments, generator)
+    unit = deviation(signal)
+    weak, strong = (v + unit * noise(v, options.noise, generator) for v in (weak, strong))
+    return weak + level, strong + level
