@@ -64,7 +64,7 @@ def draw_leads(
 
 def segments_kept(segments: int, ratio: float) -> int:
     """Tokens of a lead that remain: 50 tokens at 0.25 leave floor(37.5) = 37."""
-    return max(1, int(segments * (1 - ratio)))
+    return max(1, int(segments * (1 - ratio) + 1e-6))  # 125 at 0.8 leave 25, not 24.999
 
 
 def draw_segments(

@@ -38,6 +38,17 @@ class ResidualBlock(nn.Module):
         return nn.functional.relu(mapped + self.shortcut(features))
 
 
+def resnet18(width: int) -> nn.Sequential:
+    """The layers over twelve channels: first `width` wide, eight times that at the end."""
+    layers = [_convolution(len(LEADS), width, 7, 2), BatchNorm(width), nn.ReLU()]
+    width_in = width
+    for stage, (blocks, stride) in enumerate(zip(BLOCKS, STRIDES, strict=True)):
+        for block in range(blocks):
+            layers.append(ResidualBlock(width_in, width << stage, 1 if block else stride))
+            width_in = width << stage
+    return nn.Sequential(*layers)
+
+
 class ResNet(nn.Module):
     """Twelve leads to one token each sixteen samples; the mean over them is the feature.
 
@@ -48,14 +59,8 @@ class ResNet(nn.Module):
     def __init__(self, encoder: EncoderParams) -> None:
         super().__init__()
         width = FIRST_WIDTH.get(encoder.size, FIRST_WIDTH_MERL)
-        layers = [_convolution(len(LEADS), width, 7, 2), BatchNorm(width), nn.ReLU()]
-        width_in = width
-        for stage, (blocks, stride) in enumerate(zip(BLOCKS, STRIDES, strict=True)):
-            for block in range(blocks):
-                layers.append(ResidualBlock(width_in, width << stage, 1 if block else stride))
-                width_in = width << stage
-        self.layers = nn.Sequential(*layers)
-        self.width = width_in
+        self.layers = resnet18(width)
+        self.width = width << len(BLOCKS) - 1
 
     def forward(
         self, signal: Float[Tensor, "batch lead sample"], leads: Int[Tensor, "batch lead"]
