@@ -228,7 +228,7 @@ def test_a_share_is_trained_on_and_counted(here):
         (0, r"pretrain\.share=0: per cent, 0 < share <= 100"),
         (-1, r"pretrain\.share=-1"),
         (100.5, r"pretrain\.share=100\.5"),
-        (1, r"pretrain\.share=1 leaves 1 training pairs of mimic-iv-ecg, .* pretrain\.batch=8"),
+        (1, r"pretrain\.share=1 leaves 2 training pairs of mimic-iv-ecg, .* pretrain\.batch=8"),
     ],
 )
 def test_a_share_that_cannot_be_trained_on_is_named(here, share, message):
