@@ -40,7 +40,11 @@ def contrastive_loss(
 def query_loss(
     logits: Float[Tensor, "batch query"], labels: Float[Tensor, "batch query"]
 ) -> Float[Tensor, ""]:
-    """Binary cross-entropy of F_CQ against the label vectors y (Eq. 3), mean over both axes."""
+    """Binary cross-entropy of F_CQ against the label vectors y (Eq. 3), mean over both axes.
+
+    Of a two-way head `logits` are differences, present less absent; their binary cross-entropy is
+    the softmax cross-entropy over the two, as KAD trains, in value and gradient.
+    """
     return F.binary_cross_entropy_with_logits(logits, labels)
 
 
