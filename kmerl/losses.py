@@ -42,10 +42,39 @@ def info_nce(
     return F.cross_entropy(queries @ gather(keys).T / temperature, own)
 
 
+def contrastive_loss_as_released(
+    ecg: Float[Tensor, "local width"], text: Float[Tensor, "local width"], temperature: float
+) -> Float[Tensor, ""]:
+    """`contrastive_loss` as MERL's code has it: both directions added, rows of other processes
+    gathered without gradient.
+
+    Returns:
+        The sum over both directions of the mean over the *global* batch, the same number in every
+        process. Only this process's rows have a gradient, so that averaging over processes leaves
+        the true one divided by their number.
+    """
+    ecg, text = (_own_rows_learn(F.normalize(rows, dim=1)) for rows in (ecg, text))
+    target = torch.arange(len(ecg), device=ecg.device)
+    similarity = ecg @ text.T / temperature
+    return F.cross_entropy(similarity, target) + F.cross_entropy(similarity.T, target)
+
+
+def _own_rows_learn(
+    rows: Float[Tensor, "local width"],
+) -> Float[Tensor, "whole width"]:
+    before, local = rank() * len(rows), len(rows)
+    everyone = gather(rows.detach())
+    return torch.cat([everyone[:before], rows, everyone[before + local :]])
+
+
 def query_loss(
     logits: Float[Tensor, "batch query"], labels: Float[Tensor, "batch query"]
 ) -> Float[Tensor, ""]:
-    """Binary cross-entropy of F_CQ against the label vectors y (Eq. 3), mean over both axes."""
+    """Binary cross-entropy of F_CQ against the label vectors y (Eq. 3), mean over both axes.
+
+    Of a two-way head `logits` are differences, present less absent; their binary cross-entropy is
+    the softmax cross-entropy over the two, as KAD trains, in value and gradient.
+    """
     return F.binary_cross_entropy_with_logits(logits, labels)
 
 

@@ -63,13 +63,25 @@ def test_query_loss_equals_the_loop():
     assert float(query_loss(logits, labels)) == pytest.approx(total / 12, rel=1e-5)
 
 
+def test_query_loss_of_differences_is_the_softmax_of_absent_and_present():
+    generator = torch.Generator().manual_seed(0)
+    pair = torch.randn(3, 4, 2, generator=generator, dtype=torch.float64).requires_grad_()
+    labels = (torch.rand(3, 4, generator=generator) > 0.5).double()
+    total = 0.0
+    for row in range(3):
+        for column in range(4):
+            shares = pair[row, column].exp() / pair[row, column].exp().sum()
+            total = total - shares[int(labels[row, column])].log()
+    same_in_value_and_gradient(query_loss(pair[..., 1] - pair[..., 0], labels), total / 12, (pair,))
+
+
 def small_method(**loss):
     torch.manual_seed(0)
     weights = {"contrast": 1.0, "query": 1.0, "temperature": 0.07, **loss}
     params = MethodParams(
         encoder=EncoderParams("nano", 100, True, True),
         mask=MaskParams("dynamic", 9, 11, "group", 0.0, True),
-        query_network=QueryParams(16, 1, 4, 16, 0.0, True),
+        query_network=QueryParams(16, 1, 4, 16, 0.0, True, "logit", False),
         loss=LossParams(**weights),
     )
     return Method(params, torch.randn(5, 12), record_samples=500)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmerl.leads import LEADS
+from kmerl.losses import query_loss
 from kmerl.models.masking import MaskParams, draw_leads, draw_segments, segments_kept
 from kmerl.models.query import QueryNetwork, QueryParams
 from kmerl.models.tokens import LeadTokenizer
@@ -145,7 +146,7 @@ def test_record_of_another_length_is_refused(encoder):
         encoder(torch.randn(1, 1, 400), torch.tensor([[0]]))
 
 
-QUERY = QueryParams(width=16, layers=2, heads=4, mlp=32, dropout=0.1, self_attention=True)
+QUERY = QueryParams(16, 2, 4, 32, 0.1, self_attention=True, head="logit", shared_norm=False)
 
 
 def query_network(**changes) -> QueryNetwork:
@@ -188,9 +189,56 @@ def test_self_attention_decides_whether_a_score_depends_on_the_other_names(self_
     assert torch.allclose(alone, beside, atol=1e-5) is not self_attention
 
 
+def test_a_two_way_head_answers_with_present_less_absent():
+    network = query_network(head="two_way")
+    names, tokens = torch.randn(5, 12), torch.randn(3, 9, 20)
+    assert network.classify.weight.shape == (2, 16)
+    with torch.no_grad():
+        found = network(names, tokens)
+        difference = network.classify.weight[1] - network.classify.weight[0]
+        network.classify = torch.nn.Linear(16, 1, bias=False)
+        network.classify.weight.copy_(difference)
+        torch.testing.assert_close(network(names, tokens), found)
+        assert found.shape == (3, 5)
+        assert found.abs().min() > 0
+
+
+def test_a_shared_norm_is_one_object_on_tokens_names_and_answers():
+    network = query_network(shared_norm=True)
+    assert network.state_dict().keys() == query_network().state_dict().keys()
+    seen = []
+    network.norm.register_forward_hook(lambda module, given, result: seen.append(given[0].shape))
+    names, tokens = torch.randn(5, 12), torch.randn(3, 9, 20)
+    with torch.no_grad():
+        found = network(names, tokens)
+        assert seen == [(3, 9, 16), (5, 16), (3, 5, 16)]
+        norm, apart = network.norm, query_network()
+        apart.embed_token = torch.nn.Sequential(apart.embed_token, norm)
+        apart.embed_query = torch.nn.Sequential(apart.embed_query, norm)
+        torch.testing.assert_close(found, apart(names, tokens))
+        assert not torch.allclose(found, query_network()(names, tokens), atol=1e-3)
+
+
+@pytest.mark.parametrize("shared_norm", [True, False])
+@pytest.mark.parametrize("head", ["logit", "two_way"])
+def test_every_query_network_learns(head, shared_norm):
+    network = query_network(head=head, shared_norm=shared_norm)
+    names, tokens = torch.randn(5, 12), torch.randn(8, 3, 20)
+    labels = (torch.rand(8, 5) > 0.5).float()
+    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
+    losses = []
+    for _ in range(60):
+        loss = query_loss(network(names, tokens), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
 def test_query_width_must_fit_the_heads():
     with pytest.raises(ValueError, match=r"query_network\.width=18"):
-        QueryParams(width=18, layers=1, heads=4, mlp=8, dropout=0.0, self_attention=True)
+        query_network(width=18)
 
 
 def mask(**changes) -> MaskParams:

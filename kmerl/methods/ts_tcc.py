@@ -61,7 +61,7 @@ class Method(nn.Module):
         self.options = params.options
         self.encoder = twelve_lead_encoder(self.options.backbone, params.encoder, record_samples)
         self.foresight = Foresight(self.encoder, record_samples, self.options)
-        self.projector = mlp(
+        self.project_context = mlp(
             self.options.context_width,
             self.options.hidden,
             out=self.options.out,
@@ -75,7 +75,9 @@ class Method(nn.Module):
         weak_context, strong_came = self._contrast(weak, strong, generator)
         strong_context, weak_came = self._contrast(strong, weak, generator)
         agree = nt_xent(
-            self.projector(weak_context), self.projector(strong_context), self.options.temperature
+            self.project_context(weak_context),
+            self.project_context(strong_context),
+            self.options.temperature,
         )
         return {
             "temporal": self.options.temporal * (strong_came + weak_came),

@@ -12,8 +12,10 @@ class BatchNorm(nn.BatchNorm1d):
 
     Statistics of one process alone would make a training depend on the number of processes, and
     tell a contrastive loss which records share one. Every process must hold as many records.
+    `over_processes` False is plain batch norm, for reproducing code that has it.
     """
 
+    over_processes = True
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
@@ -22,7 +24,7 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(
         self, features: Float[Tensor, "batch channel *sample"]
     ) -> Float[Tensor, "batch channel *sample"]:
-        if not self.training or world_size() == 1:
+        if not (self.training and self.over_processes) or world_size() == 1:
             return super().forward(features)
         wide = features.to(torch.promote_types(features.dtype, torch.float32))
         normed, mean, variance = standardise(wide, self.eps)

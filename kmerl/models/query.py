@@ -1,7 +1,7 @@
 """The cardiac query network F_CQ (Sec. 3.5, Table 6b-c): entity names ask, ECG tokens answer."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -21,6 +21,8 @@ class QueryParams:
     mlp: int
     dropout: float
     self_attention: bool
+    head: Literal["logit", "two_way"]
+    shared_norm: bool
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -90,6 +92,10 @@ class QueryNetwork(nn.Module):
     The queries enter as a batch of one; until the first cross-attention they are the same for
     every record, so the first self-attention is computed once a batch and not once a record.
     With `self_attention` a name's score depends on which other names are asked beside it.
+
+    Two details of KAD, from which this network descends, can be chosen: a two-way head, whose
+    logits for absent and present become one by their difference, and one LayerNorm that tokens and
+    queries pass on their way in and answers on their way out.
     """
 
     def __init__(self, network: QueryParams, text_width: int, token_width: int) -> None:
@@ -98,7 +104,8 @@ class QueryNetwork(nn.Module):
         self.embed_token = nn.Linear(token_width, network.width)
         self.layers = nn.ModuleList(QueryLayer(network) for _ in range(network.layers))
         self.norm = nn.LayerNorm(network.width)
-        self.classify = nn.Linear(network.width, 1)
+        self.norm_inputs = network.shared_norm
+        self.classify = nn.Linear(network.width, 2 if network.head == "two_way" else 1)
         self.apply(_initialise)
 
     def forward(
@@ -116,17 +123,21 @@ class QueryNetwork(nn.Module):
 
     def read(self, tokens: Float[Tensor, "record token width"]) -> list[Memory]:
         """Each layer's keys and values, computed once however many sets of names are asked."""
-        memory = self.embed_token(tokens)
+        memory = self._enter(self.embed_token(tokens))
         return [cast(QueryLayer, layer).attend_tokens.read(memory) for layer in self.layers]
 
     def answer(
         self, names: Float[Tensor, "query text"], memory: list[Memory]
     ) -> Float[Tensor, "record query"]:
         """Logits of names about records that `read` has seen."""
-        queries = self.embed_query(names).unsqueeze(0)
+        queries = self._enter(self.embed_query(names)).unsqueeze(0)
         for layer, seen in zip(self.layers, memory, strict=True):
             queries = layer(queries, seen)
-        return self.classify(self.norm(queries)).squeeze(-1)
+        answer = self.classify(self.norm(queries))
+        return answer.diff(dim=-1).squeeze(-1) if answer.shape[-1] == 2 else answer.squeeze(-1)
+
+    def _enter(self, embedded: Tensor) -> Tensor:
+        return self.norm(embedded) if self.norm_inputs else embedded
 
 
 def _split(tensor: Tensor, heads: int) -> Tensor:

@@ -1,5 +1,7 @@
 """ResNet18 in one dimension over twelve leads, MERL's convolutional encoder."""
 
+import math
+
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -10,6 +12,7 @@ from kmerl.models.vit import EncoderParams
 
 FIRST_WIDTH = {"nano": 16, "micro": 24}  # ours, for two CPU cores; all larger sizes are MERL's
 FIRST_WIDTH_MERL = 64
+FIRST_STRIDE = 2
 BLOCKS, STRIDES = (2, 2, 2, 2), (1, 2, 2, 2)  # of the four stages, each twice as wide as the last
 
 
@@ -40,7 +43,7 @@ class ResidualBlock(nn.Module):
 
 def resnet18(width: int) -> nn.Sequential:
     """The layers over twelve channels: first `width` wide, eight times that at the end."""
-    layers = [_convolution(len(LEADS), width, 7, 2), BatchNorm(width), nn.ReLU()]
+    layers = [_convolution(len(LEADS), width, 7, FIRST_STRIDE), BatchNorm(width), nn.ReLU()]
     width_in = width
     for stage, (blocks, stride) in enumerate(zip(BLOCKS, STRIDES, strict=True)):
         for block in range(blocks):
@@ -73,6 +76,11 @@ class ResNet(nn.Module):
         """
         features: Tensor = self.layers(twelve_leads(signal, leads))
         return features.transpose(1, 2)
+
+
+def token_count(record_samples: int) -> int:
+    """Tokens of a record: its samples, halved and rounded up by each convolution with a stride."""
+    return -(-record_samples // (FIRST_STRIDE * math.prod(STRIDES)))
 
 
 def _convolution(width_in: int, width: int, kernel: int, stride: int = 1) -> nn.Conv1d:

@@ -1,5 +1,6 @@
 """The pretraining loop: epochs over pairs, a checkpoint each, the same numbers after a kill."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -87,6 +88,8 @@ class Pretraining:
 
     def run(self) -> History:
         """Train to the last epoch; every rank returns the same history."""
+        if getattr(self.model, "untrained", False):
+            return self._untrained()
         self._resume()
         network = self._wrapped()
         done, steps = len(self.history.rows), len(self.train) * self.params.epochs
@@ -104,6 +107,14 @@ class Pretraining:
             self.model.load_state_dict(self.history.best)
         return self.history
 
+    def _untrained(self) -> History:
+        """The history of a method that has nothing to learn: how its features spread."""
+        if distributed.is_main():
+            print("nothing to train: the initial weights are the model", file=sys.stderr)
+        row = {"epoch": 0.0, "loss": float("nan"), **self._validate()}
+        self.history.add(row, self.model)
+        return self.history
+
     def _epoch(self, network: nn.Module, epoch: int, steps: int, meter: Meter) -> dict[str, float]:
         self.model.train()
         torch.manual_seed(seeds.stream(self.seed, "dropout", epoch, distributed.rank()))
@@ -117,7 +128,7 @@ class Pretraining:
             self._advance(step / steps)
             with self.optimiser.autocast():
                 terms = network(batch, generator)
-            loss = torch.stack(list(terms.values())).sum()
+            loss = _sum(terms)
             if not torch.isfinite(loss):
                 raise FloatingPointError(
                     f"the loss is {loss.item()} in epoch {epoch + 1}, step {index + 1}: lower "
@@ -149,7 +160,8 @@ class Pretraining:
                 terms = self.model(batch, generator)
                 for name, vectors in watched(self.model, batch).items():
                     seen.setdefault(name, []).append(vectors)
-            _accumulate(total, terms, torch.stack(list(terms.values())).sum())
+            loss = _sum(terms) if terms else batch.signal.new_tensor(float("nan"))
+            _accumulate(total, terms, loss)
         means = _means(total, len(self.validation))
         row = {f"val_{name}": value for name, value in means.items()}
         for name, parts in seen.items():
@@ -192,6 +204,10 @@ def _segment_generator(seed: int, epoch: int, rank: int) -> torch.Generator:
     generator = torch.Generator()
     generator.manual_seed(seeds.stream(seed, "segments", epoch, rank))
     return generator
+
+
+def _sum(terms: Mapping[str, Tensor]) -> Tensor:
+    return torch.stack(list(terms.values())).sum()
 
 
 def _accumulate(total: dict[str, Tensor], terms: Mapping[str, Tensor], loss: Tensor) -> None:

@@ -1,0 +1,140 @@
+"""MERL (Liu et al., ICML 2024): twelve leads and their report agree, and the ECG with itself.
+
+Two contrasts: between ECGs and reports (CMA), and between two dropouts of one ECG's feature (UMA).
+`options.fidelity: faithful` computes both as the released code does. Part of it lies elsewhere:
+text vectors are `text_encoder.pooling: pooler`, scaling is `signal.normalise: minmax`. Not
+reproduced: a schedule with warm restarts each 5,000 steps, one order of records in all epochs,
+dropout inside the frozen text encoder, and the choice of the epoch by labels of the test corpora.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kmerl.losses import contrastive_loss, contrastive_loss_as_released
+from kmerl.models.backbone import Backbone, twelve_lead_encoder
+from kmerl.models.heads import AttentionPool, mlp
+from kmerl.models.inputs import Batch
+from kmerl.models.masking import EVERY_LEAD, MaskParams
+from kmerl.models.norm import BatchNorm
+from kmerl.models.resnet import token_count
+from kmerl.models.vit import EncoderParams, pool
+
+
+@dataclass(frozen=True)
+class Options:
+    """Values of MERL's code, where no other source is given."""
+
+    backbone: Backbone = "resnet18"  # the better of the two in Table 1
+    fidelity: Literal["fixed", "faithful"] = "fixed"  # what `_faithful` and `_contrast` say
+    lead_masking: bool = False  # true: trained on the leads that section `mask` shows (ours)
+    uma: float = 1.0  # weight beside CMA; 0 removes the term
+    temperature: float = 0.07
+    dropout: float = 0.1
+    hidden: int = 256  # of the projectors
+    out: int = 256  # of the projectors, and of the narrowed tokens of ResNet18
+    heads: int = 4  # of ResNet18's attention pooling
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"options.dropout={self.dropout}: a share, 0 <= dropout < 1")
+        if self.out % self.heads:
+            raise ValueError(f"options.out={self.out} is not a multiple of heads={self.heads}")
+
+
+@dataclass(frozen=True)
+class MethodParams:
+    """Sections of params.yaml that make the model."""
+
+    encoder: EncoderParams
+    mask: MaskParams
+    options: Options
+
+
+def lead_mask(params: MethodParams) -> MaskParams:
+    """All leads, or with `lead_masking` those of section `mask`; the others are zero. Segments
+    are never masked: this encoder has no token of one lead."""
+    return params.mask if params.options.lead_masking else EVERY_LEAD
+
+
+class Method(nn.Module):
+    """Batch in, named loss terms out; `.encoder` is what evaluation freezes."""
+
+    def __init__(
+        self, params: MethodParams, entities: Float[Tensor, "query text"], record_samples: int
+    ) -> None:
+        super().__init__()
+        self.options = params.options
+        hidden, out = self.options.hidden, self.options.out
+        self.encoder = twelve_lead_encoder(self.options.backbone, params.encoder, record_samples)
+        width, text_width = self.encoder.width, entities.shape[1]
+        self.narrow: nn.Module = nn.Identity()
+        self.attend: AttentionPool | None = None
+        self.project_ecg: nn.Module = nn.Identity()
+        if self.options.backbone == "resnet18":
+            self.narrow = nn.Linear(width, out)
+            self.attend = AttentionPool(out, token_count(record_samples), self.options.heads)
+            width = out
+        else:
+            self.project_ecg = mlp(width, hidden, out=out, last="norm")
+        self.project_text = nn.Sequential(
+            nn.Linear(text_width, hidden), nn.GELU(), nn.Linear(hidden, out)
+        )
+        self.views: nn.ModuleList | None = None
+        if self.options.fidelity == "faithful":
+            self._faithful(width)
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """CMA and UMA, weighted; `generator` draws the dropout, in validation too."""
+        tokens = self.narrow(self.encoder(batch.signal, batch.leads))
+        contrast = self._contrast(self._embed(tokens), self.project_text(batch.text))
+        if not self.options.uma:
+            return {"cross_modal": contrast}
+        one = two = pool(tokens)
+        if self.views is not None:
+            one, two = (view(one) for view in self.views)
+        one, two = two_views(one, two, self.options.dropout, generator)
+        return {"cross_modal": contrast, "uni_modal": self.options.uma * self._contrast(one, two)}
+
+    def similarity(
+        self, tokens: Float[Tensor, "batch token width"], names: Float[Tensor, "query text"]
+    ) -> Float[Tensor, "batch query"]:
+        """Zero-shot cosine between projected ECGs and names."""
+        ecg = nn.functional.normalize(self._embed(self.narrow(tokens)), dim=1)
+        return ecg @ nn.functional.normalize(self.project_text(names), dim=1).T
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        embedding: Tensor = self.attend(tokens) if self.attend else self.project_ecg(pool(tokens))
+        return embedding
+
+    def _contrast(self, one: Tensor, two: Tensor) -> Tensor:
+        """Fixed: mean of both directions, whole gradient. Faithful: their sum, and the gradient
+        of one process divided by the number of processes."""
+        faithful = self.options.fidelity == "faithful"
+        loss = contrastive_loss_as_released if faithful else contrastive_loss
+        return loss(one, two, self.options.temperature)
+
+    def _faithful(self, width: int) -> None:
+        """Further oddities of the code: a linear map before each dropout of UMA, and batch norm
+        over the records of one process."""
+        out = self.options.out
+        self.views = nn.ModuleList(nn.Linear(width, out, bias=False) for _ in range(2))
+        for module in self.modules():
+            if isinstance(module, BatchNorm):
+                module.over_processes = False
+
+
+def two_views(
+    one: Tensor, two: Tensor, share: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Both after their own dropout, drawn from `generator` on any device."""
+    return _dropout(one, share, generator), _dropout(two, share, generator)
+
+
+def _dropout(feature: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    kept = torch.rand(feature.shape, generator=generator) >= share
+    return feature * kept.to(feature.device) / (1 - share)

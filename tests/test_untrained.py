@@ -1,0 +1,67 @@
+"""Method random: nothing is trained, and every file that a training leaves is there."""
+
+import csv
+import json
+
+import pytest
+import torch
+
+from kmerl import counts, curves, seeds
+from kmerl.models.resnet import ResNet
+from kmerl.models.vit import LeadEncoder
+from kmerl.models.vit12 import TwelveLeadViT
+from kmerl.training import loop, session
+from kmerl.training.checkpoint import ROOT as CHECKPOINTS
+from kmerl.training.model import create
+from tests.cohorts import write_cohort
+from tests.methods import batch, small
+from tests.test_methods import generator, train
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(session, "_live", lambda: None)
+    write_cohort(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("backbone", "kind"),
+    [("resnet18", ResNet), ("vit", TwelveLeadViT), ("lead_tokens", LeadEncoder)],
+)
+def test_the_initial_weights_are_the_model(here, monkeypatch, capsys, backbone, kind):
+    monkeypatch.setattr(loop.Pretraining, "_epoch", None)
+    config, model, metrics = train(here, method="random", options={"backbone": backbone})
+    assert type(model.encoder) is kind
+    torch.manual_seed(seeds.stream(0, "initial weights"))
+    initial = create(config, torch.zeros(len(config.entities), config.text_width))
+    state = model.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in initial.state_dict().items())
+    assert model(batch(), generator()) == {}
+    assert "nothing to train" in capsys.readouterr().err
+    assert not list(CHECKPOINTS.glob("*"))
+    assert metrics["epoch"] == metrics["best_epoch"] == 0
+    assert metrics["loss"] is None
+    assert metrics["val_loss"] is None
+    assert metrics["feature_rank"] > 1
+    assert metrics["pairs"] > 0
+    assert metrics["parameters"] == metrics["parameters_encoder"] > 0
+
+
+def test_it_starts_where_another_method_of_the_same_network_starts():
+    for backbone, other in (("resnet18", "simclr"), ("lead_tokens", "kmerl")):
+        encoder, theirs = small("random", backbone=backbone).encoder, small(other).encoder
+        for name, weight in theirs.state_dict().items():
+            assert torch.equal(encoder.state_dict()[name], weight), name
+
+
+def test_curves_and_numbers_of_a_training_without_epochs_are_shown_as_none(here):
+    train(here, method="random")
+    with open(here / "plots" / "pretrain.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0"]
+    assert {"loss", "val_loss"} <= rows[0].keys()
+    assert all("no records" in chart for _, chart in curves.losses(rows))
+    metrics = json.loads((here / "metrics" / "pretrain.json").read_text())
+    assert counts.nested(metrics, "Pretraining, last epoch")
