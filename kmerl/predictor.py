@@ -20,6 +20,11 @@ class Predictor:
     """Zero-shot classification of single recordings (Sec. 4.2.1)."""
 
     def __init__(self, config: ModelConfig, model: Any) -> None:
+        if not hasattr(model, "score"):
+            raise ValueError(
+                f"the model is of method {config.method!r}, which has no query network to ask for "
+                "class names; `kmerl predict` needs one of method kmerl"
+            )
         self.config = config
         self.model = model
         self.entities = list(config.entities)

@@ -1,6 +1,7 @@
 """Any subset of leads, in any order: one score, and a lead that is not there is never read."""
 
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from kmerl.models.vit import SIZES, Size
 from kmerl.signal import NAN
 from kmerl.text import TextEncoderParams
 from kmerl.training.model import ModelConfig, create, sections_of
+from tests import methods
 from tests.cohorts import RATE, SECONDS, TEXT_WIDTH
 from tests.test_cli import write_wfdb
 from tests.test_encode import CLASSES, CORPUS, TASK, FakeTower, write_store
@@ -179,3 +181,8 @@ def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask, signals
     index = rows(sorted(leads, key=LEADS.index))
     direct = ask.score(signals[0][index], [LEADS[i] for i in index], CLASSES)
     assert dict(found[0]) == dict(zip(CLASSES, map(float, direct), strict=True))
+
+
+def test_a_method_without_a_query_network_is_not_asked() -> None:
+    with pytest.raises(ValueError, match="'simclr', which has no query network"):
+        predictor.Predictor(methods.config("simclr"), SimpleNamespace())
