@@ -16,7 +16,7 @@ from kmerl.training.model import ModelConfig, create, sections_of
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(methods.__path__))
 RECORDS, SAMPLES, TEXT_WIDTH, ENTITIES = 8, 400, 12, 5
-SMALL = {"hidden": 24, "bottleneck": 12, "out": 16}  # options, where a method has them
+SMALL = {"hidden": 24, "bottleneck": 12, "out": 16, "patch": 50}  # options, where a method has them
 DEMO = yaml.safe_load(Path("params/demo.yaml").read_text(encoding="utf-8"))
 
 

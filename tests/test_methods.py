@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed, methods, params
 from kmerl.leads import LEADS
+from kmerl.models.masking import draw_segments
 from kmerl.models.vit import pool
 from kmerl.training import session
 from kmerl.training.model import load, save, sections_of
@@ -131,6 +132,10 @@ def two_steps(rank: int, processes: int, name: str) -> dict[str, dict[str, Tenso
     with pytest.MonkeyPatch.context() as patch:
         if hasattr(module, "two_views"):
             patch.setattr(module, "two_views", lambda signal, *_: (signal, signal.flip(2)))
+        if hasattr(module, "draw_segments"):  # the same patches of every record
+            patch.setattr(
+                module, "draw_segments", lambda n, *rest: draw_segments(1, *rest).expand(n, -1)
+            )
         model = small(name).double()
         network: nn.Module = model
         if processes > 1:
