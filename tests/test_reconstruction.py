@@ -211,6 +211,9 @@ def test_domains_are_standardised_and_leads_go_by_name():
         deviation = given.std(dim=(1, 2), correction=0)
         torch.testing.assert_close(deviation, torch.ones(5).double(), atol=1e-5, rtol=0)
         assert not domain[:, [lead for lead in range(12) if lead not in (7, 1, 4)]].any()
+    centred = signal - signal.mean(dim=(1, 2), keepdim=True)
+    expected = centred / centred.std(dim=(1, 2), correction=0, keepdim=True)
+    torch.testing.assert_close(time[:, [7, 1, 4]], expected, atol=1e-5, rtol=1e-5)
     for domain, same in zip(domains, spectral_domains(5 * signal - 3, leads), strict=True):
         torch.testing.assert_close(domain, same, atol=1e-5, rtol=1e-5)
 
