@@ -16,7 +16,7 @@ from kmerl.models.foresight import Foresight, ForesightOptions
 from kmerl.models.resnet import ResNet
 from kmerl.models.reversal import reverse_gradient
 from kmerl.models.vit import EncoderParams, pool
-from kmerl.training.monitors import feature_std
+from kmerl.training.monitors import spread
 from tests.methods import RECORDS, SAMPLES, batch, small
 from tests.processes import in_two_processes
 from tests.test_losses import pairs_of_views, same_in_value_and_gradient
@@ -331,7 +331,7 @@ def test_the_monitor_sees_astcl_collapse_without_its_guards(monkeypatch):
             loss.backward()
             optimiser.step()
         with torch.no_grad():
-            return feature_std(pool(model.eval().encoder(batch().signal, batch().leads)))
+            return spread(pool(model.eval().encoder(batch().signal, batch().leads)))
 
     assert features_after_training(guarded=True) > 0.3
     monkeypatch.setattr(
