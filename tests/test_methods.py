@@ -116,8 +116,8 @@ def test_steps_lower_the_loss(name):
     model = small(name)
     optimiser = torch.optim.Adam(model.parameters(), 1e-3)
     losses = []
-    for step in range(30):
-        _advance(model, step / 30)
+    for step in range(20):
+        _advance(model, step / 20)
         loss = total(model(batch(), generator(step)))
         optimiser.zero_grad()
         loss.backward()
@@ -204,13 +204,14 @@ def train(root: Path, **chosen):
 
 @EVERY
 def test_every_method_trains_from_params_alone(here, name):
-    config, model, metrics = train(here, method=name)
-    assert config.method == name
+    options = config(name).sections.get("options", {})
+    trained, model, metrics = train(here, method=name, options=options)
+    assert trained.method == name
     watched = ["feature"] + ["projection"] * hasattr(model, "projector")
     monitors = {f"{what}_{number}" for what in watched for number in ("std", "rank")}
     assert {"loss", "val_loss", *monitors} <= metrics.keys()
     with torch.no_grad():
-        tokens = model.encoder(torch.randn(2, 3, config.samples), torch.tensor([[0, 5, 9]] * 2))
+        tokens = model.encoder(torch.randn(2, 3, trained.samples), torch.tensor([[0, 5, 9]] * 2))
     assert pool(tokens).shape == (2, model.encoder.width)
 
 

@@ -41,7 +41,7 @@ def test_rank_is_the_exponential_entropy_of_the_variances():
     assert effective_rank(corners) == pytest.approx(expected, rel=1e-5)
 
 
-def trained(steps: int = 60) -> dict[str, float]:
+def trained(steps: int = 80) -> dict[str, float]:
     """What the monitors say of a SimSiam after a short training without any batch norm in its
     encoder, which would keep features apart."""
     model, records = small("simsiam", backbone="vit"), batch(records=32)
@@ -64,4 +64,4 @@ def test_simsiam_without_its_stop_gradient_is_seen_to_collapse(monkeypatch):
     collapsed = trained()
     assert collapsed["loss"] < sound["loss"]  # the loss likes it
     assert collapsed["feature"] < 0.5 * sound["feature"]
-    assert collapsed["projection"] < 0.8 * sound["projection"]
+    assert collapsed["projection"] < 0.7 * sound["projection"]

@@ -1,4 +1,4 @@
-"""Encoders of twelve leads, heads, batch norm over processes, and targets that follow."""
+"""Encoders of twelve leads, heads, batch norm, and targets that follow."""
 
 import pytest
 import torch
@@ -11,7 +11,6 @@ from kmerl.models.resnet import ResNet
 from kmerl.models.target import Target, momentum_at
 from kmerl.models.vit import EncoderParams
 from kmerl.models.vit12 import TwelveLeadViT
-from tests.processes import in_two_processes
 
 
 def params(size: str = "nano") -> EncoderParams:
@@ -99,46 +98,6 @@ def test_heads_end_as_they_are_told(last, kinds):
     if kinds[-1] is BatchNorm:
         assert head[-1].affine is (last == "norm")
     assert [type(layer) for layer in mlp(8, out=4)] == [nn.Linear]
-
-
-# ---------------------------------------------------------------- batch norm
-
-
-def normalise(rows: slice, shape: tuple[int, ...], affine: bool) -> dict[str, torch.Tensor]:
-    """Two training steps of a batch norm on some rows: outputs, gradients, running statistics."""
-    generator = torch.Generator().manual_seed(0)
-    whole = torch.randn(shape, generator=generator, dtype=torch.float64) * 3 + 5
-    weight = torch.randn(shape, generator=generator, dtype=torch.float64)
-    norm = BatchNorm(shape[1], affine=affine).double()
-    for _ in range(2):
-        features = whole[rows].clone().requires_grad_()
-        out = norm(features)
-        (out * weight[rows]).square().sum().backward()
-    found = {"out": out.detach(), "gradient": features.grad, **norm.state_dict()}
-    return found | {f"grad_{name}": p.grad for name, p in norm.named_parameters()}
-
-
-CASES = [((8, 3), True), ((8, 3, 5), True), ((8, 3, 5), False)]
-
-
-def normalise_half(rank: int) -> list[dict[str, torch.Tensor]]:
-    return [normalise(slice(4 * rank, 4 * rank + 4), *case) for case in CASES]
-
-
-def test_batch_norm_of_two_processes_is_that_of_the_whole_batch():
-    halves = in_two_processes(normalise_half)
-    for case, one, two in zip(CASES, *halves, strict=True):
-        whole = normalise(slice(None), *case)
-        assert whole.keys() == one.keys()
-        for name, expected in whole.items():
-            found = one[name]
-            if name in ("out", "gradient"):
-                found = torch.cat([found, two[name]])
-            elif name.startswith("grad_"):
-                found = found + two[name]
-            else:
-                torch.testing.assert_close(two[name], expected)
-            torch.testing.assert_close(found, expected)
 
 
 def test_batch_norm_keeps_half_precision():

@@ -107,7 +107,7 @@ class Killed(BaseException):
     """Stands for SIGKILL."""
 
 
-@pytest.mark.parametrize("method", ["kmerl", "byol"])  # byol: a target that follows
+@pytest.mark.parametrize("method", ["kmerl", "byol"])  # byol has a target that follows
 def test_a_killed_training_resumes_to_the_same_bytes(here, monkeypatch, method):
     train(here, method=method)
     written = [p for d in ("models", "metrics", "plots") for p in (here / d).glob("*.*")]
