@@ -18,7 +18,7 @@ test: setup-dev  ## the fast suite
 
 test-vllm: setup-dev  ## mining through a real vLLM server on the CPU, in an environment of its own
 	python -m tests.vllm_environment .venv-vllm
-	test ! -e .venv-vllm/ready || python -m pytest -s tests/vllm_on_cpu.py
+	test ! -e .venv-vllm/ready || python -m pytest --numprocesses=0 -s tests/vllm_on_cpu.py
 
 check: setup-dev  ## format, lint, types
 	ruff format --check kmerl stages tests benchmarks
