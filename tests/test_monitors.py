@@ -33,12 +33,13 @@ def test_rank_sees_features_that_live_in_few_dimensions():
     assert spread(features) > 0.5
 
 
-def test_rank_is_the_exponential_entropy_of_the_variances():
-    corners = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]])
-    variances = torch.linalg.eigvalsh(torch.cov(corners.T))
+@pytest.mark.parametrize(("records", "width"), [(40, 6), (6, 40)])
+def test_rank_is_the_exponential_entropy_of_the_variances(records, width):
+    features = gaussian(records, width).double() * torch.arange(1, width + 1)
+    variances = torch.linalg.svdvals(torch.cov(F.normalize(features).T))
     shares = variances / variances.sum()
-    expected = float((-(shares * shares.log()).sum()).exp())
-    assert effective_rank(corners) == pytest.approx(expected, rel=1e-5)
+    expected = float(torch.special.entr(shares).sum().exp())
+    assert effective_rank(features) == pytest.approx(expected, rel=1e-5)
 
 
 def trained(steps: int = 80) -> dict[str, float]:

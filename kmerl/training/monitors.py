@@ -32,6 +32,8 @@ def effective_rank(vectors: Float[Tensor, "record width"]) -> float:
     """How many dimensions the L2-normalised vectors use: the effective rank (Roy and Vetterli,
     2007) of their covariance, from 1 to the smaller of width and records less one."""
     directions = F.normalize(vectors.double(), dim=1)
-    variances = torch.linalg.eigvalsh(torch.cov(directions.T, correction=0)).clamp(min=0)
+    centred = directions - directions.mean(dim=0)
+    smaller = centred @ centred.T if len(centred) < centred.shape[1] else centred.T @ centred
+    variances = torch.linalg.eigvalsh(smaller / len(centred)).clamp(min=0)
     shares = variances / (variances.sum() + torch.finfo(torch.float32).eps)
     return float(torch.special.entr(shares).sum().exp())
