@@ -22,7 +22,8 @@ def main() -> None:
         threads = machine.thread_count
         torch.set_num_threads(1)
     config, model = load(Path("models"), where)
-    untrained = initial(config, model.entities.cpu(), params.seed()).encoder.eval().to(where)
+    entities = torch.zeros(len(config.entities), config.text_width)  # the encoder knows none
+    untrained = initial(config, entities, params.seed()).encoder.eval().to(where)
     kind = prompts.chosen(params.read()["prompts"])
     asked = prompts.read_asked(Path("data/asked"), kind)
     place = {name: row for row, name in enumerate(asked.texts)}

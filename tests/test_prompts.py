@@ -128,8 +128,9 @@ def test_encoding_asks_with_what_is_chosen(
     values = params.read() | {"prompts": kind}
     Path("params.yaml").write_text(yaml.safe_dump(values))
     given: list[Names] = []
-    model = SimpleNamespace(entities=torch.zeros(1, 1), encoder=torch.nn.Identity())
-    monkeypatch.setattr(encode, "load", lambda *_: (SimpleNamespace(signal=None), model))
+    model = SimpleNamespace(encoder=torch.nn.Identity())
+    described = SimpleNamespace(signal=None, entities=("a",), text_width=1)
+    monkeypatch.setattr(encode, "load", lambda *_: (described, model))
     monkeypatch.setattr(encode, "initial", lambda *_: model)
     monkeypatch.setattr(encode, "held_out", lambda *_: frozenset())
     monkeypatch.setattr(
