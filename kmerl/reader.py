@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from kmerl.leads import LEADS
-from kmerl.store import OpenShards, StoreError, read_table, row_groups
+from kmerl.store import OpenShards, StoreError, row_groups, whole_range
 
 Scope = Literal["group", "record", "batch"]
 DrawLeads = Callable[[np.random.Generator, int], np.ndarray]
@@ -93,7 +93,7 @@ class TrainingReader:
                 f"{directory}: {len(self._rows)} rows make no batch of {batch_size} on each of "
                 f"{world_size} ranks; lower pretrain's batch size"
             )
-        self._low, self._high = (_extremes(directory, fact) for fact in ("min", "max"))
+        self._low, self._high = whole_range(directory)
         self._local = local()
 
     def __len__(self) -> int:
@@ -178,10 +178,3 @@ def _pieces(groups: np.ndarray) -> list[slice]:
     """The runs of equal values, as slices."""
     ends = np.flatnonzero(np.diff(groups)) + 1
     return [slice(a, b) for a, b in pairwise([0, *ends.tolist(), len(groups)])]
-
-
-def _extremes(directory: Path | str, fact: str) -> np.ndarray:
-    """int16 (rows,): the minimum or maximum over the twelve leads."""
-    table = read_table(directory, [f"{fact}.{lead}" for lead in LEADS])
-    values = np.stack([column.to_numpy() for column in table.columns])
-    return values.min(axis=0) if fact == "min" else values.max(axis=0)

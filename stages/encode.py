@@ -8,7 +8,14 @@ from kmerl import files, params, runtime
 from kmerl.corpora.classes import TASKS, tasks_of
 from kmerl.evaluation import prompts
 from kmerl.evaluation.cohort import read_cohort
-from kmerl.evaluation.encode import EncodeParams, Encoders, Names, encode_corpus, held_out
+from kmerl.evaluation.encode import (
+    EncodeParams,
+    Encoders,
+    Encoding,
+    Names,
+    encode_corpus,
+    held_out,
+)
 from kmerl.training.launch import device
 from kmerl.training.model import initial, load
 
@@ -22,26 +29,17 @@ def main() -> None:
         threads = machine.thread_count
         torch.set_num_threads(1)
     config, model = load(Path("models"), where)
-    entities = torch.zeros(len(config.entities), config.text_width)  # the encoder knows none
-    untrained = initial(config, entities, params.seed()).encoder.eval().to(where)
+    untrained = initial(config, params.seed()).encoder.eval().to(where)
     kind = prompts.chosen(params.read()["prompts"])
     asked = prompts.read_asked(Path("data/asked"), kind)
     place = {name: row for row, name in enumerate(asked.texts)}
     names = Names(torch.from_numpy(asked.vectors), place)
+    encoders = Encoders(model, untrained)
+    encoding = Encoding(encoders, settings, config.signal, names, where, threads)
     out = files.fresh_directory("data/encode")
     for corpus in sorted(set(TASKS.values())):
-        encode_corpus(
-            corpus,
-            Path("data/ecg") / corpus,
-            Encoders(model, untrained),
-            settings,
-            config.signal,
-            names,
-            held_out(read_cohort(Path("data/splits"), task) for task in tasks_of(corpus)),
-            out,
-            where,
-            threads,
-        )
+        scored = held_out(read_cohort(Path("data/splits"), task) for task in tasks_of(corpus))
+        encode_corpus(corpus, Path("data/ecg") / corpus, encoding, scored, out)
 
 
 if __name__ == "__main__":

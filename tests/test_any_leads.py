@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from kmerl import predict, predictor
 from kmerl.corpora.classes import classes
-from kmerl.evaluation.encode import EncodeParams, Encoders, Names, encode_corpus
+from kmerl.evaluation.encode import EncodeParams, Encoders, Encoding, Names, encode_corpus
 from kmerl.evaluation.prompts import class_key
 from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams
@@ -138,13 +138,15 @@ def encoded(signals, ask, leads, root) -> dict[str, np.ndarray]:
     encode_corpus(
         CORPUS,
         write_store(root / "store", signals),
-        Encoders(ask.model, ask.model.encoder),
-        EncodeParams(("paper",), (key,), (key,), 2),
-        ask.config.signal,
-        names,
+        Encoding(
+            Encoders(ask.model, ask.model.encoder),
+            EncodeParams(("paper",), (key,), (key,), 2),
+            ask.config.signal,
+            names,
+            "cpu",
+        ),
         {f"r{i}" for i in range(RECORDS)},
         root / "out",
-        "cpu",
     )
     tensors = load_file(root / "out" / f"{CORPUS}.safetensors")
     return {

@@ -13,7 +13,14 @@ from safetensors.numpy import load_file
 
 from kmerl import files, predictor
 from kmerl.corpora.classes import classes
-from kmerl.evaluation.encode import EncodeParams, Encoders, Names, encode_corpus, lead_sets
+from kmerl.evaluation.encode import (
+    EncodeParams,
+    Encoders,
+    Encoding,
+    Names,
+    encode_corpus,
+    lead_sets,
+)
 from kmerl.leads import LEADS, parse_leads
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES
@@ -97,13 +104,13 @@ def store(tmp_path_factory, signals):
 def encode(store, models, out, signal=None, batch=4, scored=EVERYONE, seed=0):
     """data/encode of one corpus: tensors, description."""
     config, model = load(models)
-    encoders = Encoders(model, initial(config, model.entities, seed).encoder.eval())
+    encoders = Encoders(model, initial(config, seed).encoder.eval())
     vectors = torch.from_numpy(FakeTower().embed(CLASSES))
     names = Names(vectors, {f"{TASK}/{c.code}": row for row, c in enumerate(classes(TASK))})
     settings = dataclasses.replace(SETTINGS, batch=batch)
     chosen = signal or config.signal
-    scored = frozenset(scored)
-    encode_corpus(CORPUS, store, encoders, settings, chosen, names, scored, out, "cpu")
+    encoding = Encoding(encoders, settings, chosen, names, "cpu")
+    encode_corpus(CORPUS, store, encoding, frozenset(scored), out)
     text = (out / f"{CORPUS}.json").read_text(encoding="utf-8")
     return load_file(out / f"{CORPUS}.safetensors"), json.loads(text)
 
@@ -172,7 +179,7 @@ def test_the_untrained_encoder_is_the_one_that_pretraining_began_with(
         Session.from_params(still, data).train(root, "cpu")
     _, kept = load(root / "models")
     config, _ = load(models)
-    began = initial(config, kept.entities, still["seed"]).encoder.state_dict()
+    began = initial(config, still["seed"]).encoder.state_dict()
     for name, value in kept.encoder.state_dict().items():
         assert torch.equal(began[name], value), name
 

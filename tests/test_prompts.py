@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from kmerl import params
 from kmerl.corpora.classes import TASKS, classes
 from kmerl.evaluation import prompts
-from kmerl.evaluation.encode import Names
+from kmerl.evaluation.encode import Encoding, Names
 from kmerl.synthetic.layouts import merl
 from stages import embed_text, encode
 from tests.test_encode import FakeTower
@@ -129,12 +129,14 @@ def test_encoding_asks_with_what_is_chosen(
     Path("params.yaml").write_text(yaml.safe_dump(values))
     given: list[Names] = []
     model = SimpleNamespace(encoder=torch.nn.Identity())
-    described = SimpleNamespace(signal=None, entities=("a",), text_width=1)
+    described = SimpleNamespace(signal=None)
     monkeypatch.setattr(encode, "load", lambda *_: (described, model))
     monkeypatch.setattr(encode, "initial", lambda *_: model)
     monkeypatch.setattr(encode, "held_out", lambda *_: frozenset())
     monkeypatch.setattr(
-        encode, "encode_corpus", lambda *all: given.extend(a for a in all if isinstance(a, Names))
+        encode,
+        "encode_corpus",
+        lambda *all: given.extend(a.names for a in all if isinstance(a, Encoding)),
     )
     encode.main()
     asked = {"names": "left bundle branch block", "ckepe": merl.prompts()["CLBBB"].lower()}

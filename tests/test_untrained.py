@@ -35,7 +35,7 @@ def test_the_initial_weights_are_the_model(here, monkeypatch, capsys, backbone, 
     config, model, metrics = train(here, method="random", options={"backbone": backbone})
     assert type(model.encoder) is kind
     torch.manual_seed(seeds.stream(0, "initial weights"))
-    initial = create(config, torch.zeros(len(config.entities), config.text_width))
+    initial = create(config)
     state = model.state_dict()
     assert all(torch.equal(state[name], value) for name, value in initial.state_dict().items())
     assert model(batch(), generator()) == {}

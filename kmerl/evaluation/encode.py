@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 import torch
 from jaxtyping import Float
 from safetensors.numpy import save_file
@@ -26,7 +25,7 @@ from kmerl.models.inputs import SignalParams, prepare
 from kmerl.models.vit import pool
 from kmerl.params import ParamsError
 from kmerl.progress import Meter
-from kmerl.store import read_signals, read_table
+from kmerl.store import read_signals, read_table, whole_range
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,6 @@ class EncodeParams:
         for key in self.random:
             if key not in known:
                 raise ParamsError(f"encode.random names {key!r}; choose from {', '.join(known)}")
-
-
-_RANGE = tuple(f"{fact}.{lead}" for fact in ("min", "max") for lead in LEADS)
 
 
 @dataclass(frozen=True)
@@ -102,71 +98,90 @@ def score_kinds(model: Any) -> list[ScoreKind]:
     return [kind for kind, function in given.items() if hasattr(model, function)]
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """What is done alike with every corpus.
+
+    `threads` batches are encoded side by side; each is the work of one thread where torch's own
+    threads are set to one, so that their number changes no bit of the result.
+    """
+
+    encoders: Encoders
+    params: EncodeParams
+    signal: SignalParams
+    names: Names
+    device: str
+    threads: int = 1
+
+
 def encode_corpus(
-    corpus: str,
-    directory: Path,
-    encoders: Encoders,
-    params: EncodeParams,
-    signal: SignalParams,
-    names: Names,
-    scored: Set[str],
-    out: Path,
-    device: str,
-    threads: int = 1,
+    corpus: str, directory: Path, encoding: Encoding, scored: Set[str], out: Path
 ) -> None:
     """Write features of every record and lead set, and the scores of `scored` that the method
     gives (see `score_kinds`).
 
-    Sets that name the same leads ("2" and "I+II" in the paper's order) are encoded once.
-
     Args:
         scored: ids of the records whose scores are wanted (see `held_out`); the others need
-            features alone. They are read first, so that batches asked about are full.
-        threads: batches encoded side by side; each is the work of one thread where torch's own
-            threads are set to one, so that their number changes no bit of the result.
+            features alone.
     """
-    tasks = {task: classes(task) for task in tasks_of(corpus)}
-    sets = lead_sets(params)
-    vectors = {
-        task: names.of([class_key(task, c.code) for c in kinds]).to(device)
-        for task, kinds in tasks.items()
-    }
-    tensors: dict[str, np.ndarray] = {}
-    distinct = sorted(set(sets.values()), key=lambda leads: (len(leads), leads))
-    table = read_table(directory, ["record", *_RANGE])
-    records = table["record"].to_pylist()
-    low, high = _whole_range(table)
+    records = read_table(directory, ["record"])["record"].to_pylist()
     asked = np.array([record in scored for record in records], dtype=bool)
-    parts = [(np.flatnonzero(asked), vectors), (np.flatnonzero(~asked), {})]
-    back = np.argsort(np.concatenate([rows for rows, _ in parts]))
-    meter = Meter(f"encoding {corpus}", len(records) * len(distinct), "records")
-    with ThreadPoolExecutor(threads) as workers:
-        for leads in distinct:
-            keys = [key for key, wanted in sets.items() if wanted == leads]
-            compared = [key for key in keys if key in params.random]
-            untrained = encoders.untrained if compared else None
-            encode = partial(_encode, leads, encoders.model, untrained, signal, device)
-            blocks = (
-                (wanted, block, (low[rows], high[rows]))
-                for chosen, wanted in parts
-                for rows, block in read_signals(directory, leads, params.batch, chosen)
-            )
-            found = _together(_in_order(workers, encode, blocks, 2 * threads), back, meter)
-            for name, value in found.items():
-                written = compared if name == "random" else keys
-                tensors |= {f"{name}/{key}": value for key in written}
-    meter.close()
+    tensors = _tensors(corpus, directory, encoding, asked)
     with files.atomic(out / f"{corpus}.safetensors") as unfinished:
         save_file(tensors, unfinished)
     description = {
         "records": records,
         "scored": [record for record in records if record in scored],
-        "lead_sets": sets,
-        "random_sets": params.random,
-        "score_kinds": score_kinds(encoders.model),
-        "tasks": {task: [c.code for c in kinds] for task, kinds in tasks.items()},
+        "lead_sets": lead_sets(encoding.params),
+        "random_sets": encoding.params.random,
+        "score_kinds": score_kinds(encoding.encoders.model),
+        "tasks": {task: [c.code for c in classes(task)] for task in tasks_of(corpus)},
     }
     files.write_text(out / f"{corpus}.json", json.dumps(description, indent=1) + "\n")
+
+
+def _tensors(
+    corpus: str, directory: Path, encoding: Encoding, asked: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What is written, by name and key of the lead set.
+
+    Sets that name the same leads ("2" and "I+II" in the paper's order) are encoded once. The
+    records asked about come first, so that their batches are full.
+    """
+    params, sets = encoding.params, lead_sets(encoding.params)
+    parts = [(np.flatnonzero(asked), _vectors(corpus, encoding)), (np.flatnonzero(~asked), {})]
+    back = np.argsort(np.concatenate([rows for rows, _ in parts]))
+    low, high = whole_range(directory)
+    distinct = sorted(set(sets.values()), key=lambda leads: (len(leads), leads))
+    meter = Meter(f"encoding {corpus}", len(asked) * len(distinct), "records")
+    tensors: dict[str, np.ndarray] = {}
+    with ThreadPoolExecutor(encoding.threads) as workers:
+        for leads in distinct:
+            keys = [key for key, wanted in sets.items() if wanted == leads]
+            compared = [key for key in keys if key in params.random]
+            encode = partial(_encode, leads, encoding, bool(compared))
+            blocks = (
+                (wanted, block, (low[rows], high[rows]))
+                for chosen, wanted in parts
+                for rows, block in read_signals(directory, leads, params.batch, chosen)
+            )
+            ahead = 2 * encoding.threads
+            found = _together(_in_order(workers, encode, blocks, ahead), back, meter)
+            for name, value in found.items():
+                written = compared if name == "random" else keys
+                tensors |= {f"{name}/{key}": value for key in written}
+    meter.close()
+    return tensors
+
+
+def _vectors(corpus: str, encoding: Encoding) -> dict[str, Tensor]:
+    """Of what each task's classes are asked as, on the device."""
+    return {
+        task: encoding.names.of([class_key(task, c.code) for c in classes(task)]).to(
+            encoding.device
+        )
+        for task in tasks_of(corpus)
+    }
 
 
 def _together(
@@ -198,31 +213,22 @@ def _in_order(
         yield waiting.popleft().result()
 
 
-def _whole_range(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest microvolt (records,) over the twelve leads."""
-    low, high = (
-        np.stack([table[f"{fact}.{lead}"].to_numpy() for lead in LEADS]) for fact in ("min", "max")
-    )
-    return low.min(axis=0), high.max(axis=0)
-
-
 @torch.inference_mode()
 def _encode(
     leads: Sequence[str],
-    model: Any,
-    untrained: Any,
-    signal: SignalParams,
-    device: str,
+    encoding: Encoding,
+    compared: bool,
     vectors: dict[str, Tensor],
     block: np.ndarray,
-    whole_range: tuple[np.ndarray, np.ndarray],
+    microvolts: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    values = torch.from_numpy(prepare(block, whole_range, signal)).to(device)
+    model, device = encoding.encoders.model, encoding.device
+    values = torch.from_numpy(prepare(block, microvolts, encoding.signal)).to(device)
     index = torch.tensor(lead_indices(leads), device=device).expand(len(block), -1)
     tokens = model.encoder(values, index)
     answer = {"features": pool(tokens)}
-    if untrained is not None:
-        answer["random"] = pool(untrained(values, index))
+    if compared:
+        answer["random"] = pool(encoding.encoders.untrained(values, index))
     if vectors and "query" in score_kinds(model):
         scores = model.score(tokens, *vectors.values())
         answer |= {f"query/{task}": logits for task, logits in zip(vectors, scores, strict=True)}

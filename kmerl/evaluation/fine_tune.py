@@ -26,7 +26,7 @@ from kmerl.evaluation.compare import auroc_row, difference_row
 from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, Start, fit, scores
 from kmerl.evaluation.linear_probe import subset_size, training_order
 from kmerl.evaluation.recordings import Recordings, read_recordings
-from kmerl.evaluation.scores import Scores, scored
+from kmerl.evaluation.scores import Scores, scored, unscored
 from kmerl.evaluation.summary import (
     Evaluation,
     Evaluations,
@@ -96,8 +96,7 @@ def encoders(config: ModelConfig, pretrained: Any, settings: FineTune, seed: int
         found["pretrained", number] = pretrained
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream(seed, "fine_tune", "random weights", number))
-            entities = torch.zeros(len(config.entities), config.text_width)
-            found["scratch", number] = create(config, entities).encoder
+            found["scratch", number] = create(config).encoder
     return found
 
 
@@ -153,16 +152,16 @@ def by_task(
             if (one.job.test.task, one.job.ratio, one.job.number, one.job.start)
             == (cohort.task, ratio, number, start)
         }
-        nobody = cohort.take(np.arange(0))
-        none = np.empty((0, len(cohort.classes)), np.float32)
         found.append(
             scored(
-                cohort.split("val") if mine else nobody,
-                cohort.split("test") if mine else nobody,
-                {key: mine[key].validation if mine else none for key in settings.leads},
-                {key: mine[key].test if mine else none for key in settings.leads},
+                cohort.split("val"),
+                cohort.split("test"),
+                {key: mine[key].validation for key in settings.leads},
+                {key: mine[key].test for key in settings.leads},
                 settings.lead_sets,
             )
+            if mine
+            else unscored(cohort, settings.lead_sets)
         )
     return found
 

@@ -18,7 +18,7 @@ from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.encodings import EncoderKind, Encodings
 from kmerl.evaluation.neighbours import neighbour_scores
 from kmerl.evaluation.probe_fit import Fit, Part, logits, moments
-from kmerl.evaluation.scores import Scores, scored
+from kmerl.evaluation.scores import Scores, scored, unscored
 from kmerl.params import ParamsError
 from kmerl.seeds import generator
 
@@ -138,7 +138,7 @@ def probe_task(
     """
     train, validation, test = (cohort.split(name) for name in ("train", "val", "test"))
     if not len(train.records):
-        return _unprobed(test.take(np.arange(0)), encodings, settings)
+        return _unprobed(cohort, encodings, settings)
     views, numbers = Views.of(encodings), range(settings.seeds)
     seen, held, asked = (
         Part(views.features(encodings, part), part.truth) for part in (train, validation, test)
@@ -257,14 +257,13 @@ def _choices(
     ]
 
 
-def _unprobed(nobody: Cohort, encodings: Encodings, settings: LinearProbe) -> ProbedTask:
-    nothing = np.empty((settings.seeds, 0, len(nobody.classes)), np.float32)
-    none = dict.fromkeys(encodings.lead_sets, nothing[0])
+def _unprobed(cohort: Cohort, encodings: Encodings, settings: LinearProbe) -> ProbedTask:
+    nothing = np.empty((settings.seeds, 0, len(cohort.classes)), np.float32)
     others = {
         NEIGHBOURS: dict.fromkeys(encodings.lead_sets, nothing),
         RANDOM: dict.fromkeys(encodings.random_sets, nothing),
     }
     if settings.weight_decays:
         others[TUNED] = others[NEIGHBOURS]
-    scores = [scored(nobody, nobody, none, none, encodings.lead_sets)] * settings.seeds
-    return ProbedTask(scores, others, {key: [] for key in none}, 0, 0.0)
+    scores = [unscored(cohort, encodings.lead_sets)] * settings.seeds
+    return ProbedTask(scores, others, {key: [] for key in encodings.lead_sets}, 0, 0.0)

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Int, Int16, Int64, Shaped
 from torch import Tensor
 
-from kmerl.leads import LEADS, lead_indices
+from kmerl.leads import lead_indices
 from kmerl.models.inputs import SignalParams, prepare
-from kmerl.store import read_signals, read_table, row_groups
+from kmerl.store import read_signals, read_table, row_groups, whole_range
 
 READ_AT_ONCE = 256
 
@@ -50,9 +50,7 @@ def read_recordings(
     Raises:
         ValueError: a record that the store lacks.
     """
-    facts = [f"{fact}.{lead}" for fact in ("min", "max") for lead in LEADS]
-    table = read_table(directory, ["record", *facts])
-    known = np.array(table["record"].to_pylist(), dtype=str)
+    known = np.array(read_table(directory, ["record"])["record"].to_pylist(), dtype=str)
     missing = np.setdiff1d(records, known)
     if len(missing):
         raise ValueError(
@@ -65,14 +63,11 @@ def read_recordings(
     for _, block in read_signals(directory, leads, READ_AT_ONCE, rows):
         signal[filled : filled + len(block)] = block
         filled += len(block)
-    lows, highs = (
-        np.stack([table[f"{fact}.{lead}"].to_numpy()[rows] for lead in LEADS])
-        for fact in ("min", "max")
-    )
+    low, high = whole_range(directory)
     return Recordings(
         leads=leads,
         row_of={str(record): row for row, record in enumerate(known[rows])},
         signal=signal,
-        low=lows.min(axis=0),
-        high=highs.max(axis=0),
+        low=low[rows],
+        high=high[rows],
     )

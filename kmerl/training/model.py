@@ -64,15 +64,20 @@ def lead_mask(method: str, sections: Mapping[str, Any]) -> MaskParams:
     return mask
 
 
-def create(config: ModelConfig, entities: Tensor) -> Any:
-    """A new model, whose class the method's name chooses (see `kmerl.methods.kmerl.Method`).
+def create(config: ModelConfig, entities: Tensor | None = None) -> Any:
+    """A new model, whose class the method's name chooses (see `kmerl.methods`).
 
-    `entities`: text vectors (entities, text width) of `config.entities`."""
+    Args:
+        entities: text vectors (entities, text width) of `config.entities`; zeros where they are
+            yet to be loaded, or only the encoder is wanted.
+    """
+    if entities is None:
+        entities = torch.zeros(len(config.entities), config.text_width)
     settings = _settings(config.method, config.sections)
     return _module(config.method).Method(settings, entities, config.samples)
 
 
-def initial(config: ModelConfig, entities: Tensor, seed: int) -> Any:
+def initial(config: ModelConfig, seed: int, entities: Tensor | None = None) -> Any:
     """The model that pretraining with this seed starts from; no weight of it is trained."""
     torch.manual_seed(seeds.stream(seed, "initial weights"))
     return create(config, entities)
@@ -101,8 +106,7 @@ def load(directory: Path, device: str = "cpu") -> tuple[ModelConfig, Any]:
             )
     values = files.read_json(directory / CONFIG)
     config = build(ModelConfig, values, str(directory / CONFIG))
-    entities = torch.zeros(len(config.entities), config.text_width)
-    model = create(config, entities)
+    model = create(config)
     try:
         model.load_state_dict(load_file(directory / WEIGHTS, device="cpu"))
     except SafetensorError as error:

@@ -58,7 +58,7 @@ class Session:
         pairs = every.shared(self.pretrain.share, self.seed)
         self._check(pairs)
         config = self._config(pairs)
-        model = model_files.initial(config, pairs.entities, self.seed).to(device)
+        model = model_files.initial(config, self.seed, pairs.entities).to(device)
         checkpoint = Checkpoint(fingerprint(self._settings(config), self._inputs()))
         training = self._training(model, pairs, checkpoint, device)
         history = training.run()
