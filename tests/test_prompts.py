@@ -16,6 +16,7 @@ from kmerl import params
 from kmerl.corpora.classes import TASKS, classes
 from kmerl.evaluation import prompts
 from kmerl.evaluation.encode import Encoding, Names
+from kmerl.models.inputs import SignalParams
 from kmerl.synthetic.layouts import merl
 from stages import embed_text, encode
 from tests.test_encode import FakeTower
@@ -129,7 +130,7 @@ def test_encoding_asks_with_what_is_chosen(
     Path("params.yaml").write_text(yaml.safe_dump(values))
     given: list[Names] = []
     model = SimpleNamespace(encoder=torch.nn.Identity())
-    described = SimpleNamespace(signal=None)
+    described = SimpleNamespace(signal=SignalParams("zscore", "available"))
     monkeypatch.setattr(encode, "load", lambda *_: (described, model))
     monkeypatch.setattr(encode, "initial", lambda *_: model)
     monkeypatch.setattr(encode, "held_out", lambda *_: frozenset())
