@@ -14,15 +14,17 @@ app = typer.Typer(
     no_args_is_help=True,
     help="The paper's tables and figures as named experiments (experiments.yaml).",
 )
-Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="table-2d; all: each.")]
+Tables = Annotated[list[str], typer.Argument(metavar="TABLE", help="table-2d; all: each.")]
 WORKERS = """
-Then `dvc queue start -j N` runs N at a time, in the background; a killed one is queued again by
-the same command. Workers see what the shell saw that started them, and `-j` adds those that are
-missing. So for a GPU each:
+`dvc queue start -j N` then runs N at a time in the background, and goes on where a machine \
+stopped; what ran at that moment is lost, and queued again by this command.
 
-    for gpu in 0 1 2 3; do CUDA_VISIBLE_DEVICES=$gpu dvc queue start -j $((gpu + 1)); sleep 20; done
+A worker sees the shell that started it, and -j N starts those of N that are missing. A GPU each:
 
-(the pause lets each answer before the next is counted; `dvc queue status` shows them).
+    for gpu in 0 1 2 3; do
+      CUDA_VISIBLE_DEVICES=$gpu dvc queue start -j $((gpu + 1))
+      sleep 20  # until it shows in `dvc queue status`
+    done
 """
 
 
