@@ -6,6 +6,7 @@ Defaults live in params.yaml alone.
 
 import dataclasses
 import difflib
+import re
 import types
 import typing
 from pathlib import Path
@@ -51,8 +52,22 @@ SECTIONS = (
 Section = TypeVar("Section")
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Numbers as DVC writes them, in YAML 1.2: 1e-05 is one, which YAML 1.1 reads as a word."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
 class ParamsError(ValueError):
     """A key of params.yaml is unknown, missing or of the wrong type; the message names it."""
+
+
+def parse(text: str | bytes) -> Any:
+    """YAML as DVC reads and writes it: params.yaml, dvc.lock."""
+    return yaml.load(text, Loader=_Loader)
 
 
 def read(path: Path | str = "params.yaml") -> dict[str, Any]:
@@ -60,7 +75,7 @@ def read(path: Path | str = "params.yaml") -> dict[str, Any]:
     path = Path(path)
     if not path.exists():
         raise ParamsError(f"{path} does not exist; copy one of params/*.yaml to {path}")
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values = parse(path.read_text(encoding="utf-8"))
     if not isinstance(values, dict):
         raise ParamsError(f"{path} holds no mapping of parameters")
     _reject_unknown(values, SECTIONS, str(path))

@@ -116,3 +116,10 @@ def test_every_key_is_explained(profile):
         if not line.startswith(" "):
             section = line
         assert "#" in line or "#" in section or line == section, line
+
+
+def test_numbers_are_read_as_dvc_writes_them(tmp_path):
+    """`dvc exp run -S pretrain.weight_decay=1e-5` leaves 1e-05 in params.yaml."""
+    text = Path("params/demo.yaml").read_text().replace("seed: 0", "seed: 1e-05")
+    (tmp_path / "params.yaml").write_text(text)
+    assert params.read(tmp_path / "params.yaml")["seed"] == 1e-05

@@ -9,25 +9,15 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
 from kmerl.experiments import git
 from kmerl.experiments.catalogue import Catalogue, Experiment
 from kmerl.experiments.lock import Lock
 from kmerl.experiments.runs import Run, Value
+from kmerl.params import parse
 
 _QUEUED_NAME = re.compile(r"(?P<experiment>.+)-s(?P<seed>\d+)")
 OF_THE_MACHINE = ("seed", "runtime", "corpora", "splits.merl", "llm.base_url", "llm.allow_remote")
 """Keys in which a run may differ from a profile and still be at its scale: where files lie."""
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Numbers as DVC writes them, in YAML 1.2: 1e-05 is one, which YAML 1.1 reads as a word."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789")
-)
 
 
 @dataclass(frozen=True)
@@ -155,7 +145,7 @@ def _below(key: str, sections: tuple[str, ...]) -> bool:
 
 
 def _yaml(text: bytes) -> Any:
-    return yaml.load(text, Loader=_Loader) or {}
+    return parse(text) or {}
 
 
 def _json(text: bytes | None) -> Any:
