@@ -1,10 +1,18 @@
 """experiments.json: what the experiments that ran gave; `kmerl experiments collect` writes it."""
 
-from collections.abc import Mapping
+import dataclasses
+import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from kmerl import files
+from kmerl.params import ParamsError, build
 
 FILE = Path("experiments.json")
+_TRIPLE = re.compile(r"\[[^\[\]{}]*\]")  # value, lower and upper end on one line
 
 
 @dataclass(frozen=True)
@@ -33,4 +41,40 @@ class Run:
     commit: str
     revision: str
     lock: str
-    values: Mapping[str, Value]
+    values: dict[str, Value]
+
+
+def read(path: Path | str = FILE) -> list[Run]:
+    """All runs of the file; none, where there is no file.
+
+    Raises:
+        ParamsError: the file is damaged, or not of this version; the message says where.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    try:
+        rows = files.read_json(path)
+    except json.JSONDecodeError as error:
+        raise ParamsError(f"{path} is damaged: {error}; collect again") from None
+    return [_run(row, f"{path}: run {number}") for number, row in enumerate(rows)]
+
+
+def write(runs: Iterable[Run], path: Path | str = FILE) -> None:
+    """Sorted by experiment, scale and seed, five significant digits: equal runs, equal bytes."""
+    ordered = sorted(runs, key=lambda run: (run.experiment, run.scale, run.seed))
+    rows = [dataclasses.asdict(run) | {"values": _triples(run)} for run in ordered]
+    text = json.dumps(files.rounded(rows, digits=5), indent=1, sort_keys=True, allow_nan=False)
+    files.write_text(path, _TRIPLE.sub(lambda found: " ".join(found[0].split()), text) + "\n")
+
+
+def _triples(run: Run) -> dict[str, list[float | None]]:
+    return {metric: [v.value, v.lo, v.hi] for metric, v in run.values.items()}
+
+
+def _run(row: dict[str, Any], where: str) -> Run:
+    values = {
+        metric: dict(zip(("value", "lo", "hi"), triple, strict=True))
+        for metric, triple in row.get("values", {}).items()
+    }
+    return build(Run, {**row, "values": values}, where)
