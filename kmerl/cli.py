@@ -10,6 +10,7 @@ import typer
 
 from kmerl import ecg_paper, files, predict
 from kmerl.evaluation import merl_splits
+from kmerl.experiments import commands
 from kmerl.leads import LEADS, NAMED_SETS, ORDERS
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
     help="K-MERL: classify an ECG by any class names, from any leads.",
     epilog=predict.NOTICE,
 )
+app.add_typer(commands.app, name="experiments")
 BAR = 24  # characters of a probability of 1
 CAPTION_CLASSES = 6
 

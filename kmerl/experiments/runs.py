@@ -12,7 +12,7 @@ from kmerl import files
 from kmerl.params import ParamsError, build
 
 FILE = Path("experiments.json")
-_TRIPLE = re.compile(r"\[[^\[\]{}]*\]")  # value, lower and upper end on one line
+_TRIPLE = re.compile(r"\[([^\[\]{}]*)\]")  # value, lower and upper end on one line
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,11 @@ def write(runs: Iterable[Run], path: Path | str = FILE) -> None:
     ordered = sorted(runs, key=lambda run: (run.experiment, run.scale, run.seed))
     rows = [dataclasses.asdict(run) | {"values": _triples(run)} for run in ordered]
     text = json.dumps(files.rounded(rows, digits=5), indent=1, sort_keys=True, allow_nan=False)
-    files.write_text(path, _TRIPLE.sub(lambda found: " ".join(found[0].split()), text) + "\n")
+    files.write_text(path, _TRIPLE.sub(_one_line, text) + "\n")
+
+
+def _one_line(found: re.Match[str]) -> str:
+    return f"[{' '.join(found[1].split())}]"
 
 
 def _triples(run: Run) -> dict[str, list[float | None]]:

@@ -1,0 +1,162 @@
+"""From what DVC keeps of finished experiments to `Run`s: metrics, scale, commit, hashes."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from kmerl.experiments import git
+from kmerl.experiments.catalogue import Catalogue, Experiment
+from kmerl.experiments.lock import Lock
+from kmerl.experiments.runs import Run, Value
+
+_QUEUED_NAME = re.compile(r"(?P<experiment>.+)-s(?P<seed>\d+)")
+OF_THE_MACHINE = ("seed", "runtime", "corpora", "splits.merl", "llm.base_url", "llm.allow_remote")
+"""Keys in which a run may differ from a profile and still be at its scale: where files lie."""
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Numbers as DVC writes them, in YAML 1.2: 1e-05 is one, which YAML 1.1 reads as a word."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Runs by (experiment, scale, seed), the newest of each, and what was left out with why."""
+
+    runs: Mapping[tuple[str, str, int], Run]
+    ignored: Mapping[str, str]
+
+
+def collect(catalogue: Catalogue) -> Collected:
+    """Every experiment of this repository that ended well and that `catalogue` names."""
+    runs: dict[tuple[str, str, int], Run] = {}
+    ignored = {}
+    metrics = catalogue.metrics()
+    for ref in git.experiment_refs():
+        named = _QUEUED_NAME.fullmatch(ref.name)
+        experiment = catalogue.experiments.get(named["experiment"]) if named else None
+        if named is None or experiment is None:
+            ignored[ref.name] = "no row of experiments.yaml has this name"
+            continue
+        params = flat(_yaml(git.read(ref.revision, "params.yaml") or b""))
+        other = _other_values(params, experiment, int(named["seed"]))
+        if other:
+            ignored[ref.name] = other
+            continue
+        run = _run(ref, experiment, int(named["seed"]), params, metrics, catalogue.every)
+        runs[run.experiment, run.scale, run.seed] = run
+    return Collected(runs, ignored)
+
+
+def _run(
+    ref: git.Ref,
+    experiment: Experiment,
+    seed: int,
+    params: Mapping[str, Any],
+    metrics: list[str],
+    every: Mapping[str, Any],
+) -> Run:
+    text = git.read(ref.revision, "dvc.lock") or b""
+    lock = Lock(_yaml(text), params)
+    found: dict[str, Value] = {}
+    held: dict[str, Any] = {}
+    for metric in metrics:
+        name, *keys = metric.split(".")
+        if name not in held:
+            path = f"metrics/{name}.json"
+            held[name] = _json(git.read(ref.revision, path)) if lock.is_of_this_run(path) else {}
+        value = _value(held[name], keys)
+        if value.value is not None:
+            found[metric] = value
+    changed = (*OF_THE_MACHINE, *every, *experiment.set)
+    return Run(
+        experiment=experiment.name,
+        seed=seed,
+        scale=scale(params, profiles(ref.commit), changed),
+        words=words(params, _json(git.read(ref.revision, "metrics/pretrain.json"))),
+        commit=ref.commit,
+        revision=ref.revision,
+        lock=hashlib.sha256(text).hexdigest(),
+        values=found,
+    )
+
+
+def scale(
+    params: Mapping[str, Any],
+    known: Mapping[str, Mapping[str, Any]],
+    changed: tuple[str, ...],
+) -> str:
+    """The profile whose values these are but for the keys `changed`, or "own"."""
+
+    def compared(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in values.items() if not _below(key, changed)}
+
+    here = compared(params)
+    return next((name for name, values in known.items() if compared(values) == here), "own")
+
+
+def words(params: Mapping[str, Any], pretrain: Mapping[str, Any]) -> str:
+    """The scale in plain words: "1,168 simulated pairs, nano encoder, 8 epochs"."""
+    size = f"{params['encoder.size']} encoder"
+    if not pretrain.get("epoch"):
+        return f"{size}, untrained"
+    corpus = params["pretrain.corpus"]
+    simulated = bool(params.get(f"synthesize.records.{corpus}"))
+    pairs = f"{int(pretrain['pairs']):,} {'simulated ' if simulated else ''}pairs"
+    if params.get("text.source") == "scp":
+        pairs += ", texts from labels"
+    return f"{pairs}, {size}, {params['pretrain.epochs']} epochs"
+
+
+@lru_cache
+def profiles(commit: str) -> dict[str, dict[str, Any]]:
+    """The profiles of a commit, flat, by name."""
+    return {
+        PurePosixPath(path).stem: flat(_yaml(git.read(commit, path) or b""))
+        for path in git.names(commit, "params/")
+    }
+
+
+def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """{"mask.min_leads": 9} for {"mask": {"min_leads": 9}}; an empty mapping has no key."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
+    return found
+
+
+def _other_values(params: Mapping[str, Any], experiment: Experiment, seed: int) -> str:
+    """Where the run is not what experiments.yaml says today; empty where it is."""
+    for key, value in {"seed": seed, **experiment.set}.items():
+        if params.get(key) != value:
+            return f"it ran with {key}={params.get(key)}; {experiment.name} is {key}={value}"
+    return ""
+
+
+def _value(held: Any, keys: list[str]) -> Value:
+    for key in keys[:-1]:
+        held = held.get(key, {})
+    return Value(*(held.get(keys[-1] + end) for end in ("", "_lo", "_hi")))
+
+
+def _below(key: str, sections: tuple[str, ...]) -> bool:
+    return any(key == section or key.startswith(f"{section}.") for section in sections)
+
+
+def _yaml(text: bytes) -> Any:
+    return yaml.load(text, Loader=_Loader) or {}
+
+
+def _json(text: bytes | None) -> Any:
+    return json.loads(text) if text else {}

@@ -1,0 +1,139 @@
+"""`kmerl experiments`: the paper's tables and figures by name, in DVC's queue and out of it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from kmerl.experiments import catalogue, collecting, queueing, runs
+from kmerl.experiments.catalogue import Experiment
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The paper's tables and figures as named experiments (experiments.yaml).",
+)
+Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="table-2d; all: each.")]
+WORKERS = """
+Then `dvc queue start -j N` runs N at a time, in the background; a killed one is queued again by
+the same command. Workers see what the shell saw that started them, and `-j` adds those that are
+missing. So for a GPU each:
+
+    for gpu in 0 1 2 3; do CUDA_VISIBLE_DEVICES=$gpu dvc queue start -j $((gpu + 1)); sleep 20; done
+
+(the pause lets each answer before the next is counted; `dvc queue status` shows them).
+"""
+
+
+@app.command(name="list")
+def list_command(
+    table: Annotated[str | None, typer.Argument(help="One of them, with its experiments.")] = None,
+) -> None:
+    """Tables and figures; of one, its experiments and what each changes."""
+    with clear_errors():
+        known = catalogue.read()
+        if table is not None:
+            typer.echo(_listed(known.of(table)))
+            return
+        width = max(map(len, known.tables))
+        for name, held in known.tables.items():
+            count = len(known.of(name))
+            typer.echo(f"{name:{width}}  {count:3}  {held.source:15}  {held.caption}")
+        typer.echo(f"{len(known.experiments)} experiments in {len(known.tables)} tables")
+
+
+@app.command(name="queue", epilog=WORKERS)
+def queue_command(
+    tables: Tables,
+    *,
+    seeds: Annotated[int, typer.Option(min=1, help="Of each experiment: 0, 1, ...")] = 3,
+    given: Annotated[
+        str, typer.Option("--with", help="What this machine has, of hub,llm,gpu.")
+    ] = "",
+    again: Annotated[bool, typer.Option("--again", help="Those that ran, too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what, and leave it.")] = False,
+) -> None:
+    """Add a table's experiments to DVC's queue, as <name>-s<seed>; what is there is skipped.
+
+    They run at the scale of params.yaml as it stands now.
+    """
+    with clear_errors():
+        known = catalogue.read()
+        wanted = list(known.tables) if tables == ["all"] else tables
+        needs = [need for need in given.split(",") if need]
+        planned = queueing.plan(known, wanted, seeds, needs, queueing.states(), again)
+        open_ones = [one for one in planned if not one.skip]
+        catalogue.check_options([one.experiment for one in open_ones], "params.yaml")
+        for one in planned:
+            if one.skip:
+                typer.echo(f"skipped  {one.name}: {one.skip}")
+        for one in open_ones if dry_run else queueing.add(known, open_ones, again):
+            typer.echo(f"{'would queue' if dry_run else 'queued'}  {one.name}")
+        left = len(planned) - len(open_ones)
+        typer.echo(f"{len(open_ones)} {'to queue' if dry_run else 'queued'}, {left} skipped")
+
+
+@app.command(name="status")
+def status_command(
+    only: Annotated[
+        str | None, typer.Option(help="queued, running, success, failed or lost alone.")
+    ] = None,
+) -> None:
+    """Where each experiment stands; of a failed one, the stage and the last line of its error."""
+    with clear_errors():
+        found = queueing.states().values()
+        width = max((len(state.name) for state in found), default=0)
+        for state in found:
+            if only in (None, state.status):
+                typer.echo(f"{state.status:8} {state.name:{width}}  {state.reason}".rstrip())
+        counts = Counter(state.status for state in found)
+        summary = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        typer.echo(summary or "no experiment; `kmerl experiments queue TABLE` adds some")
+
+
+@app.command(name="collect")
+def collect_command() -> None:
+    """Results of all experiments that ended well, into experiments.json.
+
+    Runs that stand there already and are not of this repository stay.
+    """
+    with clear_errors():
+        known = catalogue.read()
+        collected = collecting.collect(known)
+        kept = {
+            (run.experiment, run.scale, run.seed): run
+            for run in runs.read()
+            if run.experiment in known.experiments
+        }
+        runs.write({**kept, **collected.runs}.values())
+        for name, why in sorted(collected.ignored.items()):
+            typer.echo(f"ignored  {name}: {why}")
+        before = len(kept.keys() - collected.runs.keys())
+        scales = Counter(run.scale for run in collected.runs.values())
+        at = ", ".join(f"{count} at scale {scale}" for scale, count in sorted(scales.items()))
+        typer.echo(f"{len(collected.runs)} runs{f' ({at})' if at else ''} in {runs.FILE}")
+        if before:
+            typer.echo(f"{before} that stood there before are kept")
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """What a person can put right is one line and exit status 1; anything else is a bug's trace."""
+    from dvc.exceptions import DvcException
+
+    try:
+        yield
+    except (ValueError, FileNotFoundError, DvcException) as error:
+        typer.echo(f"kmerl: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _listed(chosen: list[Experiment]) -> str:
+    width = max(len(experiment.name) for experiment in chosen)
+    lines = []
+    for experiment in chosen:
+        changes = " ".join(queueing.written(experiment.set)) or "params.yaml as it is"
+        needs = f"  (needs {', '.join(experiment.needs)})" if experiment.needs else ""
+        lines.append(f"{experiment.name:{width}}  {changes}{needs}")
+    return "\n".join(lines)

@@ -1,0 +1,43 @@
+"""What git holds of the experiments that ran: DVC keeps each as a commit under refs/exps."""
+
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(\S+)")
+
+
+@dataclass(frozen=True)
+class Ref:
+    """An experiment that ended well: its name, its own commit, and the one it was queued at."""
+
+    name: str
+    revision: str
+    commit: str
+
+
+def experiment_refs() -> list[Ref]:
+    """Those of this repository, the oldest first."""
+    form = "%(objectname) %(refname)"
+    listed = _git("for-each-ref", "--sort=committerdate", f"--format={form}", "refs/exps/").decode()
+    found = (line.split(" ", 1) for line in listed.splitlines())
+    matched = ((revision, _REF.fullmatch(ref)) for revision, ref in found)
+    return [Ref(ref[3], revision, ref[1] + ref[2]) for revision, ref in matched if ref]
+
+
+def read(revision: str, path: str) -> bytes | None:
+    """A file as it stands at a revision; None where it is not there."""
+    try:
+        return _git("show", f"{revision}:{path}")
+    except subprocess.CalledProcessError:
+        return None
+
+
+def names(revision: str, folder: str) -> Sequence[str]:
+    """Paths of the files of a folder (with its slash) at a revision."""
+    return _git("ls-tree", "--name-only", revision, folder).decode().splitlines()
+
+
+def _git(*arguments: str) -> bytes:
+    return subprocess.run(["git", *arguments], check=True, capture_output=True).stdout

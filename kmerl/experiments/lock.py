@@ -1,0 +1,67 @@
+"""dvc.lock of an experiment: which of the files beside it are that experiment's own.
+
+An experiment runs some stages only. The metrics of the others are files of the commit that it
+was queued at, hence of another model; the lock tells them apart.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+class Lock:
+    """Stages and what each read and wrote, beside the parameters of the experiment."""
+
+    def __init__(self, lock: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+        """
+        Args:
+            lock: dvc.lock.
+            params: params.yaml of the same revision, flat ("mask.min_leads").
+        """
+        self.stages: Mapping[str, Any] = lock.get("stages", {})
+        self.params = params
+        self.writer = {
+            out["path"]: (name, out.get("md5"))
+            for name, stage in self.stages.items()
+            for out in stage.get("outs", [])
+        }
+        self.known: dict[str, bool] = {}
+
+    def is_of_this_run(self, path: str) -> bool:
+        """Did a stage write the file, with these parameters, from what the stages above it wrote
+        with these parameters?"""
+        return path in self.writer and self._ran(self.writer[path][0])
+
+    def _ran(self, name: str) -> bool:
+        if name not in self.known:
+            stage = self.stages[name]
+            self.known[name] = (
+                all(_same(self.params, key, value) for key, value in _read(stage))
+                and all(self._newest(dep) for dep in stage.get("deps", []))
+            )  # fmt: skip
+        return self.known[name]
+
+    def _newest(self, dep: Mapping[str, Any]) -> bool:
+        """Is what was read what its stage wrote last? What no stage writes is not judged."""
+        if dep["path"] not in self.writer:
+            return True
+        name, written = self.writer[dep["path"]]
+        return bool(dep.get("md5") == written) and self._ran(name)
+
+
+def _read(stage: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for values in stage.get("params", {}).values():
+        yield from values.items()
+
+
+def _same(params: Mapping[str, Any], key: str, value: Any) -> bool:
+    """`value` is a leaf, or a section whose leaves are all compared."""
+    if isinstance(value, Mapping):
+        here = [known for known in params if known.startswith(f"{key}.")]
+        return len(here) == _leaves(value) and all(
+            _same(params, f"{key}.{inner}", held) for inner, held in value.items()
+        )
+    return key in params and bool(params[key] == value)
+
+
+def _leaves(value: Any) -> int:
+    return sum(map(_leaves, value.values())) if isinstance(value, Mapping) else 1

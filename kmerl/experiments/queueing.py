@@ -1,0 +1,191 @@
+"""Named experiments in DVC's queue: what is added, what stands there, and why one failed.
+
+The queue, its workers and its results are DVC's; nothing is scheduled here.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from kmerl.experiments import checks
+from kmerl.experiments.catalogue import NEEDS, Catalogue, Experiment
+from kmerl.experiments.git import experiment_refs
+
+Status = Literal["queued", "running", "success", "failed", "lost"]
+_RANK: Sequence[Status] = ("success", "failed", "lost", "running", "queued")
+_FAILED_STAGE = re.compile(r"failed to reproduce '([^']+)'")
+_OF_DVC = ("ERROR:", "WARNING:", "Running stage", "> ")
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a queued experiment stands. `lost`: it ran, and its process is gone without a result.
+
+    `reason` of a failed one is the stage and the last line of its error.
+    """
+
+    name: str
+    status: Status
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An experiment with one seed; `skip` says why it is not queued, or is empty."""
+
+    experiment: Experiment
+    seed: int
+    skip: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.experiment.name}-s{self.seed}"
+
+
+def plan(
+    catalogue: Catalogue,
+    tables: Iterable[str],
+    seeds: int,
+    given: Iterable[str],
+    states: Mapping[str, State],
+    again: bool = False,
+) -> list[Planned]:
+    """What the tables want, seed by seed, each experiment once.
+
+    Args:
+        seeds: how many; the first is 0.
+        given: which of `NEEDS` this machine has.
+        states: of the experiments that DVC knows already.
+        again: those that ran are wanted once more.
+
+    Raises:
+        ParamsError: a table or a need is unknown; the message lists those that exist.
+    """
+    given = tuple(given)
+    for need in given:
+        checks.check_known(need, NEEDS, "--with", "need")
+    wanted = dict.fromkeys(each.name for table in tables for each in catalogue.of(table))
+    planned = []
+    for seed in range(seeds):
+        for experiment in (catalogue.experiments[name] for name in wanted):
+            one = Planned(experiment, seed)
+            missing = [need for need in experiment.needs if need not in given]
+            skip = _known_already(states.get(one.name), again)
+            if missing:
+                skip = f"needs {', '.join(f'{need} ({NEEDS[need]})' for need in missing)}"
+            planned.append(Planned(experiment, seed, skip))
+    return planned
+
+
+def _known_already(state: State | None, again: bool) -> str:
+    if state is None or state.status in ("failed", "lost"):
+        return ""
+    if state.status == "success":
+        return "" if again else "success already (--again runs it once more)"
+    return f"{state.status} already"
+
+
+def overrides(catalogue: Catalogue, experiment: Experiment, seed: int) -> list[str]:
+    """All that `dvc exp run -S` is given of an experiment."""
+    return written({"seed": seed, **catalogue.every, **experiment.set})
+
+
+def written(values: Mapping[str, Any]) -> list[str]:
+    """Keys and values in Hydra's grammar; an option, which may be a new key, has ++ before it."""
+    return [
+        f"{'++' if key.startswith('options.') else ''}{key}={_hydra(value)}"
+        for key, value in values.items()
+    ]
+
+
+def _hydra(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_hydra, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{_hydra(item)}' for key, item in value.items())}}}"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+    return repr(value)
+
+
+def add(catalogue: Catalogue, planned: Iterable[Planned], again: bool = False) -> Iterable[Planned]:
+    """Put the planned ones that are not skipped into DVC's queue, one after the other.
+
+    Args:
+        again: an experiment of the same name and commit makes room.
+    """
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        head = repo.scm.get_rev()
+        taken = {ref.name for ref in experiment_refs() if ref.commit == head}
+        for one in planned:
+            if one.skip:
+                continue
+            if again and one.name in taken:
+                repo.experiments.remove(exp_names=[one.name])
+            repo.experiments.run(
+                queue=True,
+                name=one.name,
+                targets=list(one.experiment.targets),
+                params=overrides(catalogue, one.experiment, one.seed),
+            )
+            yield one
+
+
+def states() -> dict[str, State]:
+    """Every experiment that DVC's queue or repository holds, by name, the newest of each."""
+    from dvc.repo import Repo
+
+    found = {ref.name: State(ref.name, "success") for ref in experiment_refs()}
+    with Repo() as repo:
+        queue = repo.experiments.celery_queue
+        entries = [
+            (entry["timestamp"], _RANK.index(status), entry["name"], entry["rev"])
+            for entry in queue.status()
+            if (status := entry["status"].lower()) in _RANK
+        ]
+        for _, rank, name, revision in sorted(entries):
+            found[name] = _state(name, _RANK[rank], queue.proc.get(revision))
+    return dict(sorted(found.items()))
+
+
+def _state(name: str, status: Status, process: Any) -> State:
+    """`process` is what DVC wrote of the experiment's own: its log, its number, how it ended."""
+    if status == "running" and process and process.returncode is None and not _alive(process.pid):
+        return State(name, "lost", "its process is gone (killed, or the machine went down)")
+    if status != "failed":
+        return State(name, status)
+    if process is None or not Path(process.stdout).exists():
+        return State(name, status, "it failed before its first stage; `dvc queue logs` has more")
+    text = Path(process.stdout).read_text(encoding="utf-8", errors="replace")
+    return State(name, status, reason(text) or f"no error in its log (exit {process.returncode})")
+
+
+def reason(log: str) -> str:
+    """The failing stage and the last line of its error, from an experiment's log."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    for number, line in enumerate(lines):
+        failed = _FAILED_STAGE.search(line)
+        if failed:
+            said = [before for before in lines[:number] if not before.startswith(_OF_DVC)]
+            return f"{failed[1]}: {said[-1] if said else line}"
+    return lines[-1] if lines else ""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
