@@ -4,7 +4,8 @@
 
 Model, batch and ingest settings are those of params.yaml in the working directory. The document
 holds `machine`, `sizes`, and what `measure()` of each module of this folder gives; the probe's is
-there once data/ and models/ are.
+there once data/ and models/ are. What each method costs is measured by `python -m
+benchmarks.methods`.
 """
 
 import json

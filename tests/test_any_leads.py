@@ -37,9 +37,19 @@ SOME = [("V3",), ("I", "V1"), ("II", "aVR", "V6"), LEADS[:6], LEADS[1:]]
 
 @pytest.fixture(scope="module")
 def ask() -> predictor.Predictor:
+    return small("lead")
+
+
+@pytest.fixture(scope="module", params=["lead", "joint"])
+def ask_of(request) -> predictor.Predictor:
+    """With a token for each lead, and with tokens of all leads together."""
+    return small(request.param)
+
+
+def small(tokens: str) -> predictor.Predictor:
     """A small model whose weights are large enough that every lead and sample matters."""
     torch.manual_seed(0)
-    chosen = values(encoder__token_samples=250)
+    chosen = values(encoder__token_samples=250, encoder__tokens=tokens)
     described = ModelConfig(
         method="kmerl",
         sections=sections_of("kmerl", chosen),
@@ -54,7 +64,8 @@ def ask() -> predictor.Predictor:
         patch.setitem(SIZES, "nano", Size(24, 1, 3))
         model = create(described, torch.zeros(len(CLASSES), TEXT_WIDTH)).eval()
     with torch.no_grad():
-        model.encoder.tokenizer.lead.mul_(50)
+        if tokens == "lead":
+            model.encoder.tokenizer.lead.mul_(50)
         for weight in model.query_network.parameters():
             weight.mul_(4 if weight.ndim == 2 else 1)
     found = predictor.Predictor(described, model)
@@ -99,19 +110,19 @@ def test_every_one_of_the_4095_subsets_has_a_score_of_its_own(ask, signals, monk
 
 @given(st.permutations(LEADS), st.integers(1, 12))
 @settings(max_examples=40, deadline=None)
-def test_the_order_in_which_leads_are_given_changes_no_bit(ask, signals, order, size):
+def test_the_order_in_which_leads_are_given_changes_no_bit(ask_of, signals, order, size):
     leads = order[:size]
     standard = [lead for lead in LEADS if lead in leads]
-    one, two = (ask.score(signals[0][rows(k)], k, CLASSES) for k in (leads, standard))
+    one, two = (ask_of.score(signals[0][rows(k)], k, CLASSES) for k in (leads, standard))
     assert np.array_equal(one, two)
 
 
 @given(st.permutations(LEADS), st.integers(2, 12))
 @settings(max_examples=20, deadline=None)
-def test_the_model_itself_knows_no_order(ask, signals, order, size):
+def test_the_model_itself_knows_no_order(ask_of, signals, order, size):
     """Without the predictor's sorting. In double: sums taken in another order round otherwise, and
     an untrained model in single precision comes to 1e-5 by that alone."""
-    model = deepcopy(ask.model).double()
+    model = deepcopy(ask_of.model).double()
     signal = torch.from_numpy(signals[1].astype(np.float64) / 500)
     vectors = torch.from_numpy(FakeTower().embed(CLASSES)).double()
     found = []
@@ -158,18 +169,18 @@ def encoded(signals, ask, leads, root) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("leads", SOME, ids="+".join)
-def test_encoding_never_reads_a_lead_that_is_not_asked_for(leads, ask, signals, tmp_path):
-    whole = encoded(signals, ask, leads, tmp_path / "whole")
-    spoiled = encoded(poisoned(signals, leads), ask, leads[::-1], tmp_path / "spoiled")
+def test_encoding_never_reads_a_lead_that_is_not_asked_for(leads, ask_of, signals, tmp_path):
+    whole = encoded(signals, ask_of, leads, tmp_path / "whole")
+    spoiled = encoded(poisoned(signals, leads), ask_of, leads[::-1], tmp_path / "spoiled")
     assert set(whole) == {"features", "random", "query", "cosine"}
     for name, value in whole.items():
         assert np.array_equal(value, spoiled[name]), name
-    worse = encoded(poisoned(signals, leads[1:]), ask, leads, tmp_path / "worse")
+    worse = encoded(poisoned(signals, leads[1:]), ask_of, leads, tmp_path / "worse")
     assert not np.allclose(worse["features"], whole["features"], **CLOSE)
 
 
 @pytest.mark.parametrize("leads", SOME, ids="+".join)
-def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask, signals, tmp_path):
+def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask_of, signals, tmp_path):
     """Twelve leads of which the others are all NaN, and a file that has the asked ones alone."""
     microvolt = dict(zip(LEADS, signals[0].astype(float), strict=True))
     gone = {lead: np.full(SAMPLES, np.nan) for lead in LEADS if lead not in leads}
@@ -180,11 +191,11 @@ def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask, signals
     found = []
     for name, wanted in asked.items():
         recording = predict.choose(predict.read(tmp_path / name, None, "mV"), wanted)
-        prepared = predict.prepare(recording, ask.config)
-        found.append(predict.ranked(ask, prepared, CLASSES))
+        prepared = predict.prepare(recording, ask_of.config)
+        found.append(predict.ranked(ask_of, prepared, CLASSES))
     assert found[0] == found[1] == found[2]
     index = rows(sorted(leads, key=LEADS.index))
-    direct = ask.score(signals[0][index], [LEADS[i] for i in index], CLASSES)
+    direct = ask_of.score(signals[0][index], [LEADS[i] for i in index], CLASSES)
     assert dict(found[0]) == dict(zip(CLASSES, map(float, direct), strict=True))
 
 

@@ -54,7 +54,7 @@ SETTINGS = FineTune(
 
 def encoder(seed: int = 0) -> LeadEncoder:
     torch.manual_seed(seed)
-    return LeadEncoder(EncoderParams("nano", 50, True, True), SAMPLES)
+    return LeadEncoder(EncoderParams("nano", "lead", 50, True, True), SAMPLES)
 
 
 def examples(records: int, seed: int, classes: int = 3) -> Examples:

@@ -79,7 +79,7 @@ def small_method(**loss):
     torch.manual_seed(0)
     weights = {"contrast": 1.0, "query": 1.0, "temperature": 0.07, **loss}
     params = MethodParams(
-        encoder=EncoderParams("nano", 100, True, True),
+        encoder=EncoderParams("nano", "lead", 100, True, True),
         mask=MaskParams("dynamic", 9, 11, "group", 0.0, True),
         query_network=QueryParams(16, 1, 4, 16, 0.0, True, "logit", False),
         loss=LossParams(**weights),

@@ -167,7 +167,7 @@ def test_impossible_options_are_named(options):
 
 @pytest.mark.parametrize("samples", [400, 500, 401, 5000])
 def test_token_count_is_what_the_encoder_gives(samples):
-    encoder = ResNet(EncoderParams("nano", 100, True, True))
+    encoder = ResNet(EncoderParams("nano", "lead", 100, True, True))
     tokens = encoder(torch.randn(1, 1, samples), torch.tensor([[0]]))
     assert tokens.shape[1] == token_count(samples)
 

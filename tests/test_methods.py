@@ -67,6 +67,18 @@ def test_options_of_a_wrong_type_are_named():
         sections_of("simclr", {**DEMO, "options": None})
 
 
+def test_the_rate_of_a_methods_options_is_the_records_own():
+    """astcl filters in Hz; at another rate than the records' its bands would be others."""
+    slower = {**DEMO, "ingest": {**DEMO["ingest"], "rate": 250}}
+    asked = [name for name in NAMES if "rate" in sections_of(name, DEMO).get("options", {})]
+    assert "astcl" in asked
+    for name in asked:
+        assert sections_of(name, slower)["options"]["rate"] == 250
+        assert sections_of(name, {**slower, "options": {"rate": 250}})["options"]["rate"] == 250
+        with pytest.raises(params.ParamsError, match=r"options\.rate is 500, .*ingest\.rate=250"):
+            sections_of(name, {**slower, "options": {"rate": 500}})
+
+
 # ---------------------------------------------------------------- the encoder
 
 

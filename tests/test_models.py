@@ -1,5 +1,7 @@
 """Tokens, masks, encoder and F_CQ: the properties the paper's method rests on."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -10,19 +12,30 @@ from kmerl.leads import LEADS
 from kmerl.losses import query_loss
 from kmerl.models.masking import MaskParams, draw_leads, draw_segments, segments_kept
 from kmerl.models.query import QueryNetwork, QueryParams
-from kmerl.models.tokens import LeadTokenizer
+from kmerl.models.tokens import JointTokenizer, LeadTokenizer
 from kmerl.models.vit import EncoderParams, LeadEncoder, pool
+from kmerl.training.model import create
+from tests import methods
 
 SAMPLES, TOKEN = 500, 100
 ENCODER = EncoderParams(
-    size="nano", token_samples=TOKEN, lead_embedding=True, temporal_embedding=True
+    size="nano", tokens="lead", token_samples=TOKEN, lead_embedding=True, temporal_embedding=True
 )
+
+
+JOINT = dataclasses.replace(ENCODER, tokens="joint")
 
 
 @pytest.fixture(scope="module")
 def encoder() -> LeadEncoder:
     torch.manual_seed(0)
     return LeadEncoder(ENCODER, SAMPLES).eval()
+
+
+@pytest.fixture(scope="module")
+def joint() -> LeadEncoder:
+    torch.manual_seed(0)
+    return LeadEncoder(JOINT, SAMPLES).eval()
 
 
 @given(st.integers(1, 6), st.integers(0, 11), st.integers(0, 2**32))
@@ -73,11 +86,11 @@ def test_segment_masks_differ_between_leads_and_records():
     assert not torch.equal(kept[0, 0], kept[1, 0])
 
 
-@given(st.permutations(range(12)), st.integers(1, 12))
+@given(st.permutations(range(12)), st.integers(1, 12), st.sampled_from([ENCODER, JOINT]))
 @settings(max_examples=25, deadline=None)
-def test_order_of_leads_does_not_matter(order, count):
+def test_order_of_leads_does_not_matter(order, count, params):
     torch.manual_seed(0)
-    encoder = LeadEncoder(ENCODER, SAMPLES).eval()
+    encoder = LeadEncoder(params, SAMPLES).eval()
     signal = torch.randn(2, 12, SAMPLES, generator=torch.Generator().manual_seed(0))
     chosen = torch.tensor(order[:count])
     ordered = chosen.sort().values
@@ -87,7 +100,9 @@ def test_order_of_leads_does_not_matter(order, count):
     torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
-def test_a_lead_is_recognised_by_its_name(encoder):
+@pytest.mark.parametrize("kind", ["encoder", "joint"])
+def test_a_lead_is_recognised_by_its_name(kind, request):
+    encoder = request.getfixturevalue(kind)
     signal = torch.randn(1, 1, SAMPLES)
     with torch.no_grad():
         as_i = pool(encoder(signal, torch.tensor([[0]])))
@@ -136,14 +151,81 @@ def test_embeddings_can_be_ablated(switch):
     assert switch.split("_")[0] not in names
 
 
-def test_token_length_must_divide_the_record():
+@pytest.mark.parametrize("kind", [LeadTokenizer, JointTokenizer])
+def test_token_length_must_divide_the_record(kind):
     with pytest.raises(ValueError, match="token_samples=150"):
-        LeadTokenizer(8, 150, SAMPLES)
+        kind(8, 150, SAMPLES)
 
 
-def test_record_of_another_length_is_refused(encoder):
+@pytest.mark.parametrize("kind", ["encoder", "joint"])
+def test_record_of_another_length_is_refused(kind, request):
     with pytest.raises(ValueError, match="400 samples"):
-        encoder(torch.randn(1, 1, 400), torch.tensor([[0]]))
+        request.getfixturevalue(kind)(torch.randn(1, 1, 400), torch.tensor([[0]]))
+
+
+# ---------------------------------------------------------------- tokens of all leads (Table 2b)
+
+
+def test_a_joint_token_is_a_segment_of_twelve_leads_plus_its_time(joint):
+    signal, tokenizer = torch.randn(1, 2, SAMPLES), joint.tokenizer
+    with torch.no_grad():
+        tokens = tokenizer(signal, torch.tensor([[10, 5]]))
+        assert tokens.shape == (1, 5, joint.width)
+        for time in range(5):
+            piece = signal[0, :, time * TOKEN : (time + 1) * TOKEN]
+            weight = tokenizer.project.weight[:, [10, 5]]  # the other ten leads are zero
+            expected = torch.einsum("wlp,lp->w", weight, piece) + tokenizer.temporal[time]
+            torch.testing.assert_close(tokens[0, time], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_joint_tokens_have_no_lead_embedding_whatever_is_set(joint):
+    names = {name for name, _ in joint.tokenizer.named_parameters()}
+    assert names == {"project.weight", "temporal"}
+    assert joint.tokenizer.temporal.std() < 0.03
+    ablated = LeadEncoder(
+        dataclasses.replace(JOINT, lead_embedding=False, temporal_embedding=False), SAMPLES
+    )
+    assert [name for name, _ in ablated.tokenizer.named_parameters()] == ["project.weight"]
+
+
+def test_masked_segments_of_joint_tokens_are_gathered_away(joint):
+    signal, leads = torch.randn(2, 3, SAMPLES), torch.tensor([[0, 4, 7], [1, 2, 11]])
+    kept = torch.tensor([[0, 3], [1, 2]])
+    changed = signal.clone()
+    changed[0, :, TOKEN : 3 * TOKEN] = 99.0
+    changed[1, :, 3 * TOKEN :] = 99.0
+    with torch.no_grad():
+        one = joint(signal, leads, kept)
+        assert one.shape == (2, 2, joint.width)
+        torch.testing.assert_close(one, joint(changed, leads, kept))
+        every = joint(signal, leads, torch.arange(5).expand(2, -1))
+        torch.testing.assert_close(joint(signal, leads), every)
+
+
+@pytest.mark.parametrize("per_lead", [True, False])
+@pytest.mark.parametrize(("tokens", "expected"), [("lead", 3 * 3), ("joint", 3)])
+def test_training_masks_the_share_of_the_tokens_there_are(tokens, expected, per_lead):
+    """A quarter of five segments leaves floor(3.75): of each of three leads, or of all together;
+    of fifteen tokens together it leaves eleven."""
+    small = methods.config("kmerl")
+    sections = small.sections
+    sections["encoder"] = {**sections["encoder"], "tokens": tokens, "token_samples": 80}
+    sections["mask"] = {**sections["mask"], "segments": 0.25, "per_lead": per_lead}
+    model = create(small, torch.randn(methods.ENTITIES, methods.TEXT_WIDTH))
+    seen = []
+    model.encoder.norm.register_forward_hook(lambda module, given, result: seen.append(result))
+    batch = methods.batch()
+    batch = dataclasses.replace(batch, signal=batch.signal[:, :3], leads=batch.leads[:, :3])
+    loss = sum(model(batch, torch.Generator().manual_seed(0)).values())
+    loss.backward()
+    assert seen[0].shape[1] == (11 if (tokens, per_lead) == ("lead", False) else expected)
+    assert model.encoder.tokenizer.project.weight.grad.abs().sum() > 0
+
+
+def test_tokens_of_each_lead_are_the_default():
+    """A model that was trained before there was a choice has these names."""
+    names = set(create(methods.config("kmerl")).encoder.tokenizer.state_dict())
+    assert names == {"project.weight", "project.bias", "lead", "temporal"}
 
 
 QUERY = QueryParams(16, 2, 4, 32, 0.1, self_attention=True, head="logit", shared_norm=False)

@@ -14,7 +14,7 @@ from kmerl.models.vit12 import TwelveLeadViT
 
 
 def params(size: str = "nano") -> EncoderParams:
-    return EncoderParams(size, 100, True, True)
+    return EncoderParams(size, "lead", 100, True, True)
 
 
 EVERY_LEAD = torch.arange(12).expand(2, -1)
@@ -63,14 +63,16 @@ def test_vit_has_merls_tokens_and_size():
     encoder = TwelveLeadViT(params("tiny"), 5000)
     assert encoder(torch.randn(2, 12, 5000), EVERY_LEAD).shape == (2, 100, 192)
     assert 5.4e6 < parameters(encoder) < 5.55e6  # MERL's: 5.47 million
-    assert 0.9 < encoder.position.std() < 1.1
+    assert 0.9 < encoder.tokenizer.temporal.std() < 1.1
 
 
 def test_vit_token_sees_its_own_fifty_samples_before_attention():
     encoder = TwelveLeadViT(params(), 500)
     signal = torch.randn(1, 12, 500)
-    token = torch.einsum("wls,ls->w", encoder.patch.weight, signal[0, :, 150:200])
-    torch.testing.assert_close(encoder.patch(signal)[0, :, 3], token, atol=1e-4, rtol=1e-4)
+    token = torch.einsum("wls,ls->w", encoder.tokenizer.project.weight, signal[0, :, 150:200])
+    torch.testing.assert_close(
+        encoder.tokenizer.project(signal)[0, :, 3], token, atol=1e-4, rtol=1e-4
+    )
 
 
 def test_vit_refuses_a_record_that_its_tokens_do_not_fill():

@@ -174,7 +174,7 @@ def test_two_processes_equal_one_whatever_each_draws():
 
 def foresight(samples: int = 5000, **options: float) -> tuple[ResNet, Foresight]:
     torch.manual_seed(0)
-    encoder = ResNet(EncoderParams("nano", 100, True, True))
+    encoder = ResNet(EncoderParams("nano", "lead", 100, True, True))
     state = {name: value.clone() for name, value in encoder.state_dict().items()}
     made = Foresight(encoder, samples, ForesightOptions(**options))
     assert encoder.training

@@ -21,7 +21,7 @@ from tests.methods import RECORDS, SAMPLES, batch, small
 from tests.test_losses import same_in_value_and_gradient
 
 PATCH = 50  # of tests.methods.SMALL
-NANO = EncoderParams("nano", 100, True, True)
+NANO = EncoderParams("nano", "lead", 100, True, True)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -191,7 +191,9 @@ def test_positions_of_st_mem_are_sines_of_ever_longer_waves():
 
 @pytest.mark.parametrize(("size", "expected"), [("nano", (96, 3)), ("small", (256, 4))])
 def test_a_decoder_is_no_wider_than_its_encoder(size, expected):
-    params = st_mem.MethodParams(EncoderParams(size, 100, True, True), st_mem.Options(patch=50))
+    params = st_mem.MethodParams(
+        EncoderParams(size, "lead", 100, True, True), st_mem.Options(patch=50)
+    )
     block = st_mem.Method(params, torch.zeros(1, 1), SAMPLES).decoder.blocks[0]
     assert (block.out.out_features, block.heads) == expected
 

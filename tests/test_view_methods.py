@@ -185,11 +185,11 @@ def test_targets_follow_after_the_step_with_the_momentum_of_the_moment(name):
 
 def test_moco_on_a_vit_has_frozen_random_patches_and_other_heads():
     model = small("moco_v3", backbone="vit")
-    patch = model.encoder.patch.weight
+    patch = model.encoder.tokenizer.project.weight
     assert not patch.requires_grad
     bound = math.sqrt(6 / (patch[0].numel() + len(patch)))
     assert 0.99 * bound < patch.abs().max() <= bound
-    assert torch.equal(model.target.encoder.patch.weight, patch)
+    assert torch.equal(model.target.encoder.tokenizer.project.weight, patch)
     assert sum(isinstance(layer, nn.Linear) for layer in model.projector) == 3
     assert model.predictor[-1].affine is False
     assert isinstance(small("moco_v3").predictor[-1], nn.Linear)

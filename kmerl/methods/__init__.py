@@ -1,7 +1,8 @@
 """One file a method; `method:` of params.yaml names it. A file here exports
 
 - `Options`, where the method has hyper-parameters of its own: a frozen dataclass with defaults
-  and their sources, which `options:` of params.yaml overrides.
+  and their sources, which `options:` of params.yaml overrides. A field `rate` is the records'
+  own, ingest.rate, and can be nothing else.
 - `MethodParams`: a frozen dataclass whose fields are the sections of params.yaml that make the
   model, `options: Options` among them.
 - `Method(params, entities, record_samples)`: a module. `forward(batch, generator)` gives named,

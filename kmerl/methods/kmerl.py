@@ -93,7 +93,7 @@ class Method(nn.Module):
         records, leads = batch.leads.shape
         kept = draw_segments(
             records,
-            leads,
+            self.encoder.rows(leads),
             self.encoder.segments,
             self.mask.segments,
             generator,

@@ -78,5 +78,5 @@ class Method(nn.Module):
 
 def _freeze_patches(encoder: TwelveLeadViT) -> None:
     """Random patches that never learn, without which a ViT's training is unstable (its Sec. 4)."""
-    nn.init.xavier_uniform_(encoder.patch.weight.data.flatten(1))
-    encoder.patch.requires_grad_(False)
+    nn.init.xavier_uniform_(encoder.tokenizer.project.weight.data.flatten(1))
+    encoder.tokenizer.project.requires_grad_(False)

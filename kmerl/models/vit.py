@@ -1,4 +1,4 @@
-"""The ECG encoder F_E: a pre-norm vision transformer over lead tokens (Sec. 3.2, Fig. 8)."""
+"""The ECG encoder F_E: a pre-norm vision transformer over tokens (Sec. 3.2, Fig. 8)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from kmerl.models.tokens import LeadTokenizer
+from kmerl.models.tokens import EMBEDDING_STD, JointTokenizer, LeadTokenizer
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class EncoderParams:
     """The `encoder` section of params.yaml."""
 
     size: Literal["nano", "micro", "tiny", "small", "middle", "base"]
+    tokens: Literal["lead", "joint"]
     token_samples: int
     lead_embedding: bool
     temporal_embedding: bool
@@ -71,20 +72,18 @@ class LeadEncoder(nn.Module):
         super().__init__()
         size = SIZES[encoder.size]
         self.width = size.width
-        self.tokenizer = LeadTokenizer(
-            size.width,
-            encoder.token_samples,
-            record_samples,
-            encoder.lead_embedding,
-            encoder.temporal_embedding,
-        )
+        self.tokenizer = _tokenizer(encoder, record_samples)
         self.blocks = nn.ModuleList(Block(size.width, size.heads) for _ in range(size.depth))
         self.norm = nn.LayerNorm(size.width)
 
     @property
     def segments(self) -> int:
-        """Tokens a lead."""
+        """Tokens a lead, or where `encoder.tokens` is joint, of all leads together."""
         return self.tokenizer.segments
+
+    def rows(self, leads: int) -> int:
+        """Rows of `segments` tokens that so many leads are cut into."""
+        return self.tokenizer.rows(leads)
 
     def forward(
         self,
@@ -97,6 +96,16 @@ class LeadEncoder(nn.Module):
         for block in self.blocks:
             tokens = block(tokens)
         return self.norm(tokens)
+
+
+def _tokenizer(encoder: EncoderParams, record_samples: int) -> LeadTokenizer | JointTokenizer:
+    width, temporal = SIZES[encoder.size].width, encoder.temporal_embedding
+    if encoder.tokens == "joint":
+        deviation = EMBEDDING_STD if temporal else None
+        return JointTokenizer(width, encoder.token_samples, record_samples, deviation)
+    return LeadTokenizer(
+        width, encoder.token_samples, record_samples, encoder.lead_embedding, temporal
+    )
 
 
 def pool(tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch width"]:

@@ -1,22 +1,19 @@
 """MERL's vision transformer: each token is a segment of all twelve leads together."""
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from kmerl.leads import LEADS
-from kmerl.models.inputs import twelve_leads
+from kmerl.models.tokens import JointTokenizer
 from kmerl.models.vit import SIZES, Block, EncoderParams
 
-PATCH = 50  # samples a token; MERL's, and not the `encoder.token_samples` of lead tokens
+PATCH = 50  # samples a token; MERL's, and not the `encoder.token_samples` of K-MERL
 
 
 class TwelveLeadViT(nn.Module):
     """Twelve leads to one normalised token each fifty samples; their mean is the feature.
 
-    Leads that are not given are zero, the mean of a z-scored record. MERL normalises after the
-    mean over tokens, this encoder before it, as K-MERL's does, so that one rule makes the feature
-    of every method.
+    MERL normalises after the mean over tokens, this encoder before it, as K-MERL's does, so that
+    one rule makes the feature of every method.
     """
 
     def __init__(self, encoder: EncoderParams, record_samples: int) -> None:
@@ -28,8 +25,7 @@ class TwelveLeadViT(nn.Module):
             )
         size = SIZES[encoder.size]
         self.width = size.width
-        self.patch = nn.Conv1d(len(LEADS), size.width, PATCH, PATCH, bias=False)
-        self.position = nn.Parameter(torch.randn(record_samples // PATCH, size.width))
+        self.tokenizer = JointTokenizer(size.width, PATCH, record_samples, temporal_deviation=1.0)
         self.blocks = nn.ModuleList(Block(size.width, size.heads) for _ in range(size.depth))
         self.norm = nn.LayerNorm(size.width)
 
@@ -42,7 +38,7 @@ class TwelveLeadViT(nn.Module):
             signal: normalised signal, any number of leads.
             leads: each lead's index into `kmerl.leads.LEADS`.
         """
-        tokens = self.patch(twelve_leads(signal, leads)).transpose(1, 2) + self.position
+        tokens = self.tokenizer(signal, leads)
         for block in self.blocks:
             tokens = block(tokens)
         return self.norm(tokens)

@@ -42,16 +42,17 @@ def sections_of(method: str, whole: Mapping[str, Any]) -> dict[str, Any]:
     """The sections of params.yaml, of which `whole` holds all, that make a method's model.
 
     Section `options` holds what differs from the defaults of the method's `Options`; here it is
-    made whole.
+    made whole, and its `rate`, where a method has one, is ingest.rate.
 
     Raises:
-        ParamsError: there is no such method or option; the message lists those that exist.
+        ParamsError: there is no such method or option; the message lists those that exist. Or
+            options.rate is another than ingest.rate.
     """
     names = [field.name for field in dataclasses.fields(_module(method).MethodParams)]
     missing = [name for name in names if name not in whole]
     if missing:
         raise ParamsError(f"section {missing[0]!r} is missing; method {method!r} needs it")
-    options = _options(method, whole.get("options", {}))
+    options = _options(method, whole)
     return {name: options if name == "options" else whole[name] for name in names}
 
 
@@ -122,7 +123,8 @@ def _settings(method: str, sections: Mapping[str, Any]) -> Any:
     return kind(**{name: build(hints[name], values, name) for name, values in sections.items()})
 
 
-def _options(method: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _options(method: str, whole: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = whole.get("options", {})
     if not isinstance(chosen, Mapping):
         raise ParamsError(f"options is {chosen!r}; it must be a mapping, {{}} for the defaults")
     kind = getattr(_module(method), "Options", None)
@@ -131,7 +133,19 @@ def _options(method: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
         if name not in defaults:
             known = f"its options are {', '.join(defaults)}" if defaults else "it has none"
             raise ParamsError(f"options.{name}: method {method!r} has no such option; {known}")
+    if "rate" in defaults:
+        defaults["rate"] = _rate(chosen, whole)
     return {**defaults, **chosen}
+
+
+def _rate(chosen: Mapping[str, Any], whole: Mapping[str, Any]) -> int:
+    rate: int = whole["ingest"]["rate"]
+    if chosen.get("rate", rate) != rate:
+        raise ParamsError(
+            f"options.rate is {chosen['rate']}, but records are stored at ingest.rate={rate}: "
+            "leave options.rate out, it is ingest.rate"
+        )
+    return rate
 
 
 def _module(method: str) -> Any:
