@@ -44,7 +44,7 @@ SECTIONS = {
 }  # fmt: skip
 
 PRINTED = {  # numbers in each table of the paper
-    "table-1": 15 * 18, "table-2a": 3 * 2, "table-2b": 3 * 2, "table-2c": 3 * 2, "table-2d": 5 * 2,
+    "table-1": 15 * 18, "table-2a": 3 * 2, "table-2b": 4 * 2, "table-2c": 3 * 2, "table-2d": 5 * 2,
     "table-2e": 3 * 2, "table-6a": 4 * 2, "table-6b": 5 * 2, "table-6c": 5 * 2,
 }  # fmt: skip
 MERLS = {"merl-resnet", "merl-vit"}
