@@ -74,7 +74,9 @@ class Case:
         self.model.eval()
         for name, shown in self.encoded.items():
 
-            def encode(signal: torch.Tensor = shown.signal, leads: torch.Tensor = shown.leads):
+            def encode(
+                signal: torch.Tensor = shown.signal, leads: torch.Tensor = shown.leads
+            ) -> None:
                 with torch.inference_mode():
                     self.model.encoder(signal, leads)
 
