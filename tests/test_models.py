@@ -318,9 +318,29 @@ def test_every_query_network_learns(head, shared_norm):
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_query_width_must_fit_the_heads():
-    with pytest.raises(ValueError, match=r"query_network\.width=18"):
-        query_network(width=18)
+@pytest.mark.parametrize("heads", [1, 3, 5, 16])
+def test_any_number_of_heads_attends_each_by_itself(heads):
+    """Table 6c has 3 and 5 heads, which divide no usual width."""
+    network = query_network(heads=heads, layers=1, self_attention=False)
+    names, tokens = torch.randn(5, 12), torch.randn(2, 9, 20)
+    attend = network.layers[0].attend_tokens
+    query, key = torch.randn(1, 5, 16), torch.randn(2, 9, 16)
+    memory = attend.read(key)
+    assert memory[0].shape == (2, heads, 9, -(-16 // heads))
+    mixed = []
+    for head, (keys, values) in enumerate(zip(*(side.unbind(1) for side in memory), strict=True)):
+        size = keys.shape[-1]
+        asked = attend.query(query)[..., head * size : (head + 1) * size]
+        weights = (asked @ keys.transpose(1, 2) / size**0.5).softmax(-1)
+        mixed.append(weights @ values)
+    torch.testing.assert_close(attend(query, memory), attend.out(torch.cat(mixed, -1)))
+    assert network(names, tokens).shape == (2, 5)
+
+
+@pytest.mark.parametrize("heads", [0, 17])
+def test_heads_that_cannot_be_are_named(heads):
+    with pytest.raises(ValueError, match=rf"query_network\.heads={heads}"):
+        query_network(heads=heads)
 
 
 def mask(**changes) -> MaskParams:

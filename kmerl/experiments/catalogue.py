@@ -1,6 +1,6 @@
 """experiments.yaml: every row and point of the paper's tables and figures, by name."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -135,27 +135,6 @@ def read(path: Path | str = FILE, parameters: Path | str = "params.yaml") -> Cat
         for name, given in checks.mapping(whole["tables"], f"{where}: tables").items()
     }
     return Catalogue(whole["every"], targets, experiments, tables)
-
-
-def check_options(experiments: Iterable[Experiment], parameters: Path | str) -> None:
-    """Is each `options.*` an option of its experiment's method? Imports the methods, hence torch.
-
-    Raises:
-        ParamsError: there is no such method or option; the message names the experiment.
-    """
-    from kmerl.training.model import sections_of
-
-    values = params.read(parameters)
-    for experiment in experiments:
-        options = dict(values["options"])
-        for key, value in experiment.set.items():
-            if key.startswith("options."):
-                options[key.removeprefix("options.")] = value
-        method = experiment.set.get("method", values["method"])
-        try:
-            sections_of(method, {**values, "options": options})
-        except ParamsError as error:
-            raise ParamsError(f"experiment {experiment.name}: {error}") from None
 
 
 def _table(

@@ -15,15 +15,17 @@ app = typer.Typer(
     no_args_is_help=True,
     help="The paper's tables and figures as named experiments (experiments.yaml).",
 )
-Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="table-2d; all: each.")]
+Tables = Annotated[list[str], typer.Argument(metavar="TABLE", help="table-2d; all: each.")]
 WORKERS = """
-Then `dvc queue start -j N` runs N at a time, in the background; a killed one is queued again by
-the same command. Workers see what the shell saw that started them, and `-j` adds those that are
-missing. So for a GPU each:
+`dvc queue start -j N` then runs N at a time in the background, and goes on where a machine \
+stopped; what ran at that moment is lost, and queued again by this command.
 
-    for gpu in 0 1 2 3; do CUDA_VISIBLE_DEVICES=$gpu dvc queue start -j $((gpu + 1)); sleep 20; done
+A worker sees the shell that started it, and -j N starts those of N that are missing. A GPU each:
 
-(the pause lets each answer before the next is counted; `dvc queue status` shows them).
+    for gpu in 0 1 2 3; do
+      CUDA_VISIBLE_DEVICES=$gpu dvc queue start -j $((gpu + 1))
+      sleep 20  # until it shows in `dvc queue status`
+    done
 """
 
 
@@ -59,13 +61,15 @@ def queue_command(
 
     They run at the scale of params.yaml as it stands now.
     """
+    from kmerl.experiments import options
+
     with clear_errors():
         known = catalogue.read()
         wanted = list(known.tables) if tables == ["all"] else tables
         needs = [need for need in given.split(",") if need]
         planned = queueing.plan(known, wanted, seeds, needs, queueing.states(), again)
         open_ones = [one for one in planned if not one.skip]
-        catalogue.check_options([one.experiment for one in open_ones], "params.yaml")
+        options.check([one.experiment for one in open_ones], "params.yaml")
         for one in planned:
             if one.skip:
                 typer.echo(f"skipped  {one.name}: {one.skip}")

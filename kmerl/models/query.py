@@ -1,5 +1,6 @@
 """The cardiac query network F_CQ (Sec. 3.5, Table 6b-c): entity names ask, ECG tokens answer."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -25,22 +26,27 @@ class QueryParams:
     shared_norm: bool
 
     def __post_init__(self) -> None:
-        if self.width % self.heads:
+        if not 1 <= self.heads <= self.width:
             raise ValueError(
-                f"query_network.width={self.width} is not a multiple of "
-                f"query_network.heads={self.heads}"
+                f"query_network.heads={self.heads}: at least 1, and at most "
+                f"query_network.width={self.width}"
             )
 
 
 class Attention(nn.Module):
-    """Multi-head attention; a batch of one on the query side is shared by every record."""
+    """Multi-head attention; a batch of one on the query side is shared by every record.
+
+    Any number of heads: one that does not divide `width` (5 of 96) rounds a head's width up, so
+    that Table 6c changes nothing but that number.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
-        self.out = nn.Linear(width, width)
+        inner = heads * math.ceil(width / heads)
+        self.query = nn.Linear(width, inner)
+        self.key_value = nn.Linear(width, 2 * inner)
+        self.out = nn.Linear(inner, width)
 
     def read(self, memory: Float[Tensor, "record token width"]) -> Memory:
         """Keys and values of the tokens; they do not depend on what is asked."""

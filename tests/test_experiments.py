@@ -1,0 +1,373 @@
+"""experiments.yaml holds the paper's tables and figures, and names nothing that is not there."""
+
+import copy
+import importlib
+import os
+import re
+import typing
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.utils.hydra import apply_overrides
+
+from kmerl import params
+from kmerl.evaluation.encode import EncodeParams
+from kmerl.evaluation.fine_tune_fit import FineTune
+from kmerl.evaluation.linear_probe import LinearProbe
+from kmerl.evaluation.zero_shot import ZeroShot
+from kmerl.experiments import catalogue, options, queueing
+from kmerl.experiments.queueing import Planned, State
+from kmerl.experiments.runs import Run, Value, read, write
+from kmerl.knowledge.aggregate import Aggregate
+from kmerl.knowledge.extract import Extract
+from kmerl.knowledge.merge import Merge
+from kmerl.knowledge.statements import Reports
+from kmerl.knowledge.verify import Verify
+from kmerl.knowledge.vllm.settings import LLM
+from kmerl.params import ParamsError
+from kmerl.text import TextEncoderParams
+from kmerl.training.loop import PretrainParams
+from kmerl.training.model import sections_of
+from tests.dvc_file import profile, stages
+from tests.import_closure import ROOT
+
+DATA = Path(os.environ.get("KMERL_REAL_DATA", ROOT.parent / "shared/data"))
+PAPER = DATA.parent / "paper/k-merl.txt"
+CATALOGUE = catalogue.read(ROOT / "experiments.yaml", ROOT / "params.yaml")
+SYMBOL = re.compile(r" \(\$?\\")  # "- ECG-Condition Alignment (\\mathcal{L}_{CQ})"
+PROFILES = ("demo", "ptbxl", "paper")
+SECTIONS = {
+    "aggregate": Aggregate, "encode": EncodeParams, "extract": Extract, "fine_tune": FineTune,
+    "linear_probe": LinearProbe, "llm": LLM, "merge": Merge, "pretrain": PretrainParams,
+    "reports": Reports, "text_encoder": TextEncoderParams, "verify": Verify, "zero_shot": ZeroShot,
+}  # fmt: skip
+
+PRINTED = {  # numbers in each table of the paper
+    "table-1": 15 * 18, "table-2a": 3 * 2, "table-2b": 3 * 2, "table-2c": 3 * 2, "table-2d": 5 * 2,
+    "table-2e": 3 * 2, "table-6a": 4 * 2, "table-6b": 5 * 2, "table-6c": 5 * 2,
+}  # fmt: skip
+MERLS = {"merl-resnet", "merl-vit"}
+DRAWN = {  # experiments and columns of each figure of the paper
+    "figure-4": ({"kmerl", *MERLS}, 7),
+    "figure-5a": ({"kmerl", *MERLS}, 2),
+    "figure-5b": ({"kmerl", *MERLS}, 2),
+    "figure-5c": ({"kmerl", *MERLS, "merl-resnet-ckepe", "merl-vit-ckepe"}, 7),
+    "figure-6a": ({"kmerl", *MERLS}, 12),
+    "figure-6b": ({"kmerl", *MERLS}, 12),
+}
+
+
+# ---------------------------------------------------------------- what the paper has
+
+
+@pytest.mark.parametrize("table", PRINTED)
+def test_every_number_of_a_table_has_an_experiment(table):
+    rows = CATALOGUE.tables[table].rows
+    assert sum(len(row.paper) for row in rows) == PRINTED[table]
+    assert all(row.experiment in CATALOGUE.experiments for row in rows)
+
+
+@pytest.mark.parametrize("figure", DRAWN)
+def test_every_curve_and_bar_of_a_figure_has_an_experiment(figure):
+    experiments, columns = DRAWN[figure]
+    table = CATALOGUE.tables[figure]
+    assert experiments <= {row.experiment for row in table.rows}
+    assert len(table.columns) == columns
+
+
+def value_at(experiment: str, key: str, name: str = "paper"):
+    """What an experiment has for a key of params.yaml, at a profile."""
+    inner = profile(name)
+    for part in key.split("."):
+        inner = inner[part]
+    return CATALOGUE.experiments[experiment].set.get(key, inner)
+
+
+def points(figure: str) -> list[catalogue.Row]:
+    return [row for row in CATALOGUE.tables[figure].rows if row.x is not None]
+
+
+def test_every_point_of_figures_7_and_8_has_an_experiment():
+    left = {value_at(row.experiment, "encoder.token_samples") for row in points("figure-7-left")}
+    assert left == {25, 50, 100, 200}
+    right = {
+        (value_at(row.experiment, "mask.segments"), value_at(row.experiment, "mask.min_leads"))
+        for row in points("figure-7-right")
+    }
+    assert right == {(share, leads) for share in (0.25, 0.5, 0.75) for leads in (9, 10, 11)}
+    sizes = [value_at(row.experiment, "encoder.size") for row in points("figure-8")]
+    assert sizes == ["nano", "micro", "tiny", "small", "middle", "base"]
+    assert sizes == [row.x for row in points("figure-8")]
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_point_stands_where_its_experiment_is(name):
+    for row in points("figure-7-left"):
+        assert row.x == value_at(row.experiment, "encoder.token_samples", name)
+    for row in points("figure-7-right"):
+        share = value_at(row.experiment, "mask.segments", name)
+        assert row.group == f"{share:.0%} of segments".replace("%", " %")
+        assert row.x == value_at(row.experiment, "mask.min_leads", name)
+    for row in CATALOGUE.tables["table-6b"].rows:
+        assert int(row.label) == value_at(row.experiment, "query_network.layers", name)
+    for row in CATALOGUE.tables["table-6c"].rows:
+        assert int(row.label) == value_at(row.experiment, "query_network.heads", name)
+
+
+@pytest.mark.skipif(not PAPER.exists(), reason="the paper's text is not beside the project")
+@pytest.mark.parametrize("table", CATALOGUE.tables)
+def test_the_papers_numbers_are_in_its_text(table):
+    lines = [line.split("\t") for line in PAPER.read_text(encoding="utf-8").splitlines()]
+    held = CATALOGUE.tables[table]
+    for row in held.rows:
+        wanted = list(row.paper.values())
+        if held.kind == "table" and wanted:
+            assert any(stands(row.label, wanted, cells) for cells in lines), row
+        for number in wanted:
+            assert any(f"{number:.2f}" in cells or f"{number:.1f}" in cells for cells in lines)
+
+
+def stands(label: str, wanted: list[float], cells: list[str]) -> bool:
+    """Is there a cell that begins like the label, and behind it just these numbers?"""
+    size = len(wanted)
+    for place, cell in enumerate(cells):
+        behind = cells[place + 1 : place + 1 + size]
+        if len(behind) == size and cell and label.startswith(SYMBOL.split(cell)[0]):
+            try:
+                if [float(number) for number in behind] == wanted:
+                    return True
+            except ValueError:
+                continue
+    return False
+
+
+def test_a_wrong_number_would_be_seen():
+    assert stands("ASTCL (from its abstract)", [72.5, 77.3], ["ASTCL", "72.50", "77.3"])
+    assert not stands("ASTCL", [72.5, 77.3], ["ASTCL", "72.50", "77.31"])
+    assert not stands("BYOL", [72.5, 77.3], ["ASTCL", "72.50", "77.3"])
+
+
+# ---------------------------------------------------------------- what params.yaml has
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_experiment_is_one_that_the_code_can_read(name):
+    """Every section that an experiment changes is built, its method's options too."""
+    options.check(CATALOGUE.experiments.values(), ROOT / f"params/{name}.yaml")
+    for experiment in CATALOGUE.experiments.values():
+        whole = changed(name, {**CATALOGUE.every, **experiment.set})
+        method = importlib.import_module(f"kmerl.methods.{whole['method']}")
+        params.build(method.MethodParams, sections_of(whole["method"], whole), experiment.name)
+        for section in {key.split(".")[0] for key in experiment.set} & SECTIONS.keys():
+            params.build(SECTIONS[section], whole[section], f"{experiment.name}: {section}")
+
+
+def changed(name: str, values: dict[str, object]) -> dict[str, typing.Any]:
+    whole = copy.deepcopy(profile(name))
+    for key, value in values.items():
+        *above, last = key.split(".")
+        inner = whole
+        for part in above:
+            inner = inner[part]
+        inner[last] = value
+    return whole
+
+
+def test_every_target_is_a_stage_that_writes_the_metrics_that_are_shown():
+    """What a cell shows is written by a stage that its experiment runs, as target or on the way."""
+    writers = {out: stage.address for stage in stages() for out in stage.outs}
+    for table in CATALOGUE.tables.values():
+        for row in table.rows:
+            targets = CATALOGUE.experiments[row.experiment].targets
+            assert set(targets) <= set(writers.values())
+            run = set(targets)
+            if "partial_leads" in targets:
+                run |= {"zero_shot", "linear_probe"}
+            shown = {table.metric(row, column).split(".")[0] for column in table.columns}
+            assert {writers[f"metrics/{file}.json"] for file in shown} <= run, (table.name, row)
+
+
+@pytest.mark.parametrize(
+    "name", ["kmerl", "scratch-vit", "clinical-sets", "no-lead-masking", "text-med-cpt"]
+)
+def test_dvc_sets_what_an_experiment_says(tmp_path, name):
+    file = tmp_path / "params.yaml"
+    file.write_text((ROOT / "params.yaml").read_text())
+    experiment = CATALOGUE.experiments[name]
+    apply_overrides(file, queueing.overrides(CATALOGUE, experiment, 2))
+    expected = changed("demo", {"seed": 2, **CATALOGUE.every, **experiment.set})
+    assert yaml.safe_load(file.read_text()) == expected
+
+
+def test_values_that_hydra_could_misread():
+    texts = queueing.written({"a": None, "b": "it's {x}, \\", "c": {"k": [1, True]}, "d": 1e-05})
+    assert texts == ["a=null", "b='it\\'s {x}, \\\\'", "c={k:[1,true]}", "d=1e-05"]
+
+
+def test_only_evaluation_changes_where_nothing_needs_training():
+    of_training = {"method", "options", "mask", "encoder", "loss", "pretrain", "query_network"}
+    for name, base in [("merl-vit-ckepe", "merl-vit"), ("simclr-std", "simclr")]:
+        here, there = CATALOGUE.experiments[name].set, CATALOGUE.experiments[base].set
+        new = {key.split(".")[0] for key in here.keys() - there.keys()}
+        assert new and not new & of_training
+
+
+# ---------------------------------------------------------------- what is wrong is said
+
+SMALL = """
+every: {mask.scope: record}
+targets: [zero_shot]
+tables:
+  one:
+    caption: A table
+    source: ours
+    columns: {12 leads: zero_shot.average.12.auroc}
+    rows:
+      first: {label: A, paper: [76.52], set: {mask.min_leads: 9}}
+      second: {label: B, like: first, set: {mask.segments: 0.5}, needs: [gpu]}
+  two:
+    caption: Another
+    source: ours
+    kind: points
+    columns: {12 leads: zero_shot.average.12.auroc}
+    rows:
+      second: {label: B, x: 1, metrics: {zero_shot: fine_tune}}
+"""
+
+
+def small(tmp_path: Path, old: str = "", new: str = "") -> catalogue.Catalogue:
+    assert old in SMALL
+    file = tmp_path / "experiments.yaml"
+    file.write_text(SMALL.replace(old, new, 1))
+    return catalogue.read(file, ROOT / "params.yaml")
+
+
+def test_an_experiment_like_another_has_its_keys_and_its_own(tmp_path):
+    found = small(tmp_path)
+    second = found.experiments["second"]
+    assert second.set == {"mask.min_leads": 9, "mask.segments": 0.5}
+    assert (second.targets, second.needs) == (("zero_shot",), ("gpu",))
+    table = found.tables["two"]
+    assert table.metric(table.rows[0], "12 leads") == "fine_tune.average.12.auroc"
+    assert found.metrics() == ["fine_tune.average.12.auroc", "zero_shot.average.12.auroc"]
+    assert [each.name for each in found.of("one")] == ["first", "second"]
+    with pytest.raises(ParamsError, match="no table 'three'; choose one of one, two"):
+        found.of("three")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("mask.min_leads", "mask.min_lead", r"first\.set: 'mask.min_lead': .*'min_leads'\?"),
+        ("mask.scope", "maks.scope", r"every: 'maks.scope': .*did you mean 'mask'\?"),
+        ("mask.segments", "seed.x", r"'seed.x': params.yaml has nothing below that"),
+        ("  two:", "  one:", "'one' stands there twice"),
+        ("      second: {label: B, l", "      first: {label: B, l", "'first' stands there twice"),
+        ("label: B, x: 1", "label: B, set: {}", r"two.*set: an earlier table has defined"),
+        ("label: A", "lable: A", r"first: 'lable' is no key; did you mean 'label'\?"),
+        ("label: A, ", "", r"first\.label is missing"),
+        (", set: {mask.min_leads: 9}", "", r"first\.set is missing"),
+        ("first: {", "First: {", "'First' is no name"),
+        ("first: {", "first-s1: {", "ends like a seed"),
+        ("[76.52]", "[76.52, 1]", "has 2 values; the table has 1 columns"),
+        ("like: first", "like: firts", r"did you mean 'first'\?"),
+        ("needs: [gpu]", "needs: [gpus]", r"did you mean 'gpu'\?"),
+        ("needs: [gpu]", "needs: gpu", "must be a list of words"),
+        ("kind: points", "kind: dots", "choose one of table, curves, points, bars"),
+        ("{zero_shot: f", "{zeroshot: f", r"did you mean 'zero_shot'\?"),
+        ("targets: [zero_shot]", "", "targets is missing"),
+        ("    rows:", "    rows: x\n    note:", "rows is 'x'; it must be a mapping"),
+        ("tables:", "tables: [", "experiments.yaml: while parsing"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_said(tmp_path, old, new, message):
+    with pytest.raises(ParamsError, match=message):
+        small(tmp_path, old, new)
+
+
+def test_a_missing_file_and_a_wrong_option_are_said(tmp_path):
+    with pytest.raises(ParamsError, match="does not exist"):
+        catalogue.read(tmp_path / "experiments.yaml")
+    wrong = catalogue.Experiment("one", {"method": "merl", "options.lead_maskin": True})
+    with pytest.raises(
+        ParamsError, match=r"experiment one: options\.lead_maskin: .*, lead_masking,"
+    ):
+        options.check([wrong], ROOT / "params.yaml")
+
+
+# ---------------------------------------------------------------- what is queued
+
+
+def test_what_is_known_already_or_needs_more_is_skipped_with_its_reason(tmp_path):
+    found = small(tmp_path)
+    states = {"first-s0": State("first-s0", "running"), "first-s1": State("first-s1", "failed")}
+    states["first-s2"] = State("first-s2", "success")
+    planned = queueing.plan(found, ["one", "two"], 3, [], states)
+    skipped = {one.name: one.skip for one in planned}
+    assert list(skipped) == [
+        "first-s0",
+        "second-s0",
+        "first-s1",
+        "second-s1",
+        "first-s2",
+        "second-s2",
+    ]
+    assert skipped["first-s0"] == "running already"
+    assert skipped["first-s1"] == ""
+    assert "--again" in skipped["first-s2"]
+    assert skipped["second-s0"] == "needs gpu (hours to days on a CPU)"
+    again = queueing.plan(found, ["one"], 3, ["gpu"], states, again=True)
+    assert [one.name for one in again if one.skip] == ["first-s0"]
+    with pytest.raises(ParamsError, match="--with: 'gpus' is no need"):
+        queueing.plan(found, ["one"], 1, ["gpus"], {})
+    assert Planned(found.experiments["first"], 7).name == "first-s7"
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (
+            "Running stage 'pretrain':\n> python -m stages.pretrain\nTraceback\n"
+            "ValueError: no such lead\nERROR: failed to reproduce 'pretrain': failed to run: x\n",
+            "pretrain: ValueError: no such lead",
+        ),
+        (
+            "a bar: 1 of 2\rkmerl: it is full\nERROR: failed to reproduce 'ingest@ptb-xl': exited",
+            "ingest@ptb-xl: kmerl: it is full",
+        ),
+        (
+            "Running stage 'encode':\n> python\nERROR: failed to reproduce 'encode': missing x",
+            "encode: ERROR: failed to reproduce 'encode': missing x",
+        ),
+        ("ERROR: the lock is held\n\n", "ERROR: the lock is held"),
+        ("", ""),
+    ],
+)
+def test_the_reason_of_a_failure_is_its_stage_and_its_last_line(log, said):
+    assert queueing.reason(log) == said
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+def test_runs_come_back_as_they_were_and_in_order(tmp_path):
+    file = tmp_path / "experiments.json"
+    assert read(file) == []
+    values = {"zero_shot.average.12.auroc": Value(0.7, 0.6, None), "a.b": Value(None)}
+    one = Run("b", 0, "demo", "10 pairs", "c", "r", "l", values)
+    other = Run("a", 1, "demo", "10 pairs", "c", "r", "l", {"x": Value(0.1234567)})
+    write([one, other], file)
+    first = file.read_bytes()
+    back = read(file)
+    assert back[1] == one
+    assert back[0].values["x"].value == 0.12346
+    write(reversed(back), file)
+    assert file.read_bytes() == first
+    assert b'"zero_shot.average.12.auroc": [0.7, 0.6, null]' in first
+    file.write_text("[{")
+    with pytest.raises(ParamsError, match="is damaged"):
+        read(file)
+    file.write_text("[{}]")
+    with pytest.raises(ParamsError, match=r"run 0\.experiment is missing"):
+        read(file)
