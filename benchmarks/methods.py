@@ -16,6 +16,7 @@ import pkgutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from benchmarks.training import ENTITIES, TEXT_WIDTH
 from kmerl import methods, params
 from kmerl.experiments import arithmetic
 from kmerl.leads import LEADS
+from kmerl.models.inputs import Batch
 from kmerl.params import build
 from kmerl.training.loop import PretrainParams
 from kmerl.training.model import ModelConfig, lead_mask
@@ -73,14 +75,7 @@ class Case:
             found["train"] = _seconds(self._steps) / records
         self.model.eval()
         for name, shown in self.encoded.items():
-
-            def encode(
-                signal: torch.Tensor = shown.signal, leads: torch.Tensor = shown.leads
-            ) -> None:
-                with torch.inference_mode():
-                    self.model.encoder(signal, leads)
-
-            found[name] = _seconds(encode) / len(shown.signal)
+            found[name] = _seconds(partial(self._encode, shown)) / len(shown.signal)
         return found
 
     def facts(self) -> dict[str, float]:
@@ -92,6 +87,10 @@ class Case:
         for name, shown in self.encoded.items():
             found[f"{name}_flops"] = arithmetic.encoding(self.config, shown.leads.shape[1])
         return found
+
+    @torch.inference_mode()
+    def _encode(self, shown: Batch) -> None:
+        self.model.encoder(shown.signal, shown.leads)
 
     def _steps(self) -> None:
         assert self.optimiser is not None

@@ -3,14 +3,13 @@
 import ast
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from kmerl.experiments.stages import Pipeline, Stage, read
 from kmerl.params import SECTIONS
 from tests.import_closure import ROOT, is_method
 from tests.import_closure import closure as uncached_closure
@@ -18,29 +17,6 @@ from tests.import_closure import closure as uncached_closure
 closure = cache(uncached_closure)
 
 PROFILES = sorted(path.stem for path in (ROOT / "params").glob("*.yaml"))
-CODE = re.compile(r"(kmerl|stages)/")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of dvc.yaml, or one item of a `foreach`."""
-
-    name: str
-    item: str
-    desc: str
-    cmd: str
-    deps: tuple[str, ...]
-    params: tuple[str, ...]
-    outs: tuple[str, ...]
-
-    @property
-    def address(self) -> str:
-        return f"{self.name}@{self.item}" if self.item else self.name
-
-    @property
-    def data(self) -> list[str]:
-        """The deps that are no code."""
-        return [dep for dep in self.deps if not CODE.match(dep)]
 
 
 @cache
@@ -54,54 +30,13 @@ def parsed(path: Path) -> dict[str, Any]:
 
 
 @cache
+def pipeline(name: str = "demo") -> Pipeline:
+    return read(profile(name), ROOT / "dvc.yaml")
+
+
 def stages(name: str = "demo") -> tuple[Stage, ...]:
     """Every stage with a profile's parameters filled in."""
-    values = profile(name)
-    declared = parsed(ROOT / "dvc.yaml")["stages"]
-    found = []
-    for stage, body in declared.items():
-        if "foreach" in body:
-            for key, item in filled(body["foreach"], values).items():
-                found.append(expanded(stage, body["do"], {**values, "key": key, "item": item}))
-        else:
-            found.append(expanded(stage, body, values))
-    return tuple(found)
-
-
-def expanded(name: str, body: Mapping[str, Any], values: Mapping[str, Any]) -> Stage:
-    known = {"desc", "cmd", "deps", "params", "outs", "metrics", "plots"}
-    assert set(body) <= known, f"{name}: {sorted(set(body) - known)} are not checked here"
-    outs = [*body.get("outs", []), *body.get("metrics", []), *body.get("plots", [])]
-    return Stage(
-        name=name,
-        item=values.get("key", ""),
-        desc=body.get("desc", ""),
-        cmd=filled(body["cmd"], values),
-        deps=tuple(filled(dep, values) for dep in body.get("deps", [])),
-        params=tuple(filled(param, values) for param in body.get("params", [])),
-        outs=tuple(
-            filled(path, values) for out in outs for path in ([out] if is_text(out) else out)
-        ),
-    )
-
-
-def is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def filled(text: str, values: Mapping[str, Any]) -> Any:
-    """`${a.b}` replaced by its value; a text that is nothing else becomes the value itself."""
-
-    def value(path: str) -> Any:
-        node: Any = values
-        for part in path.split("."):
-            node = node[part]
-        return node
-
-    whole = re.fullmatch(r"\$\{([\w.-]+)\}", text)
-    if whole:
-        return value(whole[1])
-    return re.sub(r"\$\{([\w.-]+)\}", lambda match: str(value(match[1])), text)
+    return pipeline(name).stages
 
 
 def roots(values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -138,7 +73,9 @@ def is_values(code: str) -> bool:
 
 
 def strings(node: ast.AST) -> set[str]:
-    return {n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and is_text(n.value)}
+    return {
+        n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    }
 
 
 def paths_named(source: str) -> set[str]:
@@ -179,35 +116,9 @@ def sections_of_stage(stage: Stage) -> set[str]:
 @cache
 def parents(name: str = "demo") -> dict[str, set[str]]:
     """Each stage's address, and those whose outputs it reads."""
-    return {
-        stage.address: {
-            other.address
-            for other in stages(name)
-            if any(nested(dep, out) for dep in stage.data for out in other.outs)
-        }
-        for stage in stages(name)
-    }
-
-
-def within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")
-
-
-def nested(a: str, b: str) -> bool:
-    """Whether one path is, or holds, the other."""
-    return within(a, b) or within(b, a)
+    return pipeline(name).parents
 
 
 def stale(*params: str) -> set[str]:
     """Names of the stages that run again when these params change, if every output changes."""
-    keys = [param.replace(".", "/") for param in params]
-    found = {
-        stage.address
-        for stage in stages()
-        for listed in stage.params
-        if any(nested(key, listed.replace(".", "/")) for key in keys)
-    }
-    for address in TopologicalSorter(parents()).static_order():
-        if parents()[address] & found:
-            found.add(address)
-    return {address.split("@")[0] for address in found}
+    return pipeline().stale(params)

@@ -7,11 +7,10 @@ from itertools import combinations
 
 import pytest
 
+from kmerl.experiments.stages import filled, nested
 from tests.dvc_file import (
     PROFILES,
     closure,
-    filled,
-    nested,
     parents,
     paths_named,
     profile,

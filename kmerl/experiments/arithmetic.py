@@ -70,29 +70,25 @@ def loss(model: Any, batch: Batch, generator: torch.Generator) -> torch.Tensor:
 
 
 def training(config: ModelConfig, batch: int) -> float:
-    """Operations of training on a record: mean over the numbers of leads that the mask shows.
+    """Operations of training on a record, `batch` of them a step: mean over the numbers of leads
+    that the mask shows."""
+    counts = leads_shown(lead_mask(config.method, config.sections))
+    return sum(_record(config, batch, leads) for leads in counts) / len(counts)
 
-    Counted on two and on four records: what a batch shares (the names that F_CQ embeds) is divided
-    by `batch`. Products of each record with all of a batch, a thousandth of the rest, are counted
-    for those few records alone.
-    """
-    each = []
-    for leads in leads_shown(lead_mask(config.method, config.sections)):
-        two, four = (_step(config, records, leads) for records in (2, 4))
-        record = (four - two) / 2
-        each.append(record + (two - 2 * record) / batch)
-    return sum(each) / len(each)
+
+def step(config: ModelConfig, records: int, leads: int) -> int:
+    """Operations of one training step: on shapes alone, or where a method draws on the device,
+    on computed numbers."""
+    try:
+        return _step_on(COUNTED, config, records, leads)
+    except RuntimeError:
+        return _step_on("cpu", config, records, leads)
 
 
 def encoding(config: ModelConfig, leads: int) -> int:
     """Operations of the frozen encoder on a record with so many leads."""
     model, one = model_on(COUNTED, config), shown(config, 1, leads, COUNTED)
     return counted(lambda: model.encoder(one.signal, one.leads))
-
-
-def learning(config: ModelConfig, leads: int) -> float:
-    """Operations of fine-tuning the encoder on a record: backward is twice forward."""
-    return 3.0 * encoding(config, leads)
 
 
 def asking(config: ModelConfig, leads: int, names: int, batch: int) -> float:
@@ -117,12 +113,16 @@ def counted(work: Callable[[], Any]) -> int:
     return int(counter.get_total_flops())
 
 
-def _step(config: ModelConfig, records: int, leads: int) -> int:
-    """Of one training step, on shapes alone, or where views are drawn on the device, computed."""
+def _record(config: ModelConfig, batch: int, leads: int) -> float:
+    """A record's part of a step. Where numbers must be computed, two records and four tell what a
+    further one costs; products of each record with all of a large batch, less than a hundredth of
+    the rest, are then counted for four."""
     try:
-        return _step_on(COUNTED, config, records, leads)
+        return _step_on(COUNTED, config, batch, leads) / batch
     except RuntimeError:
-        return _step_on("cpu", config, records, leads)
+        two, four = (_step_on("cpu", config, records, leads) for records in (2, 4))
+        further = (four - two) / 2
+        return further + (two - 2 * further) / batch
 
 
 def _step_on(device: str, config: ModelConfig, records: int, leads: int) -> int:

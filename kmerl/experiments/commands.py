@@ -9,6 +9,7 @@ import typer
 
 from kmerl.experiments import catalogue, collecting, queueing, runs
 from kmerl.experiments.catalogue import Experiment
+from kmerl.experiments.cost_command import cost_command
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -119,6 +120,9 @@ def collect_command() -> None:
         typer.echo(f"{len(collected.runs)} runs{f' ({at})' if at else ''} in {runs.FILE}")
         if before:
             typer.echo(f"{before} that stood there before are kept")
+
+
+app.command(name="cost")(cost_command)
 
 
 @contextmanager

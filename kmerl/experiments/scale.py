@@ -1,0 +1,46 @@
+"""How much data there is: what params.yaml makes, or the corpora as published."""
+
+from collections.abc import Mapping
+from typing import Any
+
+RECORDS = {  # of the published corpora
+    "mimic-iv-ecg": 800_035,
+    "ptb-xl": 21_799,  # 1.0.3; the paper counts the 21,837 of 1.0.1
+    "cpsc2018": 6_877,
+    "csn": 45_152,
+}
+TRAIN_RECORDS = {  # Table 3
+    "ptbxl_super": 17_084,
+    "ptbxl_sub": 17_084,
+    "ptbxl_form": 7_197,
+    "ptbxl_rhythm": 16_832,
+    "cpsc2018": 4_950,
+    "csn": 16_546,
+}
+PAIRS = {"mimic-iv-ecg": 771_693, "ptb-xl": 17_439}  # Sec. 4.1; PTB-XL: folds 1 to 8
+STATEMENTS = 3_127  # distinct ones in the reports of MIMIC-IV-ECG (docs/mining.md)
+ENTITIES = 277  # columns of the label matrix: 252 entities and 25 superclasses (Sec. 3.4)
+TEXT_WIDTHS = {"packaged": 384}
+TEXT_WIDTH = 768  # of the three encoders of Table 2e
+
+
+def records(values: Mapping[str, Any], corpus: str) -> int:
+    """Records of a corpus: those that stage synthesize makes, or the published ones."""
+    return int(values["synthesize"]["records"][corpus]) or RECORDS[corpus]
+
+
+def pairs(values: Mapping[str, Any]) -> float:
+    """Pairs that an epoch of pretraining shows."""
+    corpus, share = values["pretrain"]["corpus"], values["pretrain"]["share"] / 100
+    published = PAIRS.get(corpus, RECORDS[corpus])
+    return published / RECORDS[corpus] * records(values, corpus) * share
+
+
+def train_records(values: Mapping[str, Any], task: str, corpus: str) -> float:
+    """Training records of a downstream task."""
+    return TRAIN_RECORDS[task] / RECORDS[corpus] * records(values, corpus)
+
+
+def text_width(values: Mapping[str, Any]) -> int:
+    """Width of the text encoder's vectors."""
+    return TEXT_WIDTHS.get(values["text_encoder"]["model"], TEXT_WIDTH)

@@ -1,0 +1,148 @@
+"""The stages of dvc.yaml: what each reads and writes, and the parameters that decide its output."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = Path("dvc.yaml")
+KEYS = {"desc", "cmd", "deps", "params", "outs", "metrics", "plots"}
+CODE = re.compile(r"(kmerl|stages)/")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, or one item of a `foreach`."""
+
+    name: str
+    item: str
+    desc: str
+    cmd: str
+    deps: tuple[str, ...]
+    params: tuple[str, ...]
+    outs: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        return f"{self.name}@{self.item}" if self.item else self.name
+
+    @property
+    def data(self) -> list[str]:
+        """The deps that are no code."""
+        return [dep for dep in self.deps if not CODE.match(dep)]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """All stages, with the values of one params.yaml filled in."""
+
+    stages: tuple[Stage, ...]
+    values: Mapping[str, Any]
+
+    @cached_property
+    def parents(self) -> dict[str, set[str]]:
+        """Each stage's address, and those whose outputs it reads."""
+        return {
+            stage.address: {
+                other.address
+                for other in self.stages
+                if any(nested(dep, out) for dep in stage.data for out in other.outs)
+            }
+            for stage in self.stages
+        }
+
+    def upstream(self, targets: Iterable[str]) -> set[str]:
+        """Names of the stages that run where `targets`, names too, are asked for."""
+        found: set[str] = set()
+        waiting = [stage.address for stage in self.stages if stage.name in set(targets)]
+        while waiting:
+            address = waiting.pop()
+            if address not in found:
+                found.add(address)
+                waiting += self.parents[address]
+        return {address.split("@")[0] for address in found}
+
+    def decided_by(self, stage: str) -> dict[str, Any]:
+        """Every parameter that a stage or one before it lists, with its value: two experiments
+        that agree in all of them share the stage's output."""
+        before = self.upstream([stage])
+        listed = {param for one in self.stages if one.name in before for param in one.params}
+        return {param: value(self.values, param) for param in sorted(listed)}
+
+    def stale(self, keys: Iterable[str]) -> set[str]:
+        """Names of the stages that run again when `keys` change, if every output changes."""
+        changed = [key.replace(".", "/") for key in keys]
+        found = {
+            stage.address
+            for stage in self.stages
+            for listed in stage.params
+            if any(nested(key, listed.replace(".", "/")) for key in changed)
+        }
+        for address in TopologicalSorter(self.parents).static_order():
+            if self.parents[address] & found:
+                found.add(address)
+        return {address.split("@")[0] for address in found}
+
+
+def read(values: Mapping[str, Any], path: Path = FILE) -> Pipeline:
+    """The file's stages with all of params.yaml, `values`, filled in."""
+    # ten times as fast, where it is built
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    declared = yaml.load(path.read_text(encoding="utf-8"), loader)["stages"]
+    found = []
+    for name, body in declared.items():
+        if "foreach" in body:
+            for key, item in filled(body["foreach"], values).items():
+                found.append(_stage(name, body["do"], {**values, "key": key, "item": item}))
+        else:
+            found.append(_stage(name, body, values))
+    return Pipeline(tuple(found), values)
+
+
+def value(values: Mapping[str, Any], key: str) -> Any:
+    """What a dotted key of params.yaml holds."""
+    inner: Any = values
+    for part in key.split("."):
+        inner = inner[part]
+    return inner
+
+
+def filled(text: str, values: Mapping[str, Any]) -> Any:
+    """`${a.b}` replaced by its value; a text that is nothing else becomes the value itself."""
+    whole = re.fullmatch(r"\$\{([\w.-]+)\}", text)
+    if whole:
+        return value(values, whole[1])
+    return re.sub(r"\$\{([\w.-]+)\}", lambda match: str(value(values, match[1])), text)
+
+
+def nested(a: str, b: str) -> bool:
+    """Whether one path is, or holds, the other."""
+    return a == b or a.startswith(f"{b}/") or b.startswith(f"{a}/")
+
+
+def _stage(name: str, body: Mapping[str, Any], values: Mapping[str, Any]) -> Stage:
+    unknown = set(body) - KEYS
+    if unknown:
+        raise ValueError(f"{FILE}: stage {name}: {sorted(unknown)} is not understood here")
+    outs = [*body.get("outs", []), *body.get("metrics", []), *body.get("plots", [])]
+    return Stage(
+        name=name,
+        item=values.get("key", ""),
+        desc=body.get("desc", ""),
+        cmd=filled(body["cmd"], values),
+        deps=_paths(body.get("deps", []), values),
+        params=_paths(body.get("params", []), values),
+        outs=_paths(outs, values),
+    )
+
+
+def _paths(listed: Sequence[Any], values: Mapping[str, Any]) -> tuple[str, ...]:
+    """An entry is a path, or a mapping from a path to what DVC is to do with it."""
+    return tuple(
+        filled(path, values) for one in listed for path in ([one] if isinstance(one, str) else one)
+    )
