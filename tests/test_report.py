@@ -23,7 +23,7 @@ from tests.report_run import LEAD_SETS, RATE, VALUES, heartbeats, write_run
 
 REPORT = page.Report(task="ptbxl_super", leads="I+II", top=3)
 EVERY_CORPUS = {"mimic-iv-ecg", "ptb-xl", "cpsc2018", "csn"}
-VOID = {"meta", "link", "br", "rect", "circle"}
+VOID = {"meta", "link", "br", "rect", "circle", "input"}
 
 
 @pytest.fixture(scope="module")
@@ -261,13 +261,15 @@ def test_bad_parameters_are_named(values: dict[str, str], message: str) -> None:
 
 
 def test_the_stage_writes_the_page(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    demo = Path("params/demo.yaml").read_text(encoding="utf-8")
-    (run / "params.yaml").write_text(demo, encoding="utf-8")
     monkeypatch.chdir(run)
     stage.main()
     text = Path("report/index.html").read_text(encoding="utf-8")
     assert "Simulated ECGs" in text
     assert "min_leads: 9" in text
+    assert "figure-6a, 3 of 5 rows ran" in text
+    made = {path.relative_to("report").as_posix() for path in Path("report").rglob("*.*")}
+    assert {"tables/table-2d.csv", "tables/table-2d.tex", "tables/table-2e.csv"} < made
+    assert {"figures/figure-6a-demo.svg", "figures/figure-6a-demo.pdf"} < made
 
 
 def test_examples_are_the_first_records_of_their_class(inputs: page.Inputs) -> None:

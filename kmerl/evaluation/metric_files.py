@@ -2,8 +2,8 @@
 
 metrics/<protocol>.json holds every task, lead set, interval and count, thousands of numbers.
 metrics/summary/<protocol>.json holds a dozen of them, at the same keys; these files alone are
-metrics of DVC, so that `dvc metrics diff` and `dvc exp show` can be read. Each stage writes its own,
-so that a run of some stages leaves no summary of an older run behind.
+metrics of DVC, so that `dvc metrics diff` and `dvc exp show` can be read. Each stage writes its
+own, so that a run of some stages leaves no summary of an older run behind.
 """
 
 from collections.abc import Iterator, Mapping

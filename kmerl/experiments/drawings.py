@@ -100,7 +100,10 @@ def _curve(axes: Any, points: Points) -> None:
     x, y = [points.x[k] for k in known], [points.y[k] for k in known]
     style = points.style % len(COLOURS)
     look = {"color": COLOURS[style], "marker": MARKERS[style], "markersize": 4, "linewidth": 1.3}
-    look |= {"linestyle": DASHES[style] if points.joined else "none", "label": _literal(points.name)}
+    look |= {
+        "linestyle": DASHES[style] if points.joined else "none",
+        "label": _literal(points.name),
+    }
     axes.plot(x, y, **look)
     bounded = [k for k in known if points.lo[k] is not None and points.hi[k] is not None]
     places = [points.x[k] for k in bounded]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from kmerl.experiments.layout import blocks, commits, interval, ours, paper
+from kmerl.experiments.layout import blocks, interval, ours, paper
 from kmerl.experiments.results import Line, Result
 from kmerl.files import write_text
 

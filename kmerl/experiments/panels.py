@@ -68,7 +68,8 @@ def _panel(result: Result, column: str, title: str, value: _Value) -> Panel:
         ticks, words = _axis([line.row.x for line in result.lines if line.row.x is not None])
         points = list(_by_group(result, column, value, ticks, words))
     else:
-        ticks, words = _axis(_numbers(list(table.columns)))
+        names = list(table.columns)
+        ticks, words = _axis(_numbers(names) if table.kind == "curves" else names)
         points = list(_by_line(result, value, ticks, bool(words)))
     label = f"{table.y_label}, %"
     return Panel(title, table.x_label, label, ticks, words, points, result.decimals())

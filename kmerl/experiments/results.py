@@ -77,20 +77,31 @@ class Result:
         return tuple(dict.fromkeys(commit for line in self.lines for commit in line.commits))
 
     def measured(self) -> str:
-        """What was measured on what, in a sentence: ours is not the paper's measurement."""
+        """What was measured on what, in words: ours is not the paper's measurement."""
         if not self.ran:
             where = f" at scale {self.scale}" if self.scale else ""
-            return f"Paper: {PAPER}. Ours: not run{where}."
+            return f"{self._paper()} Ours: not run{where}."
         scale = f"{self.scale}, {SCALES.get(self.scale, 'a profile of its own')}"
-        return f"Paper: {PAPER}. Ours: scale {scale} ({self.words}), not the paper's measurement."
+        apart = ", not the paper's measurement" if self.printed else ""
+        return f"{self._paper()} Ours: scale {scale} ({self.words}){apart}."
+
+    @property
+    def printed(self) -> bool:
+        """Whether the paper's text gives any number of this table."""
+        return any(line.row.paper for line in self.lines)
+
+    def _paper(self) -> str:
+        if self.table.source == "ours":
+            return "Not in the paper."
+        return f"Paper: {PAPER}." if self.printed else "Paper: no numbers in its text."
 
     def remarks(self) -> list[str]:
         """Rows measured on something else than `words`, and runs that are not shown."""
-        other = [
-            f"{line.row.label} ran on {line.words}."
-            for line in self.lines
-            if line.words not in ("", self.words)
-        ]
+        by_words: dict[str, list[str]] = {}
+        for line in self.lines:
+            if line.words not in ("", self.words):
+                by_words.setdefault(line.words, []).append(line.row.label)
+        other = [f"On {words}: {', '.join(labels)}." for words, labels in by_words.items()]
         left_out = [
             f"Not shown: {count} run{'s' * (count > 1)} at scale {scale}."
             for scale, count in self.elsewhere.items()

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from kmerl.experiments.layout import blocks, commits, deviation, interval, ours, paper
 from kmerl.experiments.results import Line, Result
 
-WIDTH = 110
+WIDTH, LEAST = 110, 80
 LABEL = 36
-LEGEND = "In per cent. ours: mean over seeds [interval over patients, mean of its bounds over seeds]"
+LEGEND = (
+    "In per cent. ours: mean over seeds [interval over patients, mean of its bounds over seeds]"
+)
 SPREAD = " \N{PLUS-MINUS SIGN}deviation over seeds"
 SPREAD_ELSEWHERE = "; deviations over seeds: --wide, or --format csv"
 
@@ -30,6 +32,22 @@ class _Column:
 _Group = list[_Column]
 
 
+def pages(results: Sequence[Result], named: bool, width: int = WIDTH, wide: bool = False) -> str:
+    """Results one after another; those that nothing ran of are listed last, unless `named`."""
+    shown = [result for result in results if named or result.ran]
+    texts = [as_text(result, width, wide) for result in shown]
+    others = [result for result in results if result not in shown]
+    if others:
+        longest = max(len(result.table.name) for result in others)
+        rows = [
+            f"  {result.table.name:{longest}}  {result.table.caption} ({result.table.source})"
+            for result in others
+        ]
+        how = "  kmerl tables NAME shows the paper's values, kmerl experiments queue NAME runs it"
+        texts.append("\n".join(["Not run yet:", *rows, how]))
+    return "\n\n\n".join(texts)
+
+
 def as_text(result: Result, width: int = WIDTH, wide: bool = False) -> str:
     """A result as lines of at most `width` characters; `wide` puts all columns in one block.
 
@@ -38,7 +56,8 @@ def as_text(result: Result, width: int = WIDTH, wide: bool = False) -> str:
     """
     table = result.table
     spread = wide or _fit(result, width)
-    parts = [f"{table.name}  {table.caption} ({table.source})", *_wrapped(result.measured(), width)]
+    title = f"{table.name}  {table.caption} ({table.source})"
+    parts = [*_wrapped(title, width), *_wrapped(result.measured(), width)]
     if result.ran:
         parts += _wrapped(LEGEND + (SPREAD if spread else SPREAD_ELSEWHERE), width)
     for group in _packed(result, width, wide, spread):
@@ -187,4 +206,4 @@ def _absent(result: Result) -> list[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, subsequent_indent="  ")
+    return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
