@@ -4,6 +4,7 @@ from pathlib import Path
 
 from kmerl import files, page, params
 from kmerl.experiments import drawings, export
+from kmerl.experiments.results import comparing
 from kmerl.simulated import simulated
 
 OUT = Path("report")
@@ -16,7 +17,7 @@ def main() -> None:
     html = page.render(inputs, report, values, simulated(values["corpora"]))
     files.fresh_directory(OUT)
     export.write(inputs.results, OUT / "tables")
-    for result in inputs.results:
+    for result in comparing(inputs.results):
         drawings.write(result, OUT / "figures")
     files.write_text(OUT / "index.html", html)
 

@@ -222,7 +222,7 @@ def test_the_command_prints_a_table_in_each_format(place: Path) -> None:
     assert r"\toprule" in invoked("table-2d", "--format", "latex")
     (table,) = json.loads(invoked("table-2d", "--format", "json"))
     assert table["table"] == "table-2d"
-    assert "Not run yet:" in invoked()
+    assert "\nOf these no row has run, or K-MERL's alone:\n" in invoked()
 
 
 def test_the_command_writes_files_and_figures(place: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from kmerl.experiments import catalogue as catalogues
 from kmerl.experiments import export, layout, terminal
 from kmerl.experiments.catalogue import Catalogue, Experiment, Row, Table
-from kmerl.experiments.results import Result, results
+from kmerl.experiments.results import Result, comparing, results
 from kmerl.experiments.runs import Run, Value
 from kmerl.params import ParamsError
 from tests.experiment_runs import COMMIT, WORDS, made_up
@@ -192,8 +192,18 @@ def test_the_small_table_reads_as_it_should() -> None:
     assert "To run them: kmerl experiments queue table-x" in lines
 
 
-def test_what_nothing_ran_of_is_a_list_unless_asked_for(paper: Catalogue) -> None:
-    found = results(paper, made_up(paper, ["layers-2"]))
+def test_a_reference_alone_compares_nothing_and_is_counted(paper: Catalogue) -> None:
+    given = made_up(paper, ["kmerl", "layers-2"]) + made_up(paper, ["kmerl"], [0], "ptbxl", "w")
+    found = {one.table.name: one for one in comparing(results(paper, given))}
+    assert list(found) == ["table-6b"]
+    assert found["table-6b"].scale == "demo"
+    assert found["table-6b"].remarks() == ["Not shown: 1 run at scale ptbxl."]
+    alone = comparing(results(paper, made_up(paper, ["clinical-sets"])))
+    assert {one.table.name for one in alone} == {"clinical-leads", "clinical-leads-probe"}
+
+
+def test_what_compares_nothing_is_a_list_unless_asked_for(paper: Catalogue) -> None:
+    found = results(paper, made_up(paper, ["kmerl", "layers-2"]))
     text = terminal.pages(found, named=False)
     assert text.count("experiment") >= 1
     assert re.search(r"^  table-2d +Masking strategy \(Table 2d\)$", text, re.M)

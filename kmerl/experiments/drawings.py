@@ -43,6 +43,8 @@ def write(result: Result, folder: Path) -> list[Path]:
     written = []
     with matplotlib.rc_context(SETTINGS):
         figure = _figure(result, found)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once, for both files
         for suffix, metadata in UNDATED.items():
             path = folder / f"{stem}.{suffix}"
             with atomic(path) as partial:

@@ -6,7 +6,7 @@ each scale is a result of its own, and within a scale each wording is a row of i
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean, stdev
 
 from kmerl.experiments.catalogue import NEEDS, Catalogue, Row, Table
@@ -70,6 +70,12 @@ class Result:
     @property
     def ran(self) -> bool:
         return any(line.seeds for line in self.lines)
+
+    @property
+    def compares(self) -> bool:
+        """Whether two rows ran, or all there are: one row that every table has says nothing."""
+        ran = sum(bool(line.seeds) for line in self.lines)
+        return ran >= min(2, len(self.lines))
 
     @property
     def commits(self) -> tuple[str, ...]:
@@ -153,6 +159,21 @@ def results(
             others = {s: counted[s] for s in sorted(counted, key=_place) if s not in shown}
             at_scale = [run for run in here if run.scale == one]
             found.append(_result(catalogue, catalogue.tables[name], one, at_scale, others))
+    return found
+
+
+def comparing(results: Sequence[Result]) -> list[Result]:
+    """The results that compare something; what they leave out of a table is counted in them."""
+    found = []
+    for result in results:
+        alike = [one for one in results if one.table.name == result.table.name]
+        alone = {
+            one.scale: sum(line.seeds for line in one.lines)
+            for one in alike
+            if one.ran and not one.compares
+        }
+        if result.compares:
+            found.append(replace(result, elsewhere={**result.elsewhere, **alone}))
     return found
 
 

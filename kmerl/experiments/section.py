@@ -9,7 +9,7 @@ from kmerl import figures
 from kmerl.experiments.catalogue import NEEDS, Catalogue
 from kmerl.experiments.layout import blocks, commits, deviation, interval, ours, paper
 from kmerl.experiments.panels import Panel, Points, panels
-from kmerl.experiments.results import Line, Result
+from kmerl.experiments.results import Line, Result, comparing
 from kmerl.figures import STYLES, Axes, Series
 from kmerl.tables import Cell, Group, Table, count, name
 
@@ -19,10 +19,12 @@ LONG = 12
 
 
 def section(catalogue: Catalogue, results: Sequence[Result]) -> dict[str, Any]:
-    """What the template shows: tables of which some row ran, and a list of the others."""
+    """What the template shows: tables of which rows can be compared, and a list of the others."""
+    shown = comparing(results)
+    names = {result.table.name for result in shown}
     return {
-        "ran": [_shown(result) for result in results if result.ran],
-        "missing": _missing(catalogue, [result for result in results if not result.ran]),
+        "ran": [_shown(result) for result in shown],
+        "missing": _missing(catalogue, [one for one in catalogue.tables if one not in names]),
     }
 
 
@@ -39,7 +41,8 @@ def _shown(result: Result) -> dict[str, Any]:
         "charts": [(panel.title, _chart(panel)) for panel in found],
         "legend": _legend(found),
         "folded": bool(found) or sum(len(group.rows) for group in table.groups) > LONG,
-        "rows": f"{sum(bool(line.seeds) for line in result.lines)} of {len(result.lines)} rows ran",
+        "rows": f"{sum(bool(line.seeds) for line in result.lines)} of {len(result.lines)} rows",
+        "scale": result.scale,
     }
 
 
@@ -98,21 +101,21 @@ def _ours(result: Result, line: Line, column: str) -> Cell:
     return Cell(ours(result, value), detail)
 
 
-def _missing(catalogue: Catalogue, results: Sequence[Result]) -> Table | None:
-    """Tables of which no row ran: their names, experiments, and what they need beyond a CPU."""
+def _missing(catalogue: Catalogue, names: Sequence[str]) -> Table | None:
+    """Tables of which nothing can be compared yet, and what their experiments need."""
     rows = []
-    for result in results:
-        experiments = catalogue.of(result.table.name)
-        needs = dict.fromkeys(need for one in experiments for need in one.needs)
+    for one in names:
+        table, experiments = catalogue.tables[one], catalogue.of(one)
+        needs = dict.fromkeys(need for experiment in experiments for need in experiment.needs)
         rows.append(
             [
-                name(result.table.name),
-                name(f"{result.table.source}: {result.table.caption}"),
+                name(one),
+                name(f"{table.source}: {table.caption}"),
                 count(len(experiments)),
                 name("; ".join(NEEDS[need] for need in needs)),
             ]
         )
-    heads = ("Name", "What it is", "Experiments", "Some of them")
+    heads = ("Name", "What it is", "Experiments", "What some of them do")
     return Table("Not run yet", heads, [Group(rows)]) if rows else None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kmerl.experiments.layout import blocks, commits, deviation, interval, ours, paper
-from kmerl.experiments.results import Line, Result
+from kmerl.experiments.results import Line, Result, comparing
 
 WIDTH, LEAST = 110, 80
 LABEL = 36
@@ -33,18 +33,21 @@ _Group = list[_Column]
 
 
 def pages(results: Sequence[Result], named: bool, width: int = WIDTH, wide: bool = False) -> str:
-    """Results one after another; those that nothing ran of are listed last, unless `named`."""
-    shown = [result for result in results if named or result.ran]
+    """Results one after another; unless they were `named`, those that compare nothing yet are
+    listed last."""
+    shown = list(results) if named else comparing(results)
     texts = [as_text(result, width, wide) for result in shown]
-    others = [result for result in results if result not in shown]
+    names = {result.table.name for result in shown}
+    others = {one.table.name: one.table for one in results if one.table.name not in names}
     if others:
-        longest = max(len(result.table.name) for result in others)
+        longest = max(map(len, others))
         rows = [
-            f"  {result.table.name:{longest}}  {result.table.caption} ({result.table.source})"
-            for result in others
+            f"  {name:{longest}}  {table.caption} ({table.source})"
+            for name, table in others.items()
         ]
+        head = "Of these no row has run, or K-MERL's alone:"
         how = "  kmerl tables NAME shows the paper's values, kmerl experiments queue NAME runs it"
-        texts.append("\n".join(["Not run yet:", *rows, how]))
+        texts.append("\n".join([head, *rows, how]))
     return "\n\n\n".join(texts)
 
 
