@@ -267,10 +267,10 @@ def test_the_stage_writes_the_page(run: Path, monkeypatch: pytest.MonkeyPatch) -
     text = Path("report/index.html").read_text(encoding="utf-8")
     assert "Simulated ECGs" in text
     assert "min_leads: 9" in text
-    assert "figure-6a, 3 of 5 rows at scale demo" in text
+    assert "figure-7-left, 2 of 6 rows at scale demo" in text
     made = {path.relative_to("report").as_posix() for path in Path("report").rglob("*.*")}
     assert {"tables/table-2d.csv", "tables/table-2d.tex", "tables/table-2e.csv"} < made
-    assert {"figures/figure-6a-demo.svg", "figures/figure-6a-demo.pdf"} < made
+    assert {"figures/figure-7-left-demo.svg", "figures/figure-7-left-demo.pdf"} < made
 
 
 def test_examples_are_the_first_records_of_their_class(inputs: page.Inputs) -> None:
