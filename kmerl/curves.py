@@ -1,6 +1,7 @@
 """Metrics and plots as the report's charts: the curve of Fig. 6, task by task, and the losses."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,11 +14,22 @@ from kmerl.leads import LEADS
 
 PROTOCOLS = {"zero_shot": "Zero-shot", "linear_probe": "Linear probe"}
 LOSSES = {
-    "loss": "Total",
-    "contrast": "Contrastive",
-    "query": "F_CQ",
-    "val_loss": "Total, held out",
+    "loss": "Total loss",
+    "contrast": "Contrastive loss",
+    "query": "Query loss of F_CQ (Eq. 3)",
+    "cross_modal": "Cross-modal contrast (MERL)",
+    "uni_modal": "Uni-modal alignment (MERL)",
+    "prediction": "Prediction",
+    "correlation": "Distance of the correlation from the identity",
+    "temporal": "Temporal contrast",
+    "context": "Contextual contrast",
+    "patients": "Agreement of a patient's views",
+    "adversary": "Discriminator",
+    "reconstruction": "Reconstruction error",
+    "constraint": "Constraint on the representation",
 }
+"""Loss terms of the methods in words; another one is shown by its own name."""
+NO_LOSS = re.compile(r"epoch|step|learning_rate|val_.*|(feature|projection)_.*")
 WIDE, NARROW, PANEL = (860, 380), (400, 330), (330, 220)
 
 
@@ -96,25 +108,30 @@ def panels(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, Markup]]:
 
 
 def losses(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, Markup]]:
-    """Loss terms over the epochs of pretraining; a column that is missing has no curve."""
+    """Each loss term of plots/pretrain.csv over the epochs, the total first, with what it was on
+    held-out pairs where that is known. A term without a finite value has no chart."""
     kept = [rows[k] for k in figures.thinned(range(len(rows)), 200)]
     epochs = [_float(row["epoch"]) or 0.0 for row in kept]
+    terms = [name for name in (kept[0] if kept else ()) if not NO_LOSS.fullmatch(name)]
+    charts = []
+    for term in sorted(terms, key=lambda name: name != "loss"):
+        title = LOSSES.get(term, term.replace("_", " ").capitalize())
+        sides = {side: _values(kept, column.format(term)) for side, column in SIDES.items()}
+        series = [
+            Series(side, epochs, values, style=style)
+            for style, (side, values) in enumerate(sides.items())
+            if any(value is not None for value in values)
+        ]
+        if series:
+            charts.append((title, figures.line_chart(Axes(title, "Epoch", "Loss"), series, *PANEL)))
+    return charts
 
-    def series(column: str, style: int) -> list[Series]:
-        if not kept or column not in kept[0]:
-            return []
-        return [Series(LOSSES[column], epochs, [_float(r[column]) for r in kept], style=style)]
 
-    def chart(title: str, many: list[Series]) -> tuple[str, Markup]:
-        return title, figures.line_chart(Axes(title, "Epoch", "Loss"), many, *PANEL)
+SIDES = {"training": "{}", "held out": "val_{}"}
 
-    return [
-        chart("Total loss: training (circles), held out (squares)", [
-            *series("loss", 0), *series("val_loss", 1),
-        ]),
-        chart("Contrastive loss (Eq. 2)", series("contrast", 0)),
-        chart("Query loss of F_CQ (Eq. 3)", series("query", 0)),
-    ]  # fmt: skip
+
+def _values(rows: Sequence[Mapping[str, str]], column: str) -> list[float | None]:
+    return [_float(row.get(column)) for row in rows]
 
 
 def _by_count(title: str, rows: Mapping[str, Mapping[str, Any]], style: int) -> Series:

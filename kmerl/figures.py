@@ -8,15 +8,22 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 INTERVAL_OPACITY = 0.16
 TICK_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+STYLES = 6
+LETTER = 6.6
+"""About the width of a letter, for names that must not run into each other."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """One curve. `lo` and `hi` bound its interval; points whose y is None are left out."""
+    """One curve. `lo` and `hi` bound its interval; points whose y is None are left out.
+
+    `style` is a colour and a mark, of which there are `STYLES`. With `marks_only` each point has
+    its interval as a line of its own.
+    """
 
     name: str
     x: Sequence[float]
@@ -29,7 +36,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Axes:
-    """What surrounds the curves: labels, the x ticks and their names, optional y limits."""
+    """What surrounds the curves: labels, the x ticks and their names, optional y limits.
+
+    `x_words` stand in place of the numbers of `x_ticks`; `digits` are those of a tooltip.
+    """
 
     title: str
     x_label: str
@@ -38,6 +48,8 @@ class Axes:
     x_names: Sequence[str] = ()
     y_limits: tuple[float, float] | None = None
     y_rule: float | None = None
+    x_words: Sequence[str] = ()
+    digits: int = 3
 
 
 def line_chart(axes: Axes, series: Sequence[Series], width: int, height: int) -> Markup:
@@ -53,7 +65,7 @@ def line_chart(axes: Axes, series: Sequence[Series], width: int, height: int) ->
         [
             _grid(frame, axes),
             *(_band(frame, one) for one in shown),
-            *(_curve(frame, one) for one in shown),
+            *(_curve(frame, axes, one) for one in shown),
         ]
     )
     return Markup(
@@ -86,7 +98,7 @@ def _frame(axes: Axes, series: Sequence[Series], width: int, height: int) -> _Fr
     if x_low == x_high:
         x_low, x_high = x_low - 1, x_high + 1
     margin = 0.03 * (x_high - x_low)
-    named_below = 26 if axes.x_names else 16
+    named_below = 26 if axes.x_names or _staggered(axes, width) else 16
     return _Frame(
         left=46,
         top=14,
@@ -95,6 +107,11 @@ def _frame(axes: Axes, series: Sequence[Series], width: int, height: int) -> _Fr
         x=(x_low - margin, x_high + margin),
         y=axes.y_limits or _limits(series),
     )
+
+
+def _staggered(axes: Axes, width: float) -> bool:
+    """Whether words below the axis need two lines, turn about."""
+    return LETTER * sum(len(word) + 2 for word in axes.x_words) > width - 58
 
 
 def _limits(series: Sequence[Series]) -> tuple[float, float]:
@@ -128,14 +145,17 @@ def _grid(frame: _Frame, axes: Axes) -> Markup:
         lines.append(_line("rule", frame.left, y, frame.right, y))
     names = list(axes.x_names)
     x_values = list(axes.x_ticks) or ticks(*frame.x, about=4)
+    staggered = _staggered(axes, frame.right + 12)
     for k, value in enumerate(x_values):
         x, _ = frame.at(value, frame.y[0])
-        lines.append(_text("tick", x, frame.bottom + 15, number(value), "middle"))
+        shown = axes.x_words[k] if axes.x_words else number(value)
+        lower = 13 if staggered and k % 2 else 0
+        lines.append(_text("tick", x, frame.bottom + 15 + lower, shown, "middle"))
         if names:
             lines.append(_text("name", x, frame.bottom + 28, names[k], "middle"))
     lines.append(_line("axis", frame.left, frame.bottom, frame.right, frame.bottom))
     middle = (frame.left + frame.right) / 2
-    below = frame.bottom + (44 if names else 31)
+    below = frame.bottom + (44 if names or staggered else 31)
     lines.append(_text("label", middle, below, axes.x_label, "middle"))
     lines.append(_text("label", frame.left - 38, frame.top - 3, axes.y_label, "start"))
     return Markup("").join(lines)
@@ -167,13 +187,16 @@ def _band(frame: _Frame, one: Series) -> Markup:
         if lo is not None and hi is not None
     ]
     if one.marks_only or len(whole) < 2:
-        return Markup("")
+        ends = [(frame.at(x, lo), frame.at(x, hi)) for x, lo, hi in whole]
+        drawn = Markup("").join(_path(pair) for pair in ends)
+        whiskers = Markup('<path class="s{} whisker" d="{}"/>').format(one.style, drawn)
+        return whiskers if ends else Markup("")
     outline = [frame.at(x, hi) for x, _, hi in whole]
     outline += [frame.at(x, lo) for x, lo, _ in reversed(whole)]
     return Markup('<path class="s{} band" d="{}Z"/>').format(one.style, _path(outline))
 
 
-def _curve(frame: _Frame, one: Series) -> Markup:
+def _curve(frame: _Frame, axes: Axes, one: Series) -> Markup:
     points = [(k, x, y) for k, (x, y) in enumerate(zip(one.x, one.y, strict=True)) if y is not None]
     pixels = [frame.at(x, y) for _, x, y in points]
     line = Markup("")
@@ -182,35 +205,45 @@ def _curve(frame: _Frame, one: Series) -> Markup:
     if len(points) > 60:
         return line
     marks = [
-        _mark(one, pixel, _tooltip(one, k, x, y))
+        _mark(one, pixel, _tooltip(axes, one, k, x, y))
         for (k, x, y), pixel in zip(points, pixels, strict=True)
     ]
     return line + Markup("").join(marks)
 
 
+SHAPES = (
+    '<circle cx="{x:.1f}" cy="{y:.1f}" r="3.4">{title}</circle>',
+    '<rect x="{left:.1f}" y="{top:.1f}" width="6.4" height="6.4">{title}</rect>',
+    '<rect x="{left:.1f}" y="{top:.1f}" width="6.4" height="6.4"'
+    ' transform="rotate(45 {x:.1f} {y:.1f})">{title}</rect>',
+    '<path d="M{x:.1f} {top:.1f}l4.2 7.2h-8.4Z">{title}</path>',
+    '<path d="M{x:.1f} {bottom:.1f}l4.2 -7.2h-8.4Z">{title}</path>',
+    '<path d="M{left:.1f} {y:.1f}h2.2v-3.4h2v3.4h2.2v2h-2.2v3.4h-2v-3.4h-2.2Z">{title}</path>',
+)
+"""A circle, a square, a diamond, triangles, a cross: series differ by more than their colour."""
+
+
 def _mark(one: Series, pixel: tuple[float, float], tooltip: str) -> Markup:
-    """A circle, a square or a diamond: series differ by shape, not by colour alone."""
     x, y = pixel
-    if one.style == 0:
-        shape = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="3.4">').format(x, y)
-        end = Markup("</circle>")
-    else:
-        turn = Markup(' transform="rotate(45 {:.1f} {:.1f})"').format(x, y)
-        shape = Markup('<rect x="{:.1f}" y="{:.1f}" width="6.4" height="6.4"{}>').format(
-            x - 3.2, y - 3.2, turn if one.style == 2 else Markup("")
-        )
-        end = Markup("</rect>")
     title = Markup("<title>{}</title>").format(tooltip)
-    return Markup('<g class="s{} mark">').format(one.style) + shape + title + end + Markup("</g>")
+    shape = Markup(SHAPES[one.style]).format(
+        x=x, y=y, left=x - 3.2, top=y - 3.2, bottom=y + 3.2, title=title
+    )
+    return Markup('<g class="s{} mark">{}</g>').format(one.style, shape)
 
 
-def _tooltip(one: Series, k: int, x: float, y: float) -> str:
-    interval = ""
+def _tooltip(axes: Axes, one: Series, k: int, x: float, y: float) -> str:
+    interval, digits = "", axes.digits
     if k < len(one.lo) and k < len(one.hi):
         lo, hi = one.lo[k], one.hi[k]
         if lo is not None and hi is not None:
-            interval = f" ({lo:.3f} to {hi:.3f})"
-    return f"{one.name}, {number(x)}: {y:.3f}{interval}"
+            interval = f" ({lo:.{digits}f} to {hi:.{digits}f})"
+    return f"{one.name}, {_named(axes, x)}: {y:.{digits}f}{interval}"
+
+
+def _named(axes: Axes, x: float) -> str:
+    """A place on the x axis in a sentence."""
+    return axes.x_words[round(x)] if axes.x_words else number(x)
 
 
 def _path(points: Sequence[tuple[float, float]]) -> Markup:
@@ -222,24 +255,24 @@ def _spoken(axes: Axes, series: Sequence[Series]) -> str:
     said = []
     for one in series:
         known = [(x, y) for x, y in zip(one.x, one.y, strict=True) if y is not None]
-        (x0, y0), (x1, y1) = known[0], known[-1]
-        said.append(f"{one.name} from {y0:.3f} at {number(x0)} to {y1:.3f} at {number(x1)}")
+        ends = [f"{y:.{axes.digits}f} at {_named(axes, x)}" for x, y in (known[0], known[-1])]
+        said.append(f"{one.name} from {ends[0]} to {ends[1]}")
     return f"{axes.title}: {'; '.join(said)}"
 
 
 def legend(series: Sequence[Series]) -> Markup:
     """The names of the curves, each beside its own line and mark."""
+    entry = Markup("<li>{}{}</li>")
     return Markup('<ul class="legend">{}</ul>').format(
-        Markup("").join(
-            Markup('<li><svg viewBox="0 0 34 12" aria-hidden="true">{}{}</svg>{}</li>').format(
-                Markup("")
-                if one.marks_only
-                else Markup('<path class="s{} curve" d="M2 6L32 6"/>').format(one.style),
-                _mark(one, (17, 6), one.name),
-                escape(one.name),
-            )
-            for one in series
-        )
+        Markup("").join(entry.format(key(one), one.name) for one in series)
+    )
+
+
+def key(one: Series) -> Markup:
+    """The line and mark of a curve, as its legend shows them."""
+    line = Markup('<path class="s{} curve" d="M2 6L32 6"/>').format(one.style)
+    return Markup('<svg viewBox="0 0 34 12" aria-hidden="true">{}{}</svg>').format(
+        Markup("") if one.marks_only else line, _mark(one, (17, 6), one.name)
     )
 
 

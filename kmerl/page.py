@@ -14,6 +14,7 @@ from markupsafe import Markup
 from kmerl import counts, curves, ecg_paper, probe_tables, tables
 from kmerl.corpora.classes import TASKS
 from kmerl.examples import Example, examples
+from kmerl.experiments import catalogue, results, runs, section
 from kmerl.leads import parse_leads
 from kmerl.params import ParamsError
 
@@ -60,6 +61,8 @@ class Inputs:
     class_rows: list[dict[str, str]]
     entities: list[dict[str, Any]]
     examples: list[Example]
+    experiments: catalogue.Catalogue
+    results: list[results.Result]
 
 
 METRICS = (
@@ -69,7 +72,7 @@ METRICS = (
 
 
 def read_inputs(root: Path, report: Report) -> Inputs:
-    """The metrics, plots, entities and example records below `root`.
+    """The metrics, plots, entities, example records and experiments' results below `root`.
 
     Raises:
         FileNotFoundError: a stage has not run; the message names the file.
@@ -77,6 +80,7 @@ def read_inputs(root: Path, report: Report) -> Inputs:
     metrics = {name: json.loads(_text(root / "metrics" / f"{name}.json")) for name in METRICS}
     task = metrics["zero_shot"][report.task]
     some = any(row["records"] for row in task.values())
+    experiments = catalogue.read(root / catalogue.FILE, root / "params.yaml")
     return Inputs(
         **metrics,
         loss_rows=_rows(root / "plots" / "pretrain.csv"),
@@ -84,6 +88,8 @@ def read_inputs(root: Path, report: Report) -> Inputs:
         class_rows=_rows(root / "plots" / "zero_shot_classes.csv"),
         entities=yaml.safe_load(_text(root / "data" / "labels" / "entities.yaml")) or [],
         examples=examples(report.task, report.leads, report.top, root / "data") if some else [],
+        experiments=experiments,
+        results=results.results(experiments, runs.read(root / runs.FILE)),
     )
 
 
@@ -104,6 +110,7 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
     return environment.get_template("report.html").render(
         ecg_style=Markup(ecg_paper.STYLE),
         facts=facts(inputs),
+        paper=section.section(inputs.experiments, inputs.results),
         simulated=[tables.CORPUS_TITLES[corpus] for corpus in sorted(simulated)],
         real=[tables.CORPUS_TITLES[c] for c in sorted(set(inputs.ingest) - simulated)],
         scale=tables.published()["scale"],

@@ -6,11 +6,11 @@ import torch
 
 from kmerl import params, runtime
 from kmerl.corpora.classes import TASKS
-from kmerl.evaluation import fine_tune, summary
+from kmerl.evaluation import fine_tune, metric_files, summary
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import read_cohort
 from kmerl.evaluation.fine_tune_fit import FineTune, Start
-from kmerl.files import fresh_directory, write_csv, write_json
+from kmerl.files import fresh_directory, write_csv
 from kmerl.training.launch import device
 from kmerl.training.model import load
 
@@ -40,7 +40,7 @@ def main() -> None:
         here = [one for one in trained if one.job.ratio == ratio]
         for task, by_leads in fine_tune.table(here, found, statistics).items():
             table.setdefault(task, {})[str(ratio)] = by_leads
-    write_json("metrics/fine_tune.json", table)
+    metric_files.write("fine_tune", table)
     write_csv(OUT / "classes.csv", ("ratio", "start", *summary.CLASS_COLUMNS), rows)
 
 

@@ -7,11 +7,11 @@ import torch
 
 from kmerl import params, runtime
 from kmerl.corpora.classes import TASKS
-from kmerl.evaluation import linear_probe, probe_table, summary
+from kmerl.evaluation import linear_probe, metric_files, probe_table, summary
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort, read_cohort
 from kmerl.evaluation.encodings import open_encodings
-from kmerl.files import fresh_directory, write_csv, write_json
+from kmerl.files import fresh_directory, write_csv
 from kmerl.progress import track
 
 OUT = Path("data/linear_probe")
@@ -36,7 +36,7 @@ def main() -> None:
         classes += [[ratio, *r] for r in summary.class_rows(scores, found, statistics.level)]
         choices += probe_table.choice_rows(probed, ratio)
         decays += probe_table.decay_rows(probed, ratio, settings.decays)
-    write_json("metrics/linear_probe.json", table)
+    metric_files.write("linear_probe", table)
     write_csv(OUT / "classes.csv", ("ratio", *summary.CLASS_COLUMNS), classes)
     write_csv(OUT / "choices.csv", probe_table.CHOICE_COLUMNS, choices)
     write_csv(OUT / "weight_decays.csv", probe_table.DECAY_COLUMNS, decays)

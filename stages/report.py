@@ -1,9 +1,13 @@
-"""Stage report: every result of the run on one page."""
+"""Stage report: every result of the run on one page, the paper's tables and figures as files."""
 
 from pathlib import Path
 
 from kmerl import files, page, params
+from kmerl.experiments import drawings, export
+from kmerl.experiments.results import comparing
 from kmerl.simulated import simulated
+
+OUT = Path("report")
 
 
 def main() -> None:
@@ -11,7 +15,11 @@ def main() -> None:
     values = params.read()
     inputs = page.read_inputs(Path(), report)
     html = page.render(inputs, report, values, simulated(values["corpora"]))
-    files.write_text("report/index.html", html)
+    files.fresh_directory(OUT)
+    export.write(inputs.results, OUT / "tables")
+    for result in comparing(inputs.results):
+        drawings.write(result, OUT / "figures")
+    files.write_text(OUT / "index.html", html)
 
 
 if __name__ == "__main__":

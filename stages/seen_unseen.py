@@ -7,11 +7,11 @@ from safetensors.numpy import load_file
 
 from kmerl import params
 from kmerl.corpora.classes import TASKS
-from kmerl.evaluation import seen_unseen
+from kmerl.evaluation import metric_files, seen_unseen
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.scores import read_scores
 from kmerl.evaluation.summary import evaluate
-from kmerl.files import read_json, write_csv, write_json
+from kmerl.files import read_json, write_csv
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     scores = [read_scores(Path("data/zero_shot"), task) for task in TASKS]
     evaluations = evaluate(scores, statistics, params.seed(), [seen_unseen.ALL_LEADS])
     groups = seen_unseen.group_metrics(found, scores, evaluations, statistics.level)
-    write_json("metrics/seen_unseen.json", groups)
+    metric_files.write("seen_unseen", groups)
     rows = [dataclasses.astuple(overlap) for overlap in found]
     write_csv("data/seen_unseen/classes.csv", seen_unseen.COLUMNS, rows)
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from kmerl import params
 from kmerl.corpora.classes import TASKS
-from kmerl.evaluation import summary, zero_shot
+from kmerl.evaluation import metric_files, summary, zero_shot
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import read_cohort
 from kmerl.evaluation.encodings import ScoreKind, open_encodings
 from kmerl.evaluation.scores import Scores
-from kmerl.files import fresh_directory, write_csv, write_json
+from kmerl.files import fresh_directory, write_csv
 
 ENCODED, OUT = Path("data/encode"), Path("data/zero_shot")
 
@@ -25,7 +25,7 @@ def main() -> None:
     others = score(other, OUT / other)
     beside = summary.evaluate(others, statistics, params.seed())
     table = zero_shot.table(evaluations, beside, other, statistics)
-    write_json("metrics/zero_shot.json", table)
+    metric_files.write("zero_shot", table)
     rows = summary.class_rows(scores, evaluations, statistics.level)
     write_csv("plots/zero_shot_classes.csv", summary.CLASS_COLUMNS, rows)
 

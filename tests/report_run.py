@@ -1,6 +1,7 @@
 """A finished run on disk, small and made up, through the writers of the real stages."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,11 @@ from kmerl.evaluation import zero_shot as zero_shot_protocol
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.scores import Scores, scored
+from kmerl.experiments import catalogue, runs
 from kmerl.files import write_csv, write_json, write_text
 from kmerl.leads import LEADS, parse_leads
+from tests.experiment_runs import made_up
+from tests.import_closure import ROOT
 
 RATE, SAMPLES, RECORDS = 500, 5000, {"ptb-xl": 60, "cpsc2018": 24, "csn": 36}
 KEYS = (*map(str, range(1, 13)), "I+II", "limb")
@@ -105,6 +109,7 @@ def write_run(root: Path, records: dict[str, int] = RECORDS) -> None:
     _write_ingest(root, cohorts, records)
     _write_training(root)
     _write_entities(root)
+    _write_experiments(root)
     if records["ptb-xl"]:
         _write_signals(root, zero_shot, generator)
 
@@ -223,6 +228,17 @@ def _write_entities(root: Path) -> None:
         parent = {"name": name, "kind": "superclass", "children": names, "expressions": []}
         entities.append(parent | {"records": records})
     write_text(root / "data/labels/entities.yaml", yaml.safe_dump(entities, sort_keys=False))
+
+
+def _write_experiments(root: Path) -> None:
+    """experiments.yaml, and runs of a few rows: of a long table, a short one and a figure."""
+    shutil.copy(ROOT / "experiments.yaml", root)
+    shutil.copy(ROOT / "params/demo.yaml", root / "params.yaml")
+    ran = ("kmerl", "simclr", "tokens-50", "no-segment-masking")
+    runs.write(
+        made_up(catalogue.read(root / "experiments.yaml", root / "params.yaml"), ran),
+        root / "experiments.json",
+    )
 
 
 def _write_signals(root: Path, tasks: list[Scores], generator: np.random.Generator) -> None:

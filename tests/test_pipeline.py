@@ -113,7 +113,8 @@ def test_what_a_stage_reads_another_stage_makes_without_a_circle(name):
         for dep in stage.data:
             made = any(nested(dep, out) for out in others)
             owned = stage.name == "ingest" and dep.startswith(roots)
-            owned |= dep == "overrides.yaml"  # written by hand
+            owned |= dep in ("overrides.yaml", "experiments.yaml")  # written by hand
+            owned |= dep == "experiments.json"  # `kmerl experiments collect`
             owned |= dep.startswith(profile(name)["splits"]["merl"])  # `dvc import`
             assert made or owned, f"{stage.address} reads {dep}, which no other stage makes"
     order = list(
@@ -158,6 +159,7 @@ def test_a_change_of_evaluation_trains_nothing():
     assert stale("report") == {"report"}
     measured = after("encode") | {"fine_tune"}
     assert stale("splits.source") == stale("splits.labels") == {"splits", *measured}
+    assert stale("options") == after("pretrain")
     assert stale("runtime") == set()
 
 

@@ -1,0 +1,242 @@
+"""What the experiments gave, beside the paper: a row an experiment, the mean over its seeds.
+
+Runs at different scales, and runs that differ in the words for their scale, are never averaged:
+each scale is a result of its own, and within a scale each wording is a row of its own.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import mean, stdev
+
+from kmerl.experiments.catalogue import NEEDS, Catalogue, Row, Table
+from kmerl.experiments.runs import Run
+from kmerl.params import ParamsError
+
+PAPER = "pretrained on 771,693 records of MIMIC-IV-ECG for 50 epochs"
+SCALES = {
+    "demo": "the synthetic demo cohort",
+    "ptbxl": "PTB-XL alone",
+    "paper": "the paper's own scale",
+    "own": "settings of one's own",
+}
+"""Profiles in plain words, in the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class Ours:
+    """A metric in per cent: mean over seeds, of its value and of its interval's bounds.
+
+    `lo` and `hi` are None where a seed has no interval, `sd` (n - 1) where there is one seed.
+    """
+
+    value: float
+    lo: float | None
+    hi: float | None
+    sd: float | None
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table with what its runs gave.
+
+    `ours` lacks the columns that this method has no value for. `words` is the scale in plain
+    words, `commits` where it was queued. `absent` says why there are no runs, or is empty.
+    """
+
+    row: Row
+    ours: Mapping[str, Ours]
+    seeds: int = 0
+    words: str = ""
+    commits: tuple[str, ...] = ()
+    absent: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A table or figure at one scale; `scale` is empty where nothing ran at any.
+
+    `words` is the commonest wording of the scale among its rows, `elsewhere` counts the runs at
+    other scales that a choice of scale leaves out.
+    """
+
+    table: Table
+    scale: str
+    words: str
+    lines: Sequence[Line]
+    elsewhere: Mapping[str, int]
+
+    @property
+    def ran(self) -> bool:
+        return any(line.seeds for line in self.lines)
+
+    @property
+    def compares(self) -> bool:
+        """Whether two rows ran, or all there are: one row that every table has says nothing."""
+        ran = sum(bool(line.seeds) for line in self.lines)
+        return ran >= min(2, len(self.lines))
+
+    @property
+    def commits(self) -> tuple[str, ...]:
+        """The commits behind the table, in the order of its rows."""
+        return tuple(dict.fromkeys(commit for line in self.lines for commit in line.commits))
+
+    def measured(self) -> str:
+        """What was measured on what, in words: ours is not the paper's measurement."""
+        if not self.ran:
+            where = f" at scale {self.scale}" if self.scale else ""
+            return f"{self._paper()} Ours: not run{where}."
+        scale = f"{self.scale}, {SCALES.get(self.scale, 'a profile of its own')}"
+        apart = ", not the paper's measurement" if self.printed else ""
+        return f"{self._paper()} Ours: scale {scale} ({self.words}){apart}."
+
+    @property
+    def printed(self) -> bool:
+        """Whether the paper's text gives any number of this table."""
+        return any(line.row.paper for line in self.lines)
+
+    def _paper(self) -> str:
+        if self.table.source == "ours":
+            return "Not in the paper."
+        return f"Paper: {PAPER}." if self.printed else "Paper: no numbers in its text."
+
+    def remarks(self) -> list[str]:
+        """Rows measured on something else than `words`, and runs that are not shown."""
+        by_words: dict[str, list[str]] = {}
+        for line in self.lines:
+            if line.words not in ("", self.words):
+                by_words.setdefault(line.words, []).append(line.row.label)
+        other = [f"On {words}: {', '.join(labels)}." for words, labels in by_words.items()]
+        left_out = [
+            f"Not shown: {count} run{'s' * (count > 1)} at scale {scale}."
+            for scale, count in self.elsewhere.items()
+        ]
+        return other + left_out
+
+    def decimals(self) -> int:
+        """Decimals that the paper prints in this table, 1 or 2."""
+        printed = [f"{value:g}" for line in self.lines for value in line.row.paper.values()]
+        return 2 if any(len(text.partition(".")[2]) > 1 for text in printed) or not printed else 1
+
+    def best(self, column: str) -> tuple[float | None, float | None]:
+        """The largest value of a column, the paper's and ours; None where fewer than two stand."""
+        papers = [line.row.paper[column] for line in self.lines if column in line.row.paper]
+        ours = [line.ours[column].value for line in self.lines if column in line.ours]
+        return (
+            max(papers) if len(papers) > 1 else None,
+            max(ours) if len(ours) > 1 else None,
+        )
+
+
+def results(
+    catalogue: Catalogue,
+    runs: Iterable[Run],
+    names: Iterable[str] = (),
+    scale: str | None = None,
+) -> list[Result]:
+    """The tables called `names`, or all, one result for each scale that they ran at.
+
+    Args:
+        scale: show this one alone; the runs at others are counted in `Result.elsewhere`.
+
+    Raises:
+        ParamsError: there is no such table, or no run of any experiment has this scale.
+    """
+    wanted, runs = list(names) or list(catalogue.tables), list(runs)
+    known = sorted({run.scale for run in runs}, key=_place)
+    if scale is not None and scale not in (*SCALES, *known):
+        raise ParamsError(
+            f"no experiment ran at scale {scale!r}; choose one of {', '.join(known or SCALES)}"
+        )
+    found = []
+    for name in wanted:
+        experiments = {experiment.name for experiment in catalogue.of(name)}
+        here = [run for run in runs if run.experiment in experiments]
+        counted = Counter(run.scale for run in here)
+        shown = [scale] if scale is not None else sorted(counted, key=_place) or [""]
+        for one in shown:
+            others = {s: counted[s] for s in sorted(counted, key=_place) if s not in shown}
+            at_scale = [run for run in here if run.scale == one]
+            found.append(_result(catalogue, catalogue.tables[name], one, at_scale, others))
+    return found
+
+
+def comparing(results: Sequence[Result]) -> list[Result]:
+    """The results that compare something; what they leave out of a table is counted in them."""
+    found = []
+    for result in results:
+        alike = [one for one in results if one.table.name == result.table.name]
+        alone = {
+            one.scale: sum(line.seeds for line in one.lines)
+            for one in alike
+            if one.ran and not one.compares
+        }
+        if result.compares:
+            found.append(replace(result, elsewhere={**result.elsewhere, **alone}))
+    return found
+
+
+def _result(
+    catalogue: Catalogue, table: Table, scale: str, runs: list[Run], others: Mapping[str, int]
+) -> Result:
+    lines = [line for row in table.rows for line in _lines(catalogue, table, row, runs, scale)]
+    words = Counter(line.words for line in lines if line.words)
+    commonest = words.most_common(1)[0][0] if words else ""
+    return Result(table, scale, commonest, lines, others)
+
+
+def _lines(
+    catalogue: Catalogue, table: Table, row: Row, runs: list[Run], scale: str
+) -> Iterable[Line]:
+    by_words: dict[str, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: run.seed):
+        if run.experiment == row.experiment:
+            by_words.setdefault(run.words, []).append(run)
+    if not by_words:
+        yield Line(row, {}, absent=_why(catalogue, row, scale))
+    for words, same in sorted(by_words.items()):
+        seeds = [run.seed for run in same]
+        if len(set(seeds)) < len(seeds):
+            twice = next(seed for seed in seeds if seeds.count(seed) > 1)
+            raise ParamsError(
+                f"{row.experiment} holds seed {twice} twice at scale {scale!r} ({words}); "
+                "keep one of them in experiments.json"
+            )
+        ours = {
+            column: value
+            for column in table.columns
+            if (value := _over_seeds(same, table.metric(row, column))) is not None
+        }
+        commits = tuple(dict.fromkeys(run.commit for run in same))
+        yield Line(row, ours, len(same), words, commits)
+
+
+def _over_seeds(runs: Sequence[Run], metric: str) -> Ours | None:
+    """None where no seed has a value: the method has no such side, or the data no such class."""
+    values = [run.values[metric] for run in runs if metric in run.values]
+    known = [value for value in values if value.value is not None]
+    points = [100 * value.value for value in known if value.value is not None]
+    if not points:
+        return None
+    lows = [100 * value.lo for value in known if value.lo is not None]
+    highs = [100 * value.hi for value in known if value.hi is not None]
+    bounded = len(lows) == len(highs) == len(points)
+    return Ours(
+        value=mean(points),
+        lo=mean(lows) if bounded else None,
+        hi=mean(highs) if bounded else None,
+        sd=stdev(points) if len(points) > 1 else None,
+        seeds=len(points),
+    )
+
+
+def _why(catalogue: Catalogue, row: Row, scale: str) -> str:
+    needs = catalogue.experiments[row.experiment].needs
+    where = f"not run at scale {scale}" if scale else "not run"
+    return "; ".join([where, *(NEEDS[need] for need in needs)])
+
+
+def _place(scale: str) -> tuple[int, str]:
+    order = list(SCALES)
+    return (order.index(scale) if scale in order else len(order), scale)

@@ -1,0 +1,308 @@
+"""Runs beside the paper: what is averaged, what is never mixed, and how it is printed."""
+
+import csv
+import dataclasses
+import io
+import json
+import re
+
+import pytest
+
+from kmerl.experiments import catalogue as catalogues
+from kmerl.experiments import export, layout, terminal
+from kmerl.experiments.catalogue import Catalogue, Experiment, Row, Table
+from kmerl.experiments.results import Result, comparing, results
+from kmerl.experiments.runs import Run, Value
+from kmerl.params import ParamsError
+from tests.experiment_runs import COMMIT, WORDS, made_up
+
+METRICS = {"1 lead": "zero_shot.average.1.auroc", "12 leads": "zero_shot.average.12.auroc"}
+SMALL = Table(
+    "table-x",
+    "Masking & more",
+    "Table X",
+    METRICS,
+    (
+        Row("kmerl", "K-MERL (Ours)", {"1 lead": 71.61, "12 leads": 76.5}),
+        Row("no-masking", "- Masking_50%", {"1 lead": 68.93}),
+        Row("hub-text", "From a hub", {"1 lead": 70.0}),
+    ),
+)
+CATALOGUE = Catalogue(
+    {},
+    ("zero_shot",),
+    {
+        "kmerl": Experiment("kmerl", {}),
+        "no-masking": Experiment("no-masking", {"mask.segments": 0.0}),
+        "hub-text": Experiment("hub-text", {"text_encoder.model": "x"}, needs=("hub",)),
+    },
+    {"table-x": SMALL},
+)
+
+
+@pytest.fixture(scope="module")
+def paper() -> Catalogue:
+    return catalogues.read()
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["ran", "not run"])
+def everything(paper: Catalogue, request: pytest.FixtureRequest) -> list[Result]:
+    """Every table of experiments.yaml, with runs of all or of none."""
+    return results(paper, made_up(paper, paper.experiments) if request.param else [])
+
+
+def run(name: str, seed: int, one: Value, twelve: Value | None = None, **other: str) -> Run:
+    values = {METRICS["1 lead"]: one, METRICS["12 leads"]: twelve or one}
+    whole = {"scale": "demo", "words": WORDS, "commit": COMMIT, "revision": "r", "lock": "l"}
+    return Run(experiment=name, seed=seed, values=values, **(whole | other))
+
+
+TWO_SEEDS = [
+    run("kmerl", 0, Value(0.70, 0.66, 0.74)),
+    run("kmerl", 1, Value(0.72, 0.68, 0.75)),
+    run("no-masking", 0, Value(0.65, 0.6, 0.7), Value(None)),
+]
+
+
+def only(runs: list[Run], scale: str | None = None) -> Result:
+    (result,) = results(CATALOGUE, runs, scale=scale)
+    return result
+
+
+# ---------------------------------------------------------------- what is averaged
+
+
+def test_ours_is_the_mean_over_seeds_of_values_and_bounds() -> None:
+    ours = only(TWO_SEEDS).lines[0].ours["1 lead"]
+    assert (ours.value, ours.lo, ours.hi) == pytest.approx((71.0, 67.0, 74.5))
+    assert ours.sd == pytest.approx(2**0.5)  # of 70 and 72, n - 1
+    assert ours.seeds == 2
+    alone = only(TWO_SEEDS).lines[1].ours["1 lead"]
+    assert (alone.sd, alone.seeds) == (None, 1)
+
+
+def test_an_interval_that_one_seed_lacks_is_not_the_mean_of_the_others() -> None:
+    runs = [run("kmerl", 0, Value(0.7, 0.6, 0.8)), run("kmerl", 1, Value(0.7))]
+    ours = only(runs).lines[0].ours["1 lead"]
+    assert (ours.lo, ours.hi, ours.seeds) == (None, None, 2)
+
+
+def test_a_metric_without_a_value_is_no_zero() -> None:
+    result = only(TWO_SEEDS)
+    assert "12 leads" not in result.lines[1].ours
+    assert "none" in terminal.as_text(result)
+    missing = dataclasses.replace(TWO_SEEDS[2], values={})
+    assert only([missing]).lines[1].ours == {}
+
+
+def test_a_seed_that_stands_twice_is_named() -> None:
+    with pytest.raises(ParamsError, match=r"kmerl holds seed 1 twice at scale 'demo'"):
+        only([*TWO_SEEDS, run("kmerl", 1, Value(0.9))])
+
+
+def test_scales_are_results_of_their_own() -> None:
+    runs = [*TWO_SEEDS, run("kmerl", 0, Value(0.9), scale="paper", words="771,693 records")]
+    demo, paper = results(CATALOGUE, runs)
+    assert (demo.scale, paper.scale) == ("demo", "paper")
+    assert demo.lines[0].ours["1 lead"].value == pytest.approx(71.0)
+    assert paper.lines[0].ours["1 lead"].value == pytest.approx(90.0)
+    assert "771,693 records" in paper.measured()
+    chosen = only(runs, scale="demo")
+    assert chosen.lines == demo.lines
+    assert "Not shown: 1 run at scale paper." in chosen.remarks()
+    assert not demo.remarks()
+
+
+def test_other_words_for_a_scale_are_a_row_of_their_own() -> None:
+    runs = [*TWO_SEEDS, run("kmerl", 0, Value(0.9), words="12 simulated pairs")]
+    result = only(runs)
+    values = [line.ours["1 lead"].value for line in result.lines[:2]]
+    assert sorted(values) == pytest.approx([71.0, 90.0])
+    assert result.words == WORDS
+    assert result.remarks() == ["On 12 simulated pairs: K-MERL (Ours)."]
+
+
+def test_an_unknown_scale_lists_those_that_ran() -> None:
+    with pytest.raises(
+        ParamsError, match=r"no experiment ran at scale 'dmeo'; choose one of demo$"
+    ):
+        results(CATALOGUE, TWO_SEEDS, scale="dmeo")
+    with pytest.raises(ParamsError, match="there is no table 'table-y'"):
+        results(CATALOGUE, TWO_SEEDS, ["table-y"])
+
+
+def test_a_row_without_a_run_says_why() -> None:
+    absent = [line.absent for line in only(TWO_SEEDS).lines]
+    hub = catalogues.NEEDS["hub"]
+    assert absent == ["", "", f"not run at scale demo; {hub}"]
+    assert [line.absent for line in only([]).lines][:2] == ["not run", "not run"]
+
+
+def test_a_row_may_read_another_metric() -> None:
+    row = Row("kmerl", "Scratch", metrics={"zero_shot": "fine_tune", "auroc": "scratch_auroc"})
+    table = dataclasses.replace(SMALL, rows=(row,))
+    given = dataclasses.replace(
+        TWO_SEEDS[0], values={"fine_tune.average.1.scratch_auroc": Value(0.5)}
+    )
+    (result,) = results(dataclasses.replace(CATALOGUE, tables={"table-x": table}), [given])
+    assert result.lines[0].ours["1 lead"].value == 50.0
+
+
+def test_paper_and_ours_are_never_read_as_one_measurement(everything: list[Result]) -> None:
+    for result in everything:
+        said = result.measured()
+        assert (WORDS in said) == ("demo, the synthetic demo cohort" in said) == result.ran
+        assert ("not the paper's measurement" in said) == (result.printed and result.ran)
+        assert ("771,693" in said) == result.printed
+
+
+# ---------------------------------------------------------------- text
+
+
+def test_no_table_is_wider_than_the_terminal(everything: list[Result]) -> None:
+    for result in everything:
+        for width in (100, 120):
+            lines = terminal.as_text(result, width).splitlines()
+            assert max(map(len, lines)) <= width, result.table.name
+
+
+def test_each_cell_is_printed_once_in_the_row_of_its_label(paper: Catalogue) -> None:
+    (result,) = results(paper, made_up(paper, ["kmerl", "simclr"]), ["table-1"])
+    for wide in (False, True):
+        text = terminal.as_text(result, wide=wide)
+        ours = result.lines[[line.row.experiment for line in result.lines].index("simclr")]
+        rows = [line for line in text.splitlines() if line.strip().startswith("SimCLR")]
+        for column, value in ours.ours.items():
+            cell = (
+                f"{ours.row.paper[column]:.2f}  {value.value:.2f} [{value.lo:.1f}, {value.hi:.1f}]"
+            )
+            assert sum(row.count(cell) for row in rows) == 1, (wide, column)
+        assert sum("3  simclr  0123456" in re.sub(" {2,}", "  ", row) for row in rows) == 1
+    assert "\N{PLUS-MINUS SIGN}" in text
+
+
+def test_the_small_table_reads_as_it_should() -> None:
+    lines = terminal.as_text(only(TWO_SEEDS), 120).splitlines()
+    assert lines[0] == "table-x  Masking & more (Table X)"
+    (row,) = [line for line in lines if line.startswith("K-MERL") and "71.61" in line]
+    assert re.split(" {2,}", row)[:5] == [
+        "K-MERL (Ours)", "71.61", "71.00 [67.0, 74.5] ±1.4", "76.50", "71.00 [67.0, 74.5] ±1.4",
+    ]  # fmt: skip
+    assert f"Not run at scale demo; {catalogues.NEEDS['hub']}: hub-text." in lines
+    assert "To run them: kmerl experiments queue table-x" in lines
+
+
+def test_a_reference_alone_compares_nothing_and_is_counted(paper: Catalogue) -> None:
+    given = made_up(paper, ["kmerl", "layers-2"]) + made_up(paper, ["kmerl"], [0], "ptbxl", "w")
+    found = {one.table.name: one for one in comparing(results(paper, given))}
+    assert list(found) == ["table-6b"]
+    assert found["table-6b"].scale == "demo"
+    assert found["table-6b"].remarks() == ["Not shown: 1 run at scale ptbxl."]
+    alone = comparing(results(paper, made_up(paper, ["clinical-sets"])))
+    assert {one.table.name for one in alone} == {"clinical-leads", "clinical-leads-probe"}
+
+
+def test_what_compares_nothing_is_a_list_unless_asked_for(paper: Catalogue) -> None:
+    found = results(paper, made_up(paper, ["kmerl", "layers-2"]))
+    text = terminal.pages(found, named=False)
+    assert text.count("experiment") >= 1
+    assert re.search(r"^  table-2d +Masking strategy \(Table 2d\)$", text, re.M)
+    assert not re.search(r"^  table-6b ", text, re.M)
+    assert terminal.pages(found[:2], named=True).startswith("table-1  ")
+
+
+def test_columns_share_a_heading_or_keep_their_name(paper: Catalogue) -> None:
+    one, two = results(paper, [], ["table-1", "table-2d"])
+    headings = {block.heading: list(block.columns.values()) for block in layout.blocks(one)}
+    assert list(headings) == [
+        "PTBXL-Super", "PTBXL-Sub", "PTBXL-Form", "PTBXL-Rhythm", "CPSC2018", "CSN",
+    ]  # fmt: skip
+    assert set(map(tuple, headings.values())) == {("1%", "10%", "100%")}
+    (block,) = layout.blocks(two)
+    assert (block.heading, list(block.columns.values())) == ("", ["1 lead", "12 leads"])
+
+
+# ---------------------------------------------------------------- CSV, JSON, LaTeX
+
+
+def test_csv_has_a_row_a_cell_and_the_same_numbers_as_json() -> None:
+    found = [only(TWO_SEEDS)]
+    rows = list(csv.DictReader(io.StringIO(export.as_csv(found))))
+    assert tuple(rows[0]) == export.COLUMNS
+    assert len(rows) == len(SMALL.rows) * len(METRICS)
+    assert rows[0] | {"commit": ""} == {
+        "table": "table-x", "row": "K-MERL (Ours)", "experiment": "kmerl", "column": "1 lead",
+        "paper": "71.61", "ours": "71.0", "lo": "67.0", "hi": "74.5", "sd": "1.41", "seeds": "2",
+        "scale": "demo", "commit": "", "words": WORDS, "absent": "",
+    }  # fmt: skip
+    assert rows[-1]["ours"] == rows[-1]["scale"] == ""
+    assert "model hub" in rows[-1]["absent"]
+    (table,) = json.loads(export.as_json(found))
+    assert [row["ours"] for row in table["rows"]] == [
+        float(row["ours"]) if row["ours"] else None for row in rows
+    ]
+
+
+def tabulars(text: str) -> list[tuple[str, list[str]]]:
+    """The column specification and the rows of each tabular."""
+    found = re.findall(r"\\begin\{tabular\}\{(\w+)\}\n(.*?)\\end\{tabular\}", text, re.S)
+    return [
+        (spec, [line for line in body.splitlines() if line.endswith(r"\\")]) for spec, body in found
+    ]
+
+
+def cells_across(row: str) -> int:
+    """The columns that a row of LaTeX fills."""
+    spans = [int(n) for n in re.findall(r"\\multicolumn\{(\d+)\}", row)]
+    return len(re.findall(r"(?<!\\)&", row)) + 1 + sum(spans) - len(spans)
+
+
+def test_latex_is_well_formed_and_plain_ascii(everything: list[Result]) -> None:
+    for result in everything:
+        text = export.as_latex([result])
+        assert text.isascii(), result.table.name
+        opened = re.findall(r"\\begin\{([\w*]+)\}", text)
+        assert opened == re.findall(r"\\end\{([\w*]+)\}", text)[::-1]
+        bare = text.replace(r"\{", "").replace(r"\}", "")
+        assert bare.count("{") == bare.count("}")
+        uncommented = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
+        assert not re.search(r"(?<!\\)[%#_]", re.sub(r"\\label\{.*\}", "", uncommented))
+        ((spec, rows),) = tabulars(text)
+        assert {cells_across(row) for row in rows} == {len(spec)}, result.table.name
+        for rule in ("toprule", "midrule", "bottomrule"):
+            assert rf"\{rule}" in text
+
+
+def test_latex_sets_the_best_of_each_side_in_bold() -> None:
+    text = export.as_latex([only(TWO_SEEDS)])
+    (row,) = [line for line in text.splitlines() if line.startswith("K-MERL")]
+    assert row == (
+        r"K-MERL (Ours) & \textbf{71.61} & \textbf{71.00} {\scriptsize [67.0, 74.5]} & 76.50 & "
+        r"71.00 {\scriptsize [67.0, 74.5]} & 2 \\"
+    )
+    assert r"- Masking\_50\% & 68.93 & 65.00" in text
+    assert r"\caption{Masking \& more (Table X). Paper: pretrained on" in text
+    assert f"% commits: {COMMIT}" in text
+
+
+def test_latex_of_many_columns_marks_the_papers_lines_and_ours(paper: Catalogue) -> None:
+    text = export.as_latex(results(paper, made_up(paper, ["simclr"]), ["table-1"]))
+    rows = text.splitlines()
+    at = next(k for k, row in enumerate(rows) if row.startswith("SimCLR & paper & 63.41 &"))
+    assert rows[at + 1].startswith(" & ours & ")
+    assert any(row.startswith("BYOL & paper") for row in rows)
+    assert rows.count(r"\begin{table*}") == 1
+
+
+def test_mathematics_is_left_alone() -> None:
+    assert export.escaped(r"- $\mathcal{L}_{CQ}$ & 5 %") == r"- $\mathcal{L}_{CQ}$ \& 5 \%"
+    assert export.escaped("a_b ±1–2 $") == r"a\_b $\pm$1--2 \$"
+
+
+def test_the_papers_decimals_are_kept(paper: Catalogue) -> None:
+    assert only(TWO_SEEDS).decimals() == 2
+    rows = tuple(dataclasses.replace(row, paper={"1 lead": 70.5}) for row in SMALL.rows)
+    table = dataclasses.replace(SMALL, rows=rows)
+    (result,) = results(dataclasses.replace(CATALOGUE, tables={"table-x": table}), TWO_SEEDS)
+    assert result.decimals() == 1
+    assert "71.0 [67.0, 74.5]" in terminal.as_text(result)
