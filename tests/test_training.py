@@ -18,8 +18,8 @@ from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import EVERY_LEAD
 from kmerl.store import read_table
 from kmerl.training import loop
-from kmerl.training.checkpoint import ROOT as CHECKPOINTS
-from kmerl.training.checkpoint import fingerprint
+from kmerl.training.checkpoint import NAME as CHECKPOINTS
+from kmerl.training.checkpoint import fingerprint, root
 from kmerl.training.data import Pairs, load_pairs, loader
 from kmerl.training.model import load
 from kmerl.training.optimiser import learning_rate
@@ -69,7 +69,7 @@ def test_the_loss_falls_and_the_artefacts_are_whole(here):
     rows = (here / "plots" / "pretrain.csv").read_text().splitlines()
     assert len(rows) == 26
     assert rows[0].startswith("epoch,contrast,query,loss")
-    assert not list(CHECKPOINTS.glob("*"))
+    assert not list(Path(CHECKPOINTS).glob("*"))
 
 
 def test_kmerl_trains_as_it_always_has(here):
@@ -124,7 +124,7 @@ def test_a_killed_training_resumes_to_the_same_bytes(here, monkeypatch, method):
         patch.setattr(loop.Pretraining, "_epoch", die_in_second_epoch)
         with pytest.raises(Killed):
             train(here, method=method)
-    assert len(list(CHECKPOINTS.glob("*.pt"))) == 1
+    assert len(list(Path(CHECKPOINTS).glob("*.pt"))) == 1
     epochs = []
 
     def watch(self, network, epoch, steps, meter):
@@ -135,6 +135,14 @@ def test_a_killed_training_resumes_to_the_same_bytes(here, monkeypatch, method):
     train(here, method=method)
     assert epochs == [2]
     assert {p: p.read_bytes() for p in undisturbed} == undisturbed
+
+
+def test_a_queued_experiment_keeps_its_checkpoint_with_the_repository(tmp_path):
+    """Its own folder is another one each time that it is queued."""
+    folders = [tmp_path / ".dvc/tmp/exps" / name for name in ("tmp1a", "tmp2b")]
+    assert {root(folder) for folder in folders} == {tmp_path / ".checkpoints"}
+    assert root(folders[0] / "sub") == tmp_path / ".checkpoints"
+    assert root(tmp_path) == tmp_path / ".checkpoints"
 
 
 def test_another_setting_does_not_resume_a_checkpoint(tmp_path):

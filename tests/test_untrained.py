@@ -11,7 +11,7 @@ from kmerl.models.resnet import ResNet
 from kmerl.models.vit import LeadEncoder
 from kmerl.models.vit12 import TwelveLeadViT
 from kmerl.training import loop, session
-from kmerl.training.checkpoint import ROOT as CHECKPOINTS
+from kmerl.training.checkpoint import NAME as CHECKPOINTS
 from kmerl.training.model import create
 from tests.cohorts import write_cohort
 from tests.methods import batch, small
@@ -40,7 +40,7 @@ def test_the_initial_weights_are_the_model(here, monkeypatch, capsys, backbone, 
     assert all(torch.equal(state[name], value) for name, value in initial.state_dict().items())
     assert model(batch(), generator()) == {}
     assert "nothing to train" in capsys.readouterr().err
-    assert not list(CHECKPOINTS.glob("*"))
+    assert not list(Path(CHECKPOINTS).glob("*"))
     assert metrics["epoch"] == metrics["best_epoch"] == 0
     assert metrics["loss"] is None
     assert metrics["val_loss"] is None

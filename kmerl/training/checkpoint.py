@@ -10,7 +10,21 @@ import torch
 
 from kmerl import files
 
-ROOT = Path(".checkpoints")
+NAME = ".checkpoints"
+QUEUED = (".dvc", "tmp", "exps")
+"""Where DVC makes the working folders of queued experiments, below the repository."""
+
+
+def root(working: Path) -> Path:
+    """Where a training that runs in `working` keeps its checkpoint.
+
+    A queued experiment runs in a folder of its own that DVC leaves behind when it is killed; queued
+    again it gets another. So its checkpoint lies with the repository's, and is found again.
+    """
+    for folder in working.parents:
+        if folder.parts[-3:] == QUEUED:
+            return folder.parents[2] / NAME
+    return working / NAME
 
 
 def fingerprint(settings: Any, inputs: Iterable[Path]) -> str:
@@ -31,7 +45,7 @@ class Checkpoint:
     """The one file that a training overwrites each epoch and removes when it is done."""
 
     def __init__(self, name: str) -> None:
-        self.path = ROOT / f"{name}.pt"
+        self.path = root(Path.cwd()) / f"{name}.pt"
 
     def save(self, state: dict[str, Any]) -> None:
         with files.atomic(self.path) as partial:
