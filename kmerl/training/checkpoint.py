@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,11 @@ class Checkpoint:
         self.path = root(Path.cwd()) / f"{name}.pt"
 
     def save(self, state: dict[str, Any]) -> None:
-        with files.atomic(self.path) as partial:
+        """By a name of this process's own: two queued experiments may share their training."""
+        own = self.path.with_suffix(f".{os.getpid()}")
+        with files.atomic(own) as partial:
             torch.save(state, partial)
+        own.replace(self.path)
 
     def load(self, device: str) -> dict[str, Any] | None:
         """The last complete epoch's state; None where there is none."""
