@@ -1,10 +1,11 @@
 """The frozen text tower F_T: every report, entity name and class name is embedded once."""
 
 import os
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -31,15 +32,15 @@ class TextTower:
     """A frozen BERT-like encoder; texts in, float32 vectors (texts, width) out."""
 
     def __init__(self, params: TextEncoderParams, device: str = "cpu") -> None:
-        from transformers import AutoModel, AutoTokenizer
+        from transformers import AutoTokenizer
         from transformers.utils import logging
 
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         source, revision = model_source(params)
-        # Neither call runs code from the model's repository.
+        # Neither this nor `_weights` runs code from the model's repository.
         self.tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-        self.model = AutoModel.from_pretrained(source, revision=revision).eval().to(device)
+        self.model = _weights(source, revision, params).eval().to(device)
         self.params = params
         self.device = device
 
@@ -77,6 +78,34 @@ class TextTower:
         if self.params.pooling == "cls":
             return hidden[:, 0].cpu()
         return masked_mean(hidden, tokens["attention_mask"]).cpu()
+
+
+def _weights(source: str, revision: str | None, params: TextEncoderParams) -> Any:
+    """The model with all its weights. A `pytorch_model.bin`, which some models of the Hub have and
+    nothing else, is read as tensors alone: no object in it is built.
+
+    Raises:
+        ValueError: it holds more than tensors; or weights are missing, which would be random.
+    """
+    from transformers import AutoModel
+
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # no other service is asked to
+    here = f"text_encoder.model is {params.model}"
+    try:
+        model, found = AutoModel.from_pretrained(
+            source, revision=revision, weights_only=True, output_loading_info=True
+        )
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{here}, whose weights are a pickle that holds more than tensors; it was not read: "
+            "have it converted to safetensors"
+        ) from error
+    unread = () if params.pooling == "pooler" else ("pooler.",)
+    missing = sorted(key for key in found["missing_keys"] if not key.startswith(unread))
+    if missing:
+        advice = "; set text_encoder.pooling to mean or cls" if "pooler" in missing[0] else ""
+        raise ValueError(f"{here}, whose weights lack {', '.join(missing[:3])}{advice}")
+    return model
 
 
 def masked_mean(

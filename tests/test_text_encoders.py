@@ -1,0 +1,157 @@
+"""The text encoders of Table 2e as tiny models of their classes: weights, poolings, the stage."""
+
+import copy
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+from safetensors.numpy import load_file
+from torch import Tensor
+
+from kmerl import params
+from kmerl.evaluation import prompts
+from kmerl.synthetic.layouts import merl
+from kmerl.text import TextEncoderParams, TextTower
+from stages import embed_text
+
+ROOT = Path(__file__).parents[1]
+WORDS = [
+    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "sinus", "rhythm", "atrial", "fib", "##rillation",
+    "left", "right", "bundle", "branch", "block", "normal", "ecg",
+]  # fmt: skip
+TEXTS = ["sinus rhythm", "atrial fibrillation", "left bundle branch block", "normal ecg", "ecg"]
+WIDTH = 16
+ENCODERS = {  # class of the checkpoint, and whether its weights are a .bin
+    "MedCPT": ("BertModel", False),
+    "BioClinicalBERT": ("BertForPreTraining", True),
+    "Med-KEBERT": ("BertModel", True),
+}
+
+
+def written(folder: Path, kind: str, binary: bool) -> tuple[str, dict[str, Tensor]]:
+    """A checkpoint with random weights, and what they are."""
+    import transformers
+
+    torch.manual_seed(len(kind) + binary)
+    config = transformers.BertConfig(
+        vocab_size=len(WORDS), hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=24, max_position_embeddings=32, initializer_range=0.3,
+    )  # fmt: skip
+    model = getattr(transformers, kind)(config)
+    folder.mkdir()
+    if binary:
+        config.save_pretrained(folder)
+        torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    else:
+        model.save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    tokenizer = {"tokenizer_class": "BertTokenizer", "do_lower_case": True}
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    weights = {key.removeprefix("bert."): value for key, value in model.state_dict().items()}
+    return str(folder), weights
+
+
+def settings(model: str, pooling: str = "mean") -> TextEncoderParams:
+    return TextEncoderParams(model, "main", pooling, max_length=16, batch=3)
+
+
+@pytest.fixture(scope="module", params=ENCODERS)
+def encoder(request, tmp_path_factory) -> tuple[str, dict[str, Tensor]]:
+    return written(tmp_path_factory.mktemp("models") / request.param, *ENCODERS[request.param])
+
+
+def directly(weights: dict[str, Tensor], text: str, pooling: str) -> np.ndarray:
+    """A text alone, without padding, through a BertModel that was given the weights by hand."""
+    import transformers
+
+    config = transformers.BertConfig(
+        vocab_size=len(WORDS), hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=24, max_position_embeddings=32,
+    )  # fmt: skip
+    model = transformers.BertModel(config, add_pooling_layer=False).eval()
+    model.load_state_dict({key: weights[key] for key in model.state_dict()})
+    pieces = text.replace("fibrillation", "fib ##rillation").split()
+    tokens = torch.tensor([[WORDS.index(piece) for piece in ["[CLS]", *pieces, "[SEP]"]]])
+    with torch.no_grad():
+        hidden = model(input_ids=tokens).last_hidden_state[0]
+    if pooling == "mean":
+        return hidden.mean(dim=0).numpy()
+    if pooling == "cls":
+        return hidden[0].numpy()
+    pooled = weights["pooler.dense.weight"] @ hidden[0] + weights["pooler.dense.bias"]
+    return pooled.tanh().numpy()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "pooler"])
+def test_each_encoder_pools_as_it_is_told(encoder, pooling):
+    model, weights = encoder
+    vectors = TextTower(settings(model, pooling)).embed(TEXTS)
+    expected = np.stack([directly(weights, text, pooling) for text in TEXTS])
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)
+    assert np.abs(vectors[0] - vectors[1]).max() > 1e-2
+
+
+def test_stage_embed_text_runs_with_each(encoder, tmp_path, monkeypatch):
+    model, weights = encoder
+    monkeypatch.chdir(tmp_path)
+    values = copy.deepcopy(params.read(ROOT / "params" / "demo.yaml"))
+    values["text_encoder"] = dataclasses.asdict(settings(model, "cls"))
+    values["splits"]["merl"] = "raw/merl"
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    for folder in ("raw/merl", "data/labels", "data/reports"):
+        Path(folder).mkdir(parents=True)
+    Path("raw/merl", prompts.CKEPE).write_text(json.dumps(merl.prompts()))
+    labels = pa.table({"record": ["r1"], "sinus rhythm": [1], "normal ecg": [0]})
+    pq.write_table(labels, "data/labels/labels.parquet")
+    reports = pa.table({"record": ["r1", "r2"], "text": ["atrial fibrillation", "normal ecg"]})
+    pq.write_table(reports, "data/reports/reports.parquet")
+    embed_text.main()
+    entities = load_file("data/text/names.safetensors")["entities"]
+    expected = [directly(weights, text, "cls") for text in ("sinus rhythm", "normal ecg")]
+    np.testing.assert_allclose(entities, np.stack(expected), atol=1e-5)
+    found = load_file("data/text/reports.safetensors")["reports"]
+    assert found.shape == (2, WIDTH)
+    assert prompts.read_asked(Path("data/asked"), "ckepe").vectors.shape[1] == WIDTH
+
+
+# ---------------------------------------------------------------- weights that are not as they must
+
+
+def test_weights_without_a_pooler_can_be_pooled_otherwise(tmp_path):
+    """Transformers would draw the missing ones anew in every process."""
+    model, weights = written(tmp_path / "masked", "BertForMaskedLM", binary=False)
+    vectors = TextTower(settings(model, "mean")).embed(TEXTS)
+    np.testing.assert_allclose(vectors[0], directly(weights, TEXTS[0], "mean"), atol=1e-5)
+    with pytest.raises(ValueError, match=r"masked, whose weights lack pooler.*set text_encoder\.p"):
+        TextTower(settings(model, "pooler"))
+
+
+def test_missing_weights_are_named(tmp_path):
+    model, weights = written(tmp_path / "torn", "BertModel", binary=True)
+    del weights["encoder.layer.1.output.dense.bias"]
+    torch.save(weights, Path(model, "pytorch_model.bin"))
+    with pytest.raises(ValueError, match=r"lack encoder\.layer\.1\.output\.dense\.bias$"):
+        TextTower(settings(model))
+
+
+class Unwanted:
+    """What a pickle may hold beside tensors: a call."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("called",)
+
+
+def test_a_pickle_that_holds_more_than_tensors_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, weights = written(tmp_path / "foreign", "BertModel", binary=True)
+    torch.save({**weights, "more": Unwanted()}, Path(model, "pytorch_model.bin"))
+    with pytest.raises(ValueError, match=r"text_encoder\.model is .*foreign.*more than tensors"):
+        TextTower(settings(model))
+    assert not Path("called").exists()
