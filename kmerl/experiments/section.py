@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from kmerl import figures
 from kmerl.experiments.catalogue import NEEDS, Catalogue
-from kmerl.experiments.layout import blocks, commits, deviation, interval, ours, paper
+from kmerl.experiments.layout import Block, blocks, commits, deviation, interval, ours, paper
 from kmerl.experiments.panels import Panel, Points, panels
 from kmerl.experiments.results import Line, Result, comparing
 from kmerl.figures import STYLES, Axes, Series
@@ -49,44 +49,35 @@ def _shown(result: Result) -> dict[str, Any]:
 def _table(result: Result) -> Table:
     """Tasks below each other where all have the same columns, rows in their groups elsewhere."""
     found = blocks(result)
-    first = list(found[0].columns.values())
-    alike = all(block.heading and list(block.columns.values()) == first for block in found)
-    if alike:
+    shorts = [list(block.columns.values()) for block in found]
+    if found[0].heading and all(one == shorts[0] for one in shorts):
+        first = found[0]
         groups = [
-            Group([_cells(result, line, list(block.columns)) for line in result.lines], title)
+            Group(
+                [_cells(result, line, list(block.columns)) for line in result.lines], block.heading
+            )
             for block in found
-            if (title := block.heading)
         ]
-        shown = {short: list(found[0].columns)[k] for k, short in enumerate(first)}
     else:
-        columns = list(result.table.columns)
+        first = Block("", {column: column for column in result.table.columns})
         by_group: dict[str, list[Line]] = {}
         for line in result.lines:
             by_group.setdefault(line.row.group, []).append(line)
         groups = [
-            Group([_cells(result, line, columns) for line in lines], title)
+            Group([_cells(result, line, list(first.columns)) for line in lines], title)
             for title, lines in by_group.items()
         ]
-        shown = {column: column for column in columns}
-    heads = [
-        f"{short}: {side}"
-        for short, column in shown.items()
-        for side in (("paper", "ours") if _printed(result, column) else ("ours",))
-    ]
-    columns = ["Row", *heads, "Seeds", "Experiment", "Commit"]
+    sides = ("paper", "ours") if result.printed else ("ours",)
+    heads = [f"{short}: {side}" for short in first.columns.values() for side in sides]
+    columns = ("Row", *heads, "Seeds", "Experiment", "Commit")
     caption = f"{result.table.source}: {result.table.caption}, in per cent, scale {result.scale}"
     return Table(caption, columns, groups)
-
-
-def _printed(result: Result, column: str) -> bool:
-    """Whether the paper prints any number of this column, or of its like below another heading."""
-    return any(column in line.row.paper for line in result.lines)
 
 
 def _cells(result: Result, line: Line, columns: Sequence[str]) -> list[Cell]:
     cells = [name(line.row.label)]
     for column in columns:
-        if _printed(result, column):
+        if result.printed:
             cells.append(Cell(paper(result, line, column)))
         cells.append(_ours(result, line, column))
     behind = [count(line.seeds), name(line.row.experiment), name(commits(line))]
@@ -133,9 +124,7 @@ def _chart(panel: Panel) -> Markup:
 
 def _series(points: Points) -> Series:
     style = points.style % STYLES
-    return Series(
-        points.name, points.x, points.y, points.lo, points.hi, style, not points.joined
-    )  # fmt: skip
+    return Series(points.name, points.x, points.y, points.lo, points.hi, style, not points.joined)
 
 
 def _legend(found: Sequence[Panel]) -> Markup:
