@@ -216,7 +216,7 @@ def train(root: Path, **chosen):
 
 @EVERY
 def test_every_method_trains_from_params_alone(here, name):
-    options = config(name).sections.get("options", {})
+    options = {k: v for k, v in config(name).sections.get("options", {}).items() if k != "rate"}
     trained, model, metrics = train(here, method=name, options=options)
     assert trained.method == name
     watched = ["feature"] + ["projection"] * hasattr(model, "projector")

@@ -39,7 +39,7 @@ class Options(ForesightOptions):
     patients: float = 1.0  # weight of patient discrimination
     adversary: float = 0.1  # largest share of the discriminator's gradient, reversed, that the
     # encoder gets; it rises to it as in Ganin and Lempitsky (ICML 2015); 0 leaves the game out
-    rate: int = 500  # Hz of the records; always ingest.rate (see kmerl.methods)
+    rate: int = 500  # Hz of the records; always ingest.rate, whatever stands here
     snr_min: float = 5.0  # dB, of the noisy view
     snr_max: float = 20.0
     low: float = 0.5  # Hz, pass band of the denoised view
