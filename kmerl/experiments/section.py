@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from kmerl import figures
+from kmerl.experiments import catalogue as catalogues
 from kmerl.experiments.catalogue import NEEDS, Catalogue
 from kmerl.experiments.layout import Block, blocks, commits, deviation, interval, ours, paper
 from kmerl.experiments.panels import Panel, Points, panels
@@ -34,7 +35,7 @@ def _shown(result: Result) -> dict[str, Any]:
     return {
         "id": f"paper-{result.table.name}-{result.scale}",
         "name": result.table.name,
-        "title": f"{result.table.source}: {result.table.caption}",
+        "title": _title(result.table),
         "measured": result.measured(),
         "remarks": [*result.remarks(), *([result.table.note] if result.table.note else [])],
         "table": table,
@@ -44,6 +45,10 @@ def _shown(result: Result) -> dict[str, Any]:
         "rows": f"{sum(bool(line.seeds) for line in result.lines)} of {len(result.lines)} rows",
         "scale": result.scale,
     }
+
+
+def _title(table: catalogues.Table) -> str:
+    return f"{table.source[:1].upper()}{table.source[1:]}: {table.caption}"
 
 
 def _table(result: Result) -> Table:
@@ -70,7 +75,7 @@ def _table(result: Result) -> Table:
     sides = ("paper", "ours") if result.printed else ("ours",)
     heads = [f"{short}: {side}" for short in first.columns.values() for side in sides]
     columns = ("Row", *heads, "Seeds", "Experiment", "Commit")
-    caption = f"{result.table.source}: {result.table.caption}, in per cent, scale {result.scale}"
+    caption = f"{_title(result.table)}, in per cent, scale {result.scale}"
     return Table(caption, columns, groups)
 
 
@@ -101,7 +106,7 @@ def _missing(catalogue: Catalogue, names: Sequence[str]) -> Table | None:
         rows.append(
             [
                 name(one),
-                name(f"{table.source}: {table.caption}"),
+                name(_title(table)),
                 count(len(experiments)),
                 name("; ".join(NEEDS[need] for need in needs)),
             ]
