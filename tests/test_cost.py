@@ -79,6 +79,13 @@ def test_only_what_a_target_needs_is_counted(an_hour_each):
     assert found["first"].hours == {"encode": 1.0}
 
 
+def test_what_costs_nothing_is_not_said_to_be_shared(monkeypatch):
+    monkeypatch.setattr(work, "STAGES", {"extract": lambda _: 0.0, "pretrain": lambda _: HOUR})
+    found = lines(experiment("first"), experiment("masked", mask__segments=0.0))
+    assert found["masked"].shared == frozenset()
+    assert cost.as_text(list(found.values()), "").splitlines()[3].split()[1] == "-"
+
+
 def test_an_option_that_is_new_is_set():
     assert cost.changed(DEMO, {"options.backbone": "vit"})["options"] == {"backbone": "vit"}
     assert DEMO["options"] == {}
@@ -130,11 +137,12 @@ def a_hundred_a_record(monkeypatch):
     monkeypatch.setattr(arithmetic, "training", lambda _config, _batch: 100.0)
     monkeypatch.setattr(arithmetic, "encoding", lambda _config, leads: 10 * leads)
     monkeypatch.setattr(arithmetic, "asking", lambda _config, leads, *_: float(leads))
-    for cached in (work._training, work._encoding, work._asked):
-        cached.cache_clear()
+    counted = (work._training, work._encoded, work._asked)
+    for one in counted:
+        one.cache_clear()
     yield
-    for cached in (work._training, work._encoding, work._asked):
-        cached.cache_clear()
+    for one in counted:
+        one.cache_clear()
 
 
 def test_training_shows_every_pair_in_every_epoch(a_hundred_a_record):
@@ -152,6 +160,18 @@ def test_encoding_reads_every_record_for_every_set_of_leads(a_hundred_a_record):
     assert work.encode(same) == work.encode(values)
     more = cost.changed(values, {"encode.sets": ["V1"]})
     assert work.encode(more) > work.encode(values)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"encoder.tokens": "joint"}, {"method": "st_mem"}, {"method": "merl"}],
+    ids=lambda given: str(list(given.values())),
+)
+def test_the_parabola_is_what_is_counted(given):
+    values = cost.changed(DEMO, {"ingest.rate": 100, "ingest.seconds": 6, **given})
+    text, config = work._text(work._frozen(values)), work.model(values)
+    for leads in (2, 9):
+        assert work._encoding(text, leads) == pytest.approx(arithmetic.encoding(config, leads))
 
 
 def test_fine_tuning_trains_on_every_task_ratio_set_seed_and_start(a_hundred_a_record):
@@ -182,7 +202,9 @@ def test_the_command_prints_the_table(an_hour_each):
     done = CliRunner().invoke(app, [*given, "--flops", "0.5"])
     assert done.exit_code == 0, done.output
     printed = done.output.splitlines()
-    assert "params/paper.yaml, 1 seeds each, 0.5 operations/s" in printed[0]
+    assert printed[0] == (
+        "GPU-hours at params/paper.yaml, 1 seed each; 0.5 operations a second as given"
+    )
     assert [line.split()[0] for line in printed[2:7]] == [one.name for one in known.of("table-2d")]
     assert printed[2].split() == ["kmerl", "4", "2", "2", "-", "8"]
     assert printed[3].split() == ["no-lead-independent-masking", "=", "2", "2", "-", "4"]

@@ -19,6 +19,7 @@ import torch
 from kmerl.experiments import arithmetic, stages, work
 from kmerl.experiments.catalogue import Catalogue, Experiment
 from kmerl.params import build
+from kmerl.progress import track
 from kmerl.training.loop import PretrainParams
 from kmerl.training.model import lead_mask
 from kmerl.training.optimiser import Optimiser
@@ -26,7 +27,7 @@ from kmerl.training.optimiser import Optimiser
 KINDS = {"extract": "mining", "verify": "mining"}  # every other stage has its own column
 COLUMNS = ("mining", "pretrain", "encode", "fine_tune")
 STEPS = 3  # that are timed, after one that is not
-RECORDS_A_STEP = {"cpu": 4, "cuda": 512}  # at most, of a measured step
+RECORDS_A_STEP = {"cpu": 16, "cuda": 512}  # at most, of a measured step
 
 Speed = Callable[[Mapping[str, Any]], float]
 """Operations a second, by all of params.yaml."""
@@ -60,11 +61,11 @@ def cost(
         seeds: of each experiment.
         speed: `given` or `Measured`.
     """
-    experiments = dict.fromkeys(one.name for table in tables for one in catalogue.of(table))
-    counted: set[str] = set()
+    names = list(dict.fromkeys(one.name for table in tables for one in catalogue.of(table)))
+    counted: dict[str, float] = {}
     return [
         _line(catalogue.experiments[name], catalogue, values, seeds, speed, counted)
-        for name in experiments
+        for name in track(names, "counting", unit="experiments")
     ]
 
 
@@ -90,13 +91,12 @@ class Measured:
     def _measure(self, values: Mapping[str, Any]) -> float:
         config = work.model(values)
         pretrain = build(PretrainParams, values["pretrain"], "pretrain")
+        precision = pretrain.precision if self.device == "cuda" else "fp32"  # others are slow there
         counts = arithmetic.leads_shown(lead_mask(config.method, config.sections))
         leads, records = counts[len(counts) // 2], min(pretrain.batch, RECORDS_A_STEP[self.device])
         model = arithmetic.model_on(self.device, config)
         batch = arithmetic.shown(config, records, leads, self.device)
-        optimiser = Optimiser(
-            model, pretrain.weight_decay, pretrain.clip, pretrain.precision, self.device
-        )
+        optimiser = Optimiser(model, pretrain.weight_decay, pretrain.clip, precision, self.device)
         generator = torch.Generator().manual_seed(0)
         seconds = []
         for _ in range(1 + STEPS):
@@ -140,9 +140,10 @@ def _line(
     values: Mapping[str, Any],
     seeds: int,
     speed: Speed,
-    counted: set[str],
+    counted: dict[str, float],
 ) -> Line:
-    """What is not in `counted`, to which it is added: stages by all that decides their output."""
+    """What is not in `counted`, to which it is added: hours by a stage and all that decides its
+    output."""
     hours: dict[str, float] = {}
     shared = set()
     own = changed(changed(values, catalogue.every), experiment.set)
@@ -154,13 +155,13 @@ def _line(
             column = KINDS.get(stage, stage)
             decided = json.dumps([stage, pipeline.decided_by(stage)], sort_keys=True)
             if decided in counted:
-                if stage not in each:
+                if stage not in each and counted[decided]:
                     shared.add(column)
                 continue
-            counted.add(decided)
             if stage not in each:
                 operations = work.STAGES[stage](own)
                 each[stage] = operations / speed(own) / 3600 if operations else 0.0
+            counted[decided] = each[stage]
             hours[column] = hours.get(column, 0.0) + each[stage]
     return Line(experiment.name, hours, frozenset(shared))
 

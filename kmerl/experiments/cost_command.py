@@ -48,8 +48,10 @@ def cost_command(
         here = device(runtime.load())
         speed = cost.Measured(here) if flops is None else cost.given(flops)
         lines = cost.cost(known, wanted, params.read(path), seeds, speed)
-        source = f"speed measured here ({here})" if flops is None else f"{flops:g} operations/s"
-        heading = f"Hours on one device at {path}, {seeds} seeds each, {source}"
+        measured = f"each encoder's training step measured on this machine ({here})"
+        source = measured if flops is None else f"{flops:g} operations a second as given"
+        what = "Hours of this CPU" if flops is None and here == "cpu" else "GPU-hours"
+        heading = f"{what} at {path}, {seeds} seed{'s' * (seeds > 1)} each; {source}"
         typer.echo(f"{cost.as_text(lines, heading)}\n{NOTE}")
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -12,6 +13,7 @@ from kmerl.evaluation.encode import EncodeParams, lead_sets
 from kmerl.evaluation.fine_tune_fit import FineTune
 from kmerl.experiments import arithmetic, scale
 from kmerl.leads import LEADS
+from kmerl.models.masking import EVERY_LEAD
 from kmerl.params import ParamsError, build
 from kmerl.training.model import ModelConfig
 
@@ -20,6 +22,7 @@ MINED = {  # docs/mining.md, by reports.unit: tokens of a prompt, tokens of a li
     "statement": (100, 20, 2.9),
     "report": (150, 40, 6.0),
 }
+PARABOLA = (1, 6, len(LEADS))  # numbers of leads at which an encoder's operations are counted
 LEARNING = 3  # times a forward pass: backward is two more
 YES = 2  # tokens of a verdict
 
@@ -48,7 +51,7 @@ def pretrain(values: Mapping[str, Any]) -> float:
 def encode(values: Mapping[str, Any]) -> float:
     """Every record once for each set of leads, by the trained and, where asked, by an untrained
     encoder; held-out records are asked for their classes."""
-    params, config = build(EncodeParams, values["encode"], "encode"), _text(values)
+    params, config = build(EncodeParams, values["encode"], "encode"), _text(_frozen(values))
     sets = lead_sets(params)
     counts = [len(leads) for leads in set(sets.values())]
     untrained = [len(leads) for leads in {sets[key] for key in params.random}]
@@ -64,7 +67,7 @@ def encode(values: Mapping[str, Any]) -> float:
 
 def fine_tune(values: Mapping[str, Any]) -> float:
     """All weights on each task, ratio, set of leads, seed and start; validation is left out."""
-    settings, config = build(FineTune, values["fine_tune"], "fine_tune"), _text(values)
+    settings, config = build(FineTune, values["fine_tune"], "fine_tune"), _text(_frozen(values))
     shares = sum(settings.ratios) / 100 * settings.epochs * settings.seeds * len(settings.starts)
     learning = sum(LEARNING * _encoding(config, len(one)) for one in settings.lead_sets.values())
     tasks = [(task, corpus) for corpus in values["corpora"] for task in tasks_of(corpus)]
@@ -118,6 +121,12 @@ def _text(values: Mapping[str, Any]) -> str:
     return json.dumps(dataclasses.asdict(model(values)), sort_keys=True)
 
 
+def _frozen(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without what a trained encoder does not know of: masks and weights of the loss."""
+    mask = dataclasses.asdict(EVERY_LEAD)
+    return {**values, "mask": mask, "loss": dict.fromkeys(values["loss"], 1.0)}
+
+
 def _model(text: str) -> ModelConfig:
     return build(ModelConfig, json.loads(text), "model")
 
@@ -127,8 +136,18 @@ def _training(config: str, batch: int) -> float:
     return arithmetic.training(_model(config), batch)
 
 
+def _encoding(config: str, leads: int) -> float:
+    """Operations of the encoder, which grow with the leads as a parabola at most: tokens pass
+    layers one by one, and meet in attention two by two."""
+    found = 0.0
+    for here in PARABOLA:
+        weight = math.prod((leads - x) / (here - x) for x in PARABOLA if x != here)
+        found += weight * _encoded(config, here) if weight else 0.0
+    return found
+
+
 @cache
-def _encoding(config: str, leads: int) -> int:
+def _encoded(config: str, leads: int) -> int:
     return arithmetic.encoding(_model(config), leads)
 
 
