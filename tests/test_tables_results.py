@@ -92,7 +92,9 @@ def test_a_metric_without_a_value_is_no_zero() -> None:
     assert "12 leads" not in result.lines[1].ours
     assert "none" in terminal.as_text(result)
     missing = dataclasses.replace(TWO_SEEDS[2], values={})
-    assert only([missing]).lines[1].ours == {}
+    line = only([missing]).lines[1]
+    assert (line.ours, line.seeds, line.absent) == ({}, 0, "ran, but measured none of this")
+    assert not only([missing]).ran
 
 
 def test_a_seed_that_stands_twice_is_named() -> None:

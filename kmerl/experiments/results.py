@@ -208,6 +208,9 @@ def _lines(
             for column in table.columns
             if (value := _over_seeds(same, table.metric(row, column))) is not None
         }
+        if not ours:
+            yield Line(row, {}, absent="ran, but measured none of this")
+            continue
         commits = tuple(dict.fromkeys(run.commit for run in same))
         yield Line(row, ours, len(same), words, commits)
 
