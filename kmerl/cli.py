@@ -2,8 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +9,7 @@ from typing import Annotated
 import typer
 
 from kmerl import ecg_paper, files, predict
+from kmerl.errors import clear_errors
 from kmerl.evaluation import merl_splits
 from kmerl.experiments import commands
 from kmerl.leads import LEADS, NAMED_SETS, ORDERS
@@ -59,7 +58,7 @@ def predict_command(
     Without --classes and --task the model is asked for every entity it was pretrained on.
     Probabilities are the model's own and not calibrated.
     """
-    with _clear_errors():
+    with clear_errors():
         if picture is not None and picture.suffix.lower() != ".svg":
             raise ValueError(f"--picture {picture}: pictures are .svg files")
         recording = predict.choose(predict.read(record, rate, unit), leads)
@@ -78,7 +77,7 @@ def splits_command(
     root: Annotated[Path, typer.Argument(help="The folder that holds MERL's data_split.")],
 ) -> None:
     """Print the rows of MERL's split files, and which of their labels are wrong, as JSON."""
-    with _clear_errors():
+    with clear_errors():
         typer.echo(json.dumps(merl_splits.report(root), indent=1))
 
 
@@ -102,7 +101,7 @@ def compare_command(
     from kmerl.evaluation import compare
 
     keys = None if leads == "all" else leads.split(",")
-    with _clear_errors():
+    with clear_errors():
         sides = compare.read_folder(a), compare.read_folder(b)
         table = compare.compare(*sides, keys, replicates, level, seed)
     typer.echo(
@@ -140,7 +139,7 @@ def tables_command(
     """
     from kmerl.experiments import catalogue, export, results, runs, terminal
 
-    with _clear_errors():
+    with clear_errors():
         found = results.results(catalogue.read(), runs.read(), names or (), scale)
         if form is Format.TEXT:
             columns = shutil.get_terminal_size((terminal.WIDTH, 0)).columns
@@ -177,16 +176,6 @@ def load_model(directory: Path) -> predict.Scorer:
     from kmerl import predictor
 
     return predictor.load(directory)
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """What a person can put right is one line and exit status 1; anything else is a bug's trace."""
-    try:
-        yield
-    except (ValueError, FileNotFoundError) as error:
-        typer.echo(f"kmerl: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 def _as_text(record: Path, prepared: predict.Prepared, found: list[tuple[str, float]]) -> str:

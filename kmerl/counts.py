@@ -1,8 +1,9 @@
 """How much there is: tables of the records of each corpus, and of any stage's counts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from kmerl.evaluation.metric_files import flat
 from kmerl.tables import CORPUS_TITLES, Cell, Group, Metrics, Table, count, name
 
 
@@ -50,7 +51,7 @@ def nested(metrics: Metrics, caption: str, beside: Mapping[str, int] | None = No
     """Nested counts as rows: the path of a key as words, its value, and the paper's where known."""
     columns = ("Count", "Value") if beside is None else ("Count", "Value", "Paper")
     rows = []
-    for path, value in _flat(metrics):
+    for path, value in flat(metrics):
         row = [name(": ".join(path).replace("_", " ")), _plain(value)]
         if beside is not None:
             row.append(count(beside[path[0]]) if path[0] in beside else Cell(""))
@@ -60,14 +61,6 @@ def nested(metrics: Metrics, caption: str, beside: Mapping[str, int] | None = No
 
 def _corpora(metrics: Metrics) -> list[tuple[str, Metrics]]:
     return [(corpus, metrics[corpus]) for corpus in CORPUS_TITLES if corpus in metrics]
-
-
-def _flat(value: Metrics, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for key, part in value.items():
-        if isinstance(part, Mapping):
-            yield from _flat(part, (*path, str(key)))
-        else:
-            yield (*path, str(key)), part
 
 
 def _plain(value: Any) -> Cell:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
+from kmerl.evaluation import metric_files
 from kmerl.experiments import git
 from kmerl.experiments.catalogue import Catalogue, Experiment
 from kmerl.experiments.lock import Lock
@@ -118,12 +119,9 @@ def profiles(commit: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
     """{"mask.min_leads": 9} for {"mask": {"min_leads": 9}}; an empty mapping has no key."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= flat(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
-    return found
+    return {".".join(path): value for path, value in metric_files.flat(values)}
 
 
 def _other_values(params: Mapping[str, Any], experiment: Experiment, seed: int) -> str:

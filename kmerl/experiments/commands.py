@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kmerl.errors import clear_errors
 from kmerl.experiments import catalogue, collecting, queueing, runs
 from kmerl.experiments.catalogue import Experiment
 from kmerl.experiments.cost_command import cost_command
@@ -34,7 +35,7 @@ def list_command(
     table: Annotated[str | None, typer.Argument(help="One of them, with its experiments.")] = None,
 ) -> None:
     """Tables and figures; of one, its experiments and what each changes."""
-    with clear_errors():
+    with _clear_errors():
         known = catalogue.read()
         if table is not None:
             typer.echo(_listed(known.of(table)))
@@ -63,7 +64,7 @@ def queue_command(
     """
     from kmerl.experiments import options
 
-    with clear_errors():
+    with _clear_errors():
         known = catalogue.read()
         wanted = list(known.tables) if tables == ["all"] else tables
         needs = [need for need in given.split(",") if need]
@@ -86,7 +87,7 @@ def status_command(
     ] = None,
 ) -> None:
     """Where each experiment stands; of a failed one, the stage and the last line of its error."""
-    with clear_errors():
+    with _clear_errors():
         found = queueing.states().values()
         width = max((len(state.name) for state in found), default=0)
         for state in found:
@@ -103,7 +104,7 @@ def collect_command() -> None:
 
     Runs that stand there already and are not of this repository stay.
     """
-    with clear_errors():
+    with _clear_errors():
         known = catalogue.read()
         collected = collecting.collect(known)
         kept = {
@@ -126,15 +127,12 @@ app.command(name="cost")(cost_command)
 
 
 @contextmanager
-def clear_errors() -> Iterator[None]:
-    """What a person can put right is one line and exit status 1; anything else is a bug's trace."""
+def _clear_errors() -> Iterator[None]:
+    """DVC's own errors are a person's to put right, too."""
     from dvc.exceptions import DvcException
 
-    try:
+    with clear_errors(DvcException):
         yield
-    except (ValueError, FileNotFoundError, DvcException) as error:
-        typer.echo(f"kmerl: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 def _listed(chosen: list[Experiment]) -> str:

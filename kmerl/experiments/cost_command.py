@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kmerl import params, runtime
+from kmerl.errors import clear_errors
 from kmerl.experiments import catalogue
 from kmerl.params import ParamsError
 
@@ -38,7 +39,6 @@ def cost_command(
     Without --flops a few training steps of each encoder are timed on this machine.
     """
     from kmerl.experiments import cost
-    from kmerl.experiments.commands import clear_errors
     from kmerl.training.launch import device
 
     with clear_errors():
