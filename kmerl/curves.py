@@ -34,7 +34,10 @@ WIDE, NARROW, PANEL = (860, 380), (400, 330), (330, 220)
 
 
 def partial_leads(
-    metrics: Mapping[str, Any], rows: Sequence[Mapping[str, str]], ratio: int
+    metrics: Mapping[str, Any],
+    rows: Sequence[Mapping[str, str]],
+    ratio: int,
+    printed: Mapping[str, float],
 ) -> dict[str, Markup]:
     """The curve of Fig. 6 with its intervals, in a wide and in a narrow drawing.
 
@@ -42,6 +45,7 @@ def partial_leads(
         metrics: metrics/partial_leads.json.
         rows: plots/partial_leads.csv. Drawn are the counts of the first order.
         ratio: per cent of the training records behind the probe.
+        printed: the paper's values by metric, in per cent (`Catalogue.printed`).
     """
     added = _added_leads(rows)
     titles = PROTOCOLS | {"linear_probe": f"{PROTOCOLS['linear_probe']}, {ratio} %"}
@@ -49,7 +53,11 @@ def partial_leads(
         _by_count(title, {k: row for k, row in metrics[protocol].items() if k.isdigit()}, style)
         for style, (protocol, title) in enumerate(titles.items())
     ]
-    known = tables.published()["zero_shot"]["average"]
+    known = {
+        leads: printed[metric]
+        for leads in ("1", "12")
+        if (metric := f"zero_shot.average.{leads}.auroc") in printed
+    }
     reference = Series(
         "Paper, zero-shot (Table 2)",
         [float(key) for key in known],

@@ -100,6 +100,7 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         values: params.yaml as read; its `SETTINGS` are shown.
         simulated: corpora that stage `synthesize` wrote; the page says so wherever it matters.
     """
+    printed = inputs.experiments.printed("kmerl")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("kmerl"),
         autoescape=True,
@@ -117,12 +118,12 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         headline=headline(inputs.zero_shot[report.task], inputs.ingest, report.task),
         headline_task=tables.TASK_TITLES[report.task],
         partial=curves.partial_leads(
-            inputs.partial_leads, inputs.partial_rows, values["partial_leads"]["ratio"]
+            inputs.partial_leads, inputs.partial_rows, values["partial_leads"]["ratio"], printed
         ),
         panels=curves.panels(inputs.partial_rows),
         lead_sets=tables.lead_sets(inputs.partial_leads, values["partial_leads"]["ratio"]),
-        zero_shot=tables.zero_shot(inputs.zero_shot),
-        linear_probe=probe_tables.linear_probe(inputs.linear_probe),
+        zero_shot=tables.zero_shot(inputs.zero_shot, printed),
+        linear_probe=probe_tables.linear_probe(inputs.linear_probe, printed),
         fine_tune=probe_tables.fine_tune(inputs.fine_tune),
         classes=tables.classes(inputs.class_rows),
         few=tables.FEW,

@@ -142,6 +142,19 @@ def stands(label: str, wanted: list[float], cells: list[str]) -> bool:
     return False
 
 
+def test_the_paper_gives_an_experiment_one_value_of_a_metric():
+    given = [
+        ((row.experiment, table.metric(row, column)), value)
+        for table in CATALOGUE.tables.values()
+        for row in table.rows
+        for column, value in row.paper.items()
+    ]
+    assert len({place for place, _ in given}) == len(set(given)) < len(given)
+    known = CATALOGUE.printed("kmerl")
+    assert known["zero_shot.average.1.auroc"] == 71.61
+    assert known["linear_probe.csn.100.12.auroc"] == 93.71
+
+
 def test_a_wrong_number_would_be_seen():
     assert stands("ASTCL (from its abstract)", [72.5, 77.3], ["ASTCL", "72.50", "77.3"])
     assert not stands("ASTCL", [72.5, 77.3], ["ASTCL", "72.50", "77.31"])

@@ -131,12 +131,16 @@ def test_every_headline_number_is_the_metric_files(run: Path, html: str) -> None
     assert big == [f"{metrics[key]['auroc']:.3f}" for key in ("12", "I+II", "1")]
 
 
+def printed(inputs: page.Inputs) -> dict[str, float]:
+    return inputs.experiments.printed("kmerl")
+
+
 def cells(table: tables.Table) -> dict[str, list[str]]:
     return {row[0].text: [c.text for c in row[1:]] for g in table.groups for row in g.rows}
 
 
 def test_zero_shot_rows_hold_our_scores_and_the_papers_mean(inputs: page.Inputs) -> None:
-    rows = cells(tables.zero_shot(inputs.zero_shot))
+    rows = cells(tables.zero_shot(inputs.zero_shot, printed(inputs)))
     ours = inputs.zero_shot["csn"]
     assert rows["Chapman-Shaoxing-Ningbo"][0] == f"{ours['12']['auroc']:.3f}"
     assert rows["Chapman-Shaoxing-Ningbo"][2] == f"{ours['1']['auroc']:.3f}"
@@ -148,7 +152,7 @@ def test_zero_shot_rows_hold_our_scores_and_the_papers_mean(inputs: page.Inputs)
 
 
 def test_linear_probe_stands_beside_table_1(inputs: page.Inputs) -> None:
-    table = probe_tables.linear_probe(inputs.linear_probe)
+    table = probe_tables.linear_probe(inputs.linear_probe, printed(inputs))
     beside = {group.title: [row[-1].text for row in group.rows] for group in table.groups}
     assert beside["PTB-XL, superclasses"] == ["0.842", "0.877", "0.898"]
     assert beside["Chapman-Shaoxing-Ningbo"] == ["0.695", "0.835", "0.937"]
@@ -160,7 +164,7 @@ def test_linear_probe_stands_beside_table_1(inputs: page.Inputs) -> None:
 
 
 def test_other_probes_are_not_run_where_their_keys_are_missing(inputs: page.Inputs) -> None:
-    table = probe_tables.linear_probe(inputs.linear_probe)
+    table = probe_tables.linear_probe(inputs.linear_probe, printed(inputs))
     columns = {name: place for place, name in enumerate(table.columns)}
     row = table.groups[0].rows[0]
     assert {row[columns[name]].text for name in probe_tables.OTHER_PROBES} == {"not run"}
@@ -170,7 +174,7 @@ def test_other_probes_are_not_run_where_their_keys_are_missing(inputs: page.Inpu
         "knn_auroc_lo": 0.2,
         "knn_auroc_hi": 0.3,
     }
-    row = probe_tables.linear_probe(metrics).groups[0].rows[0]
+    row = probe_tables.linear_probe(metrics, {}).groups[0].rows[0]
     assert (row[columns["Neighbours"]].text, row[columns["Tuned"]].text) == ("0.250", "not run")
 
 
@@ -238,7 +242,10 @@ def test_empty_corpora_are_said_to_be_empty(tmp_path: Path) -> None:
     inputs = page.read_inputs(tmp_path, REPORT)
     html = page.render(inputs, REPORT, VALUES, set())
     assert Outline(html).faults == []
-    assert tables.zero_shot(inputs.zero_shot).groups[0].rows[0][1] == tables.NO_RECORDS
+    assert (
+        tables.zero_shot(inputs.zero_shot, printed(inputs)).groups[0].rows[0][1]
+        == tables.NO_RECORDS
+    )
     assert '<p class="big none">no records</p>' in html
     assert html.count("no records") > 20
     assert not re.search(r"\b(nan|None|inf)\b", re.sub(r"<style>.*?</style>", "", html, flags=re.S))
@@ -355,7 +362,8 @@ def test_ticks_are_even_and_inside(low: float, span: float) -> None:
 
 
 def test_steps_name_the_lead_they_add(inputs: page.Inputs) -> None:
-    chart = curves.partial_leads(inputs.partial_leads, inputs.partial_rows, 100)["wide"]
+    charts = curves.partial_leads(inputs.partial_leads, inputs.partial_rows, 100, printed(inputs))
+    chart = charts["wide"]
     names = re.findall(r'<text class="name"[^>]*>([^<]*)<', chart)
     assert names == ["I", "II", "III", "aVF", "aVR", "aVL", *LEADS[6:]]
 

@@ -114,6 +114,16 @@ class Catalogue:
             }
         )
 
+    def printed(self, experiment: str) -> dict[str, float]:
+        """The paper's values of an experiment by metric, in per cent, from every table."""
+        return {
+            table.metric(row, column): value
+            for table in self.tables.values()
+            for row in table.rows
+            if row.experiment == experiment
+            for column, value in row.paper.items()
+        }
+
 
 def read(path: Path | str = FILE, parameters: Path | str = "params.yaml") -> Catalogue:
     """The whole file, every key checked.
