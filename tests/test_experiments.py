@@ -265,6 +265,7 @@ def test_an_experiment_like_another_has_its_keys_and_its_own(tmp_path):
     assert table.metric(table.rows[0], "12 leads") == "fine_tune.average.12.auroc"
     assert found.metrics() == ["fine_tune.average.12.auroc", "zero_shot.average.12.auroc"]
     assert [each.name for each in found.of("one")] == ["first", "second"]
+    assert [each.name for each in found.of("second")] == ["second"]
     with pytest.raises(ParamsError, match="no table 'three'; choose one of one, two"):
         found.of("three")
 
@@ -291,6 +292,7 @@ def test_an_experiment_like_another_has_its_keys_and_its_own(tmp_path):
         ("{zero_shot: f", "{zeroshot: f", r"did you mean 'zero_shot'\?"),
         ("targets: [zero_shot]", "", "targets is missing"),
         ("    rows:", "    rows: x\n    note:", "rows is 'x'; it must be a mapping"),
+        ("  two:", "  second:", "'second' is a table and an experiment"),
         ("tables:", "tables: [", "experiments.yaml: while parsing"),
     ],
 )

@@ -91,17 +91,19 @@ class Catalogue:
     experiments: Mapping[str, Experiment]
     tables: Mapping[str, Table]
 
-    def of(self, table: str) -> list[Experiment]:
-        """The experiments of a table, each once, in the order of its rows.
+    def of(self, name: str) -> list[Experiment]:
+        """The experiments of a table, each once, in the order of its rows; of an experiment, it.
 
         Raises:
-            ParamsError: there is no such table; the message lists those that exist.
+            ParamsError: nothing has this name; the message lists the tables.
         """
-        if table not in self.tables:
-            known = ", ".join(self.tables)
-            raise ParamsError(f"there is no table {table!r}; choose one of {known}")
-        names = dict.fromkeys(row.experiment for row in self.tables[table].rows)
-        return [self.experiments[name] for name in names]
+        if name in self.tables:
+            names = dict.fromkeys(row.experiment for row in self.tables[name].rows)
+            return [self.experiments[name] for name in names]
+        if name in self.experiments:
+            return [self.experiments[name]]
+        known = ", ".join(self.tables)
+        raise ParamsError(f"there is no table {name!r}; choose one of {known}, or a row of one")
 
     def metrics(self) -> list[str]:
         """Every metric that a cell of any table shows, sorted."""
@@ -144,6 +146,8 @@ def read(path: Path | str = FILE, parameters: Path | str = "params.yaml") -> Cat
         name: _table(name, given, experiments, targets, values, f"{where}: tables.{name}")
         for name, given in checks.mapping(whole["tables"], f"{where}: tables").items()
     }
+    for name in experiments.keys() & tables.keys():
+        raise ParamsError(f"{where}: {name!r} is a table and an experiment; rename one")
     return Catalogue(whole["every"], targets, experiments, tables)
 
 

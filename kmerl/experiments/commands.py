@@ -16,7 +16,10 @@ app = typer.Typer(
     no_args_is_help=True,
     help="The paper's tables and figures as named experiments (experiments.yaml).",
 )
-Tables = Annotated[list[str], typer.Argument(metavar="TABLE", help="table-2d; all: each.")]
+Tables = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME", help="table-2d, or one row such as simclr; all: each."),
+]
 WORKERS = """
 `dvc queue start -j N` then runs N at a time in the background, and goes on where a machine \
 stopped; what ran at that moment is lost, and queued again by this command.
@@ -58,7 +61,7 @@ def queue_command(
     again: Annotated[bool, typer.Option("--again", help="Those that ran, too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what, and leave it.")] = False,
 ) -> None:
-    """Add a table's experiments to DVC's queue, as <name>-s<seed>; what is there is skipped.
+    """Add experiments to DVC's queue, as <name>-s<seed>; what is there is skipped.
 
     They run at the scale of params.yaml as it stands now.
     """

@@ -20,7 +20,9 @@ what a GPU can do: measure where you can."""
 
 
 def cost_command(
-    tables: Annotated[list[str], typer.Argument(metavar="TABLE...", help="table-2d; all: each.")],
+    tables: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="table-2d, or one row; all: each.")
+    ],
     *,
     profile: Annotated[
         str | None, typer.Option(help="demo, ptbxl or paper; by default params.yaml as it is.")
