@@ -6,7 +6,7 @@ from kmerl.experiments.catalogue import Catalogue
 from kmerl.experiments.runs import Run, Value
 from kmerl.seeds import generator
 
-WORDS = "1,168 simulated pairs, nano encoder, 8 epochs"
+WORDS = "1,200 simulated records, nano encoder, 8 epochs"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 

@@ -18,7 +18,8 @@ from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.zero_shot import ZeroShot
 from kmerl.experiments import catalogue, options, queueing
 from kmerl.experiments.queueing import Planned, State
-from kmerl.experiments.runs import Run, Value, read, write
+from kmerl.experiments.results import results
+from kmerl.experiments.runs import FILE, Run, Value, read, write
 from kmerl.knowledge.aggregate import Aggregate
 from kmerl.knowledge.extract import Extract
 from kmerl.knowledge.merge import Merge
@@ -386,3 +387,12 @@ def test_runs_come_back_as_they_were_and_in_order(tmp_path):
     file.write_text("[{}]")
     with pytest.raises(ParamsError, match=r"run 0\.experiment is missing"):
         read(file)
+
+
+def test_the_runs_that_were_collected_are_averaged_over_their_seeds():
+    collected = read(ROOT / FILE)
+    found = [one for one in results(CATALOGUE, collected) if one.scale in ("demo", "ptbxl")]
+    assert max(line.seeds for one in found for line in one.lines) >= 3
+    for result in found:
+        rows = [line.row.experiment for line in result.lines]
+        assert len(set(rows)) == len(rows), (result.table.name, result.scale)

@@ -134,7 +134,7 @@ def test_one_that_fails_is_named_with_its_reason_and_the_others_complete(reposit
     eight, ours = kept
     assert eight.values["zero_shot.average.12.auroc"] == Value(0.78, 0.6, None)
     assert eight.values["linear_probe.average.12.auroc"] == Value(0.78, 0.6, None)
-    assert eight.words == "1,168 simulated pairs, nano encoder, 8 epochs"
+    assert eight.words == "1,200 simulated records, nano encoder, 8 epochs"
     assert eight.commit == head
     text = subprocess.check_output(["git", "show", f"{eight.revision}:dvc.lock"])
     assert eight.lock == hashlib.sha256(text).hexdigest()
@@ -214,10 +214,15 @@ def test_the_scale_is_the_profile_but_for_what_the_experiment_and_the_machine_ch
 
 def test_the_scale_in_words():
     trained, demo = {"epoch": 8.0, "pairs": 1168}, flat(profile("demo"))
-    assert words(demo, trained) == "1,168 simulated pairs, nano encoder, 8 epochs"
+    assert words(demo, trained) == "1,200 simulated records, nano encoder, 8 epochs"
+    assert words(demo, trained | {"pairs": 1166}) == words(demo, trained)  # another seed's
+    few = words(demo | {"pretrain.share": 1.0}, trained | {"pairs": 12})
+    assert few == "1 % of 1,200 simulated records, nano encoder, 8 epochs"
     assert words(demo, {"epoch": 0.0, "pairs": 1168}) == "nano encoder, untrained"
     real = flat(profile("ptbxl")) | {"text.source": "scp"}
     assert words(real, trained) == "1,168 pairs, texts from labels, nano encoder, 25 epochs"
+    few = words(real | {"pretrain.share": 10.0}, trained)
+    assert few == "10 % of the pairs, texts from labels, nano encoder, 25 epochs"
 
 
 def test_numbers_that_dvc_writes_in_a_later_yaml_are_numbers():

@@ -98,13 +98,21 @@ def scale(
 
 
 def words(params: Mapping[str, Any], pretrain: Mapping[str, Any]) -> str:
-    """The scale in plain words: "1,168 simulated pairs, nano encoder, 8 epochs"."""
+    """The scale in plain words: "1,200 simulated records, nano encoder, 8 epochs".
+
+    The same for every seed, as rows are averaged by it: each seed simulates records of which a few
+    more or fewer can be used, and draws another share of the pairs.
+    """
     size = f"{params['encoder.size']} encoder"
     if not pretrain.get("epoch"):
         return f"{size}, untrained"
-    corpus = params["pretrain.corpus"]
-    simulated = bool(params.get(f"synthesize.records.{corpus}"))
-    pairs = f"{int(pretrain['pairs']):,} {'simulated ' if simulated else ''}pairs"
+    records, share = params.get(f"synthesize.records.{params['pretrain.corpus']}"), ""
+    if params["pretrain.share"] < 100:
+        share = f"{params['pretrain.share']:g} % of "
+    if records:
+        pairs = f"{share}{records:,} simulated records"
+    else:
+        pairs = f"{share}the pairs" if share else f"{int(pretrain['pairs']):,} pairs"
     if params.get("text.source") == "scp":
         pairs += ", texts from labels"
     return f"{pairs}, {size}, {params['pretrain.epochs']} epochs"
