@@ -61,6 +61,7 @@ TWO_SEEDS = [
     run("kmerl", 0, Value(0.70, 0.66, 0.74)),
     run("kmerl", 1, Value(0.72, 0.68, 0.75)),
     run("no-masking", 0, Value(0.65, 0.6, 0.7), Value(None)),
+    run("no-masking", 1, Value(0.65, 0.6, 0.7), Value(None)),
 ]
 
 
@@ -77,8 +78,37 @@ def test_ours_is_the_mean_over_seeds_of_values_and_bounds() -> None:
     assert (ours.value, ours.lo, ours.hi) == pytest.approx((71.0, 67.0, 74.5))
     assert ours.sd == pytest.approx(2**0.5)  # of 70 and 72, n - 1
     assert ours.seeds == 2
-    alone = only(TWO_SEEDS).lines[1].ours["1 lead"]
+    alone = only(TWO_SEEDS[2:3]).lines[1].ours["1 lead"]
     assert (alone.sd, alone.seeds) == (None, 1)
+
+
+def test_rows_are_averaged_over_the_seeds_that_most_of_them_have() -> None:
+    """Three seeds of one row beside one seed of the others would compare cohorts."""
+    others = [run(name, 0, Value(0.6)) for name in ("no-masking", "hub-text")]
+    result = only([*(run("kmerl", seed, Value(0.7 + 0.1 * seed)) for seed in range(3)), *others])
+    ours = result.lines[0]
+    assert (ours.ours["1 lead"].value, ours.seeds, ours.left_out) == (pytest.approx(70), 1, 2)
+    assert result.seeds == (0,)
+    assert result.remarks() == ["Only seed 0, as most rows ran with, of K-MERL (Ours)."]
+
+
+def test_a_row_with_fewer_seeds_is_named_and_shown() -> None:
+    names = ("kmerl", "no-masking")
+    many = [run(name, seed, Value(0.7)) for name in names for seed in (0, 1)]
+    result = only([*many, run("hub-text", 1, Value(0.6))])
+    assert [line.seeds for line in result.lines] == [2, 2, 1]
+    assert result.remarks() == ["Fewer seeds than most rows have: From a hub."]
+
+
+def test_a_seed_that_measured_nothing_of_the_table_is_none_of_its_seeds() -> None:
+    without = dataclasses.replace(run("kmerl", 1, Value(0.9)), values={})
+    line = only([run("kmerl", 0, Value(0.7)), without]).lines[0]
+    assert (line.seeds, line.left_out, line.ours["1 lead"].seeds) == (1, 0, 1)
+
+
+def test_of_two_rows_neither_is_most() -> None:
+    result = only([run("kmerl", 0, Value(0.7)), *TWO_SEEDS[2:]])
+    assert (result.seeds, [line.seeds for line in result.lines]) == ((0,), [1, 1, 0])
 
 
 def test_an_interval_that_one_seed_lacks_is_not_the_mean_of_the_others() -> None:
@@ -121,7 +151,10 @@ def test_other_words_for_a_scale_are_a_row_of_their_own() -> None:
     values = [line.ours["1 lead"].value for line in result.lines[:2]]
     assert sorted(values) == pytest.approx([71.0, 90.0])
     assert result.words == WORDS
-    assert result.remarks() == ["On 12 simulated pairs: K-MERL (Ours)."]
+    assert result.remarks() == [
+        "On 12 simulated pairs: K-MERL (Ours).",
+        "Fewer seeds than most rows have: K-MERL (Ours).",
+    ]
 
 
 def test_an_unknown_scale_lists_those_that_ran() -> None:

@@ -1,7 +1,9 @@
 """What the experiments gave, beside the paper: a row an experiment, the mean over its seeds.
 
 Runs at different scales, and runs that differ in the words for their scale, are never averaged:
-each scale is a result of its own, and within a scale each wording is a row of its own.
+each scale is a result of its own, and within a scale each wording is a row of its own. Rows of a
+result are averaged over the same seeds, those that most of them ran with: in the demo each seed
+draws another cohort, and more seeds of one row would compare cohorts.
 """
 
 from collections import Counter
@@ -21,6 +23,7 @@ SCALES = {
     "own": "settings of one's own",
 }
 """Profiles in plain words, in the order in which they are shown."""
+NONE_OF_THIS = "ran, but measured none of this"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Line:
 
     `ours` lacks the columns that this method has no value for. `words` is the scale in plain
     words, `commits` where it was queued. `absent` says why there are no runs, or is empty.
+    `left_out` counts its runs with other seeds than most rows have.
     """
 
     row: Row
@@ -51,14 +55,15 @@ class Line:
     words: str = ""
     commits: tuple[str, ...] = ()
     absent: str = ""
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
 class Result:
     """A table or figure at one scale; `scale` is empty where nothing ran at any.
 
-    `words` is the commonest wording of the scale among its rows, `elsewhere` counts the runs at
-    other scales that a choice of scale leaves out.
+    `words` is the commonest wording of the scale among its rows, `seeds` those that its rows are
+    averaged over, `elsewhere` counts the runs at other scales that a choice of scale leaves out.
     """
 
     table: Table
@@ -66,6 +71,7 @@ class Result:
     words: str
     lines: Sequence[Line]
     elsewhere: Mapping[str, int]
+    seeds: tuple[int, ...] = ()
 
     @property
     def ran(self) -> bool:
@@ -102,7 +108,7 @@ class Result:
         return f"Paper: {PAPER}." if self.printed else "Paper: no numbers in its text."
 
     def remarks(self) -> list[str]:
-        """Rows measured on something else than `words`, and runs that are not shown."""
+        """Rows measured on something else than `words`, other seeds, and runs not shown."""
         by_words: dict[str, list[str]] = {}
         for line in self.lines:
             if line.words not in ("", self.words):
@@ -112,7 +118,16 @@ class Result:
             f"Not shown: {count} run{'s' * (count > 1)} at scale {scale}."
             for scale, count in self.elsewhere.items()
         ]
-        return other + left_out
+        return other + self._of_seeds() + left_out
+
+    def _of_seeds(self) -> list[str]:
+        more = [line.row.label for line in self.lines if line.left_out]
+        fewer = [line.row.label for line in self.lines if 0 < line.seeds < len(self.seeds)]
+        seeds = f"seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}"
+        return [
+            *([f"Only {seeds}, as most rows ran with, of {', '.join(more)}."] if more else []),
+            *([f"Fewer seeds than most rows have: {', '.join(fewer)}."] if fewer else []),
+        ]
 
     def decimals(self) -> int:
         """Decimals that the paper prints in this table, 1 or 2."""
@@ -180,39 +195,58 @@ def comparing(results: Sequence[Result]) -> list[Result]:
 def _result(
     catalogue: Catalogue, table: Table, scale: str, runs: list[Run], others: Mapping[str, int]
 ) -> Result:
-    lines = [line for row in table.rows for line in _lines(catalogue, table, row, runs, scale)]
+    groups = [_measured(table, row, runs, scale) for row in table.rows]
+    usual = _usual_seeds(same for group in groups for same in group.values())
+    lines: list[Line] = []
+    for row, group in zip(table.rows, groups, strict=True):
+        ran = any(run.experiment == row.experiment for run in runs)
+        none = Line(row, {}, absent=NONE_OF_THIS if ran else _why(catalogue, row, scale))
+        lines += _lines(table, row, group, usual) or [none]
     words = Counter(line.words for line in lines if line.words)
     commonest = words.most_common(1)[0][0] if words else ""
-    return Result(table, scale, commonest, lines, others)
+    return Result(table, scale, commonest, lines, others, tuple(sorted(usual)))
+
+
+def _measured(table: Table, row: Row, runs: list[Run], scale: str) -> dict[str, list[Run]]:
+    """The runs of a row that measured any column, by the words for their scale, each seed once."""
+    found: dict[str, list[Run]] = {}
+    metrics = [table.metric(row, column) for column in table.columns]
+    for run in sorted(runs, key=lambda run: (run.words, run.seed)):
+        if run.experiment != row.experiment or not any(
+            metric in run.values and run.values[metric].value is not None for metric in metrics
+        ):
+            continue
+        same = found.setdefault(run.words, [])
+        if same and same[-1].seed == run.seed:
+            raise ParamsError(
+                f"{row.experiment} holds seed {run.seed} twice at scale {scale!r} ({run.words}); "
+                "keep one of them in experiments.json"
+            )
+        same.append(run)
+    return found
+
+
+def _usual_seeds(groups: Iterable[Sequence[Run]]) -> frozenset[int]:
+    """The seeds that most rows ran with; of two that as many have, the fewer seeds."""
+    counted = Counter(frozenset(run.seed for run in same) for same in groups)
+    return min(counted, key=lambda seeds: (-counted[seeds], len(seeds)), default=frozenset())
 
 
 def _lines(
-    catalogue: Catalogue, table: Table, row: Row, runs: list[Run], scale: str
-) -> Iterable[Line]:
-    by_words: dict[str, list[Run]] = {}
-    for run in sorted(runs, key=lambda run: run.seed):
-        if run.experiment == row.experiment:
-            by_words.setdefault(run.words, []).append(run)
-    if not by_words:
-        yield Line(row, {}, absent=_why(catalogue, row, scale))
-    for words, same in sorted(by_words.items()):
-        seeds = [run.seed for run in same]
-        if len(set(seeds)) < len(seeds):
-            twice = next(seed for seed in seeds if seeds.count(seed) > 1)
-            raise ParamsError(
-                f"{row.experiment} holds seed {twice} twice at scale {scale!r} ({words}); "
-                "keep one of them in experiments.json"
-            )
+    table: Table, row: Row, groups: Mapping[str, list[Run]], usual: frozenset[int]
+) -> list[Line]:
+    """A line for each wording of the scale, over the usual seeds where it has any of them."""
+    lines = []
+    for words, every in groups.items():
+        same = [run for run in every if run.seed in usual] or every
         ours = {
             column: value
             for column in table.columns
             if (value := _over_seeds(same, table.metric(row, column))) is not None
         }
-        if not ours:
-            yield Line(row, {}, absent="ran, but measured none of this")
-            continue
         commits = tuple(dict.fromkeys(run.commit for run in same))
-        yield Line(row, ours, len(same), words, commits)
+        lines.append(Line(row, ours, len(same), words, commits, left_out=len(every) - len(same)))
+    return lines
 
 
 def _over_seeds(runs: Sequence[Run], metric: str) -> Ours | None:
