@@ -19,6 +19,7 @@ from kmerl.knowledge.backend import Unresolved, Verdict
 from kmerl.knowledge.extract import extract
 from kmerl.knowledge.labels import label_matrix, readable
 from kmerl.knowledge.lexicon.backend import lexicon
+from kmerl.knowledge.lexicon.vocabulary import vocabulary
 from kmerl.knowledge.merge import contradiction, merge
 from kmerl.knowledge.reports import gather
 from kmerl.knowledge.statements import Reports, clean, split, why_dropped
@@ -141,6 +142,22 @@ def test_hierarchy_has_two_levels() -> None:
     assert found["myocardial infarction"] == ["inferior myocardial infarction"]
     assert found["bundle branch block"] == found["conduction disturbance"] == entities[1:]
     assert aggregate(entities, lexicon(), superclasses=False) == {}
+
+
+def test_spellings_that_are_not_merged_have_the_superclasses_of_what_they_mean() -> None:
+    """Table 2c, "- Merging Duplicated Patterns": one thing less than the row above, not two."""
+    merged = aggregate(["left bundle branch block"], lexicon())
+    assert aggregate(["lbbb"], lexicon()) == {name: ["lbbb"] for name in merged}
+    low = aggregate(["low voltage", "low qrs voltage"], lexicon())
+    assert low["any low voltage"] == ["low qrs voltage", "low voltage"]
+    assert "low voltage" not in low
+    terms = vocabulary().terms.items()
+    spellings = {" ".join(tokens) for tokens, term in terms if term.kind == "entity"}
+    assert len(spellings) > 4000
+    assert set().union(*aggregate(spellings, lexicon()).values()) == spellings
+
+
+def test_what_makes_no_two_levels_is_named() -> None:
     with pytest.raises(HierarchyError, match="which is no entity"):
         aggregate(["rbbb"], Scripted({}))
     with pytest.raises(HierarchyError, match="is an entity and a superclass"):

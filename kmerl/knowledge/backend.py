@@ -1,6 +1,6 @@
 """What every mining backend does: texts in, entities out (Sec. 3.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -49,7 +49,10 @@ class Backend(Protocol):
         ...
 
     def aggregate(self, names: Sequence[str]) -> dict[str, list[str]]:
-        """Superclasses of the given entities with their sorted children; no empty superclass."""
+        """Superclasses of the given entities with their sorted children.
+
+        None is empty, and none bears an entity's name (see `free_name`).
+        """
         ...
 
     def counts(self) -> dict[str, Any]:
@@ -59,6 +62,13 @@ class Backend(Protocol):
     def unresolved(self) -> Sequence[Unresolved]:
         """Every question that got no usable answer; nothing else is lost."""
         ...
+
+
+def free_name(superclass: str, taken: Container[str]) -> str:
+    """A superclass's name, or "any ..." where an entity or another superclass bears it."""
+    while superclass in taken:
+        superclass = f"any {superclass}"
+    return superclass
 
 
 @runtime_checkable

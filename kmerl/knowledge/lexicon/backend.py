@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kmerl import files
-from kmerl.knowledge.backend import Unresolved, Verdict
+from kmerl.knowledge.backend import Unresolved, Verdict, free_name
 from kmerl.knowledge.lexicon.items import Item, items
 from kmerl.knowledge.lexicon.mentions import Mention, mentions
 from kmerl.knowledge.lexicon.scope import STRENGTH, verdicts
@@ -52,10 +52,12 @@ class LexiconBackend:
         }
 
     def aggregate(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """As `Backend.aggregate`; a spelling stands where the entity that it means does."""
         children: dict[str, list[str]] = {}
-        for name in sorted(set(names)):
-            for superclass in self.vocabulary.under(name):
-                children.setdefault(superclass, []).append(name)
+        taken = set(names)
+        for name, entity in self.merge(names).items():
+            for superclass in self.vocabulary.under(name) or self.vocabulary.under(entity):
+                children.setdefault(free_name(superclass, taken), []).append(name)
         return dict(sorted(children.items()))
 
     def entities(self, text: str) -> frozenset[str]:

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from kmerl.knowledge.backend import free_name
+
 
 def turns(names: Sequence[str], parts: int) -> list[list[list[str]]]:
     """Turns in each of which `parts` lists hold every name once, so that every pair meets in one.
@@ -68,9 +70,7 @@ def flattened(
         if not below - {name}:
             counts["empty"] += 1
             continue
-        free = name
-        while free in known or (free != name and free in {*hierarchy, *found}):
-            free = f"any {free}"
+        free = free_name(name, known | ({*hierarchy, *found} - {name}))
         counts["renamed"] += free != name
         found[free] = sorted(below)
     return found
