@@ -7,8 +7,11 @@ from typing import Any
 import networkx
 import pytest
 import yaml
+from dvc.stage.cache import _get_stage_hash
+from dvc_data.hashfile.meta import Meta
 
 from kmerl.experiments import catalogue
+from kmerl.experiments.collecting import flat
 from kmerl.experiments.cost import changed
 from kmerl.experiments.stages import CODE
 from tests.dvc_file import parsed, profile, stages, stale
@@ -135,3 +138,29 @@ def would_run(repo: Any, key: str, value: object) -> set[str]:
 def test_dvc_says_the_same(repository):
     found = {key: would_run(repository, key, value) for key, value in ASKED.items()}
     assert found == {key: stale(key) for key in ASKED}
+
+
+@pytest.mark.parametrize("name", ["demo", "ptbxl", "paper"])
+def test_no_setting_is_one_that_the_run_cache_cannot_see(name):
+    """DVC names a run by its lock without the keys that hold files' sizes, wherever they stand: an
+    encoder.size inside a section would get the model of another size. A key of its own is seen."""
+    blind = (Meta.PARAM_SIZE, Meta.PARAM_NFILES)
+    values = flat(profile(name))
+    for stage in stages():
+        for key in values:
+            within = any(key.startswith(f"{section}.") for section in stage.params)
+            unseen = within and set(key.split(".")) & set(blind)
+            assert not unseen or key in stage.params, (stage.name, key)
+
+
+@pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # of a library of DVC's
+def test_encoders_of_two_sizes_are_two_runs(repository):
+    def run(size: str) -> str:
+        values = changed(profile("demo"), {"encoder.size": size})
+        Path("params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+        (stage,) = (one for one in repository.index.stages if one.addressing == "pretrain")
+        with repository.lock:
+            stage.save_deps()
+        return _get_stage_hash(stage)
+
+    assert run("nano") != run("micro")
