@@ -121,7 +121,10 @@ class Format(StrEnum):
 @app.command(name="tables")
 def tables_command(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="table-2d, figure-6a; or all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...", help="table-2d, figure-6a; every one if none is named."
+        ),
     ] = None,
     *,
     form: Annotated[Format, typer.Option("--format", help="How to print them.")] = Format.TEXT,

@@ -5,6 +5,9 @@ import dataclasses
 import io
 import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -306,6 +309,25 @@ def test_latex_is_well_formed_and_plain_ascii(everything: list[Result]) -> None:
         assert {cells_across(row) for row in rows} == {len(spec)}, result.table.name
         for rule in ("toprule", "midrule", "bottomrule"):
             assert rf"\{rule}" in text
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex to compile LaTeX with")
+def test_latex_compiles_and_fits_a_page(everything: list[Result], tmp_path: Path) -> None:
+    """Seven inches: a page of two columns as journals set it."""
+    tables = "\\clearpage\n".join(export.as_latex([result]) for result in everything)
+    head = r"\documentclass{article}\usepackage{booktabs}\textwidth=7in\begin{document}"
+    (tmp_path / "all.tex").write_text(f"{head}\n{tables}\\end{{document}}\n")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert re.findall(r"Overfull .*", done.stdout) == []
+    assert f"({len(everything)} pages" in done.stdout
+
+
+def test_latex_leaves_out_the_papers_column_where_it_prints_nothing(paper: Catalogue) -> None:
+    text = export.as_latex(results(paper, made_up(paper, ["kmerl"]), ["figure-5a"]))
+    assert r" & ours & ours & seeds \\" in text
+    assert "paper &" not in text
 
 
 def test_latex_sets_the_best_of_each_side_in_bold() -> None:

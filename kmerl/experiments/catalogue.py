@@ -103,7 +103,9 @@ class Catalogue:
         if name in self.experiments:
             return [self.experiments[name]]
         known = ", ".join(self.tables)
-        raise ParamsError(f"there is no table {name!r}; choose one of {known}, or a row of one")
+        raise ParamsError(
+            f"there is no table {name!r}; choose one of {known}, or one of their rows"
+        )
 
     def metrics(self) -> list[str]:
         """Every metric that a cell of any table shows, sorted."""

@@ -35,18 +35,18 @@ A worker sees the shell that started it, and -j N starts those of N that are mis
 
 @app.command(name="list")
 def list_command(
-    table: Annotated[str | None, typer.Argument(help="One of them, with its experiments.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One of them, or of their rows.")] = None,
 ) -> None:
-    """Tables and figures; of one, its experiments and what each changes."""
+    """Tables and figures; of one, its experiments and the keys that each sets."""
     with _clear_errors():
         known = catalogue.read()
-        if table is not None:
-            typer.echo(_listed(known.of(table)))
+        if name is not None:
+            typer.echo(_listed(known.of(name)))
             return
         width = max(map(len, known.tables))
-        for name, held in known.tables.items():
-            count = len(known.of(name))
-            typer.echo(f"{name:{width}}  {count:3}  {held.source:15}  {held.caption}")
+        for table, held in known.tables.items():
+            count = len(known.of(table))
+            typer.echo(f"{table:{width}}  {count:3}  {held.source:15}  {held.caption}")
         typer.echo(f"{len(known.experiments)} experiments in {len(known.tables)} tables")
 
 

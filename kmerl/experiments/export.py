@@ -18,6 +18,7 @@ COLUMNS = (
 )  # fmt: skip
 FEW = 4
 """Columns of metrics up to which LaTeX sets the paper's value and ours beside each other."""
+SMALL = (r"\footnotesize", r"\setlength{\tabcolsep}{3pt}")
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -57,7 +58,10 @@ def as_json(results: Sequence[Result]) -> str:
 
 
 def as_latex(results: Sequence[Result]) -> str:
-    """A table environment a result; the document needs package booktabs and no other."""
+    """A table environment a result, across both columns of a manuscript that has two.
+
+    The document needs package booktabs and no other.
+    """
     return "\n".join(_latex(result) for result in results)
 
 
@@ -116,7 +120,6 @@ def _latex(result: Result) -> str:
     table = result.table
     wide = len(table.columns) > FEW
     label = f"tab:{table.name}" + (f"-{result.scale}" if result.scale else "")
-    environment = "table*" if wide else "table"
     spec, head, body = _stacked(result) if wide else _beside(result)
     caption = [f"{table.caption} ({table.source}).", result.measured(), _key(result, wide)]
     caption += [*result.remarks(), table.note]
@@ -126,9 +129,9 @@ def _latex(result: Result) -> str:
             f"% {table.name}: kmerl tables {table.name} --format latex",
             *([f"% experiments: {', '.join(names)}"] if names else []),
             *([f"% commits: {', '.join(result.commits)}"] if result.commits else []),
-            rf"\begin{{{environment}}}",
+            r"\begin{table*}",
             r"\centering",
-            *([r"\tiny", r"\setlength{\tabcolsep}{2pt}"] if wide else [r"\small"]),
+            *([r"\tiny", r"\setlength{\tabcolsep}{1pt}"] if wide else SMALL),
             rf"\caption{{{escaped(' '.join(part for part in caption if part))}}}",
             rf"\label{{{label}}}",
             rf"\begin{{tabular}}{{{spec}}}",
@@ -138,7 +141,7 @@ def _latex(result: Result) -> str:
             *body,
             r"\bottomrule",
             r"\end{tabular}",
-            rf"\end{{{environment}}}",
+            r"\end{table*}",
             "",
         ]
     )
@@ -157,24 +160,29 @@ def _key(result: Result, wide: bool) -> str:
 
 
 def _beside(result: Result) -> tuple[str, list[str], list[str]]:
-    """The paper's value and ours in columns beside each other, and the seeds."""
-    columns = list(result.table.columns)
-    first = " & ".join(["", *(rf"\multicolumn{{2}}{{c}}{{{escaped(name)}}}" for name in columns)])
-    rules = "".join(rf"\cmidrule(lr){{{2 + 2 * k}-{3 + 2 * k}}}" for k in range(len(columns)))
-    second = " & ".join(["", *["paper & ours"] * len(columns), "seeds"])
+    """The paper's value, where it prints any, and ours in columns beside each other; the seeds."""
+    printed = {
+        name: any(name in line.row.paper for line in result.lines) for name in result.table.columns
+    }
+    titles, rules, place = [""], [], 2
+    for name, both in printed.items():
+        titles.append(rf"\multicolumn{{{1 + both}}}{{c}}{{{escaped(name)}}}")
+        rules.append(rf"\cmidrule(lr){{{place}-{place + both}}}")
+        place += 1 + both
+    kinds = ["paper & ours" if both else "ours" for both in printed.values()]
     body = []
-    for line in _grouped(result, 2 + 2 * len(columns)):
+    for line in _grouped(result, place):
         if isinstance(line, str):
             body.append(line)
             continue
-        cells = [
-            text
-            for name in columns
-            for text in (_paper(result, line, name), _ours(result, line, name, bounds=True))
-        ]
+        cells = []
+        for name, both in printed.items():
+            cells += [_paper(result, line, name)] if both else []
+            cells.append(_ours(result, line, name, bounds=True))
         body.append(_row([escaped(line.row.label), *cells, str(line.seeds or "--")]))
-    head = [f"{first} & " + r"\\", rules, second + r" \\"]
-    return "l" + "rl" * len(columns) + "r", head, body
+    head = [_row([*titles, ""]), "".join(rules), _row(["", *kinds, "seeds"])]
+    spec = "".join("rl" if both else "l" for both in printed.values())
+    return f"l{spec}r", head, body
 
 
 def _stacked(result: Result) -> tuple[str, list[str], list[str]]:
