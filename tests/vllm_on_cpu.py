@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -24,10 +25,13 @@ import pytest
 import yaml
 
 from kmerl import files, params, runtime
+from kmerl.knowledge.backend import Verdict
 from kmerl.knowledge.reports import gather
 from kmerl.knowledge.statements import Reports
+from kmerl.knowledge.vllm import backend
 from kmerl.knowledge.vllm.server import Running, serving
 from kmerl.knowledge.vllm.settings import LLM
+from tests import tiny_llms
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = ROOT / ".venv-vllm"
@@ -143,6 +147,37 @@ def test_the_chain_goes_on_to_a_label_matrix(
     _tell(real)
 
 
+@pytest.mark.parametrize("kind", tiny_llms.CLASSES)
+def test_each_class_of_table_6a_is_asked_by_parameter_alone(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`llm.model` names the checkpoint; its chat template must take every prompt of the chain."""
+    tiny_llms.write(tmp_path / kind, kind)
+    place = _place(tmp_path, "mimic-iv-ecg", model=str(tmp_path / kind), max_model_len=2048)
+    monkeypatch.chdir(place)
+    for name, value in _environment().items():
+        monkeypatch.setenv(name, value)
+    texts = ["sinus rhythm", "left bundle branch block"]
+    names = ["sinus rhythm", "normal sinus rhythm", "left bundle branch block"]
+    with backend.open_backend(place / "answers") as asked:
+        asked.extract(texts)
+        verdicts = asked.verify(texts, [names, names])
+        asked.merge(names)
+        asked.aggregate(names)
+        counts = asked.counts()
+        asked.client.settings = replace(asked.settings, system="Answer in one word.")
+        asked.settings = asked.client.settings
+        asked.verify(texts[:1], [names[:1]])
+        told = asked.unresolved()[counts["unresolved"] :]
+    assert counts["questions"] == len(texts) + len(texts) * len(names) + 2
+    assert "rejected by the server" not in counts["malformed"]
+    assert {verdict for row in verdicts for verdict in row} <= {Verdict.POSITIVE, Verdict.ABSENT}
+    system = "rejected by the server" if kind == "Gemma2ForCausalLM" else None
+    assert [one.reason for one in told] == ([system] if system else [])
+    assert not _servers()
+    print(f"{kind}: {counts}")
+
+
 def _finish(place: Path, steps: tuple[str, ...]) -> None:
     for step in steps:
         done = _stage(place, step)
@@ -167,7 +202,7 @@ def _tell(place: Path) -> None:
     print(json.dumps({name: found[name] for name in names if name in found}, indent=1))
 
 
-def _place(place: Path, corpus: str, root: str | None = None) -> Path:
+def _place(place: Path, corpus: str, root: str | None = None, **llm: str | int) -> Path:
     text = (ROOT / "params" / "demo.yaml").read_text(encoding="utf-8")
     values = yaml.safe_load(text)
     values["synthesize"]["records"] = {
@@ -181,7 +216,7 @@ def _place(place: Path, corpus: str, root: str | None = None) -> Path:
     values["extract"] |= {"backend": "vllm", "max_unresolved": 1.0}
     values["verify"]["by"] = "both"
     values["llm"] |= {
-        "model": str(ENVIRONMENT / "model"), "max_model_len": 768, "max_tokens": 64,
+        "model": str(ENVIRONMENT / "model"), "max_model_len": 768, "max_tokens": 64, **llm,
     }  # fmt: skip
     values["runtime"]["llm"] |= {
         "command": f"{ENVIRONMENT}/bin/python -m vllm.entrypoints.openai.api_server",
