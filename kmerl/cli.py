@@ -115,6 +115,7 @@ class Format(StrEnum):
     TEXT = "text"
     CSV = "csv"
     LATEX = "latex"
+    MARKDOWN = "markdown"
     JSON = "json"
 
 
@@ -140,7 +141,7 @@ def tables_command(
 
     Without a name: each table of which an experiment ran, then the names of the others.
     """
-    from kmerl.experiments import catalogue, export, results, runs, terminal
+    from kmerl.experiments import catalogue, export, markdown, results, runs, terminal
 
     with clear_errors():
         found = results.results(catalogue.read(), runs.read(), names or (), scale)
@@ -151,6 +152,7 @@ def tables_command(
             printed = {
                 Format.CSV: export.as_csv,
                 Format.LATEX: export.as_latex,
+                Format.MARKDOWN: markdown.as_markdown,
                 Format.JSON: export.as_json,
             }
             typer.echo(printed[form](found), nl=False)

@@ -222,6 +222,7 @@ def test_the_command_prints_a_table_in_each_format(place: Path) -> None:
     assert "71.61" in text
     assert invoked("table-2d", "--format", "csv").startswith(",".join(export.COLUMNS))
     assert r"\toprule" in invoked("table-2d", "--format", "latex")
+    assert "| - Lead Masking | 65.41 |" in invoked("table-2d", "--format", "markdown")
     (table,) = json.loads(invoked("table-2d", "--format", "json"))
     assert table["table"] == "table-2d"
     assert "\nOf these no row has run, or K-MERL's alone:\n" in invoked()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kmerl.experiments import catalogue as catalogues
-from kmerl.experiments import export, layout, terminal
+from kmerl.experiments import export, layout, markdown, terminal
 from kmerl.experiments.catalogue import Catalogue, Experiment, Row, Table
 from kmerl.experiments.results import Result, comparing, results
 from kmerl.experiments.runs import Run, Value
@@ -260,7 +260,7 @@ def test_columns_share_a_heading_or_keep_their_name(paper: Catalogue) -> None:
     assert (block.heading, list(block.columns.values())) == ("", ["1 lead", "12 leads"])
 
 
-# ---------------------------------------------------------------- CSV, JSON, LaTeX
+# ---------------------------------------------------------------- CSV, JSON, Markdown, LaTeX
 
 
 def test_csv_has_a_row_a_cell_and_the_same_numbers_as_json() -> None:
@@ -279,6 +279,32 @@ def test_csv_has_a_row_a_cell_and_the_same_numbers_as_json() -> None:
     assert [row["ours"] for row in table["rows"]] == [
         float(row["ours"]) if row["ours"] else None for row in rows
     ]
+
+
+def test_markdown_has_every_row_and_column_once(everything: list[Result]) -> None:
+    for result in everything:
+        rows = [
+            [cell.strip() for cell in line.strip("|").split(" | ")]
+            for line in markdown.as_markdown([result]).splitlines()
+            if line.startswith("| ")
+        ]
+        tables = sum(row[-1] == "commit" for row in rows)
+        for line in result.lines:
+            same = [row for row in rows if f"`{line.row.experiment}`" in row]
+            assert len(same) == tables, result.table.name
+            for column, value in line.row.paper.items():
+                assert any(layout.paper(result, line, column) in row for row in same), value
+        headed = [title for row in rows if row[-1] == "commit" for title in row[1:-3]]
+        shorts = [short for block in layout.blocks(result) for short in block.columns.values()]
+        named = [title.removesuffix(": paper") for title in headed if title != "ours"]
+        assert named == shorts
+
+
+def test_markdown_says_what_is_ours_and_what_did_not_run() -> None:
+    text = markdown.as_markdown([only(TWO_SEEDS)])
+    assert "#### Masking & more (Table X)" in text
+    assert "| K-MERL (Ours) | 71.61 | 71.00 [67.0, 74.5] ±1.4 |" in text
+    assert "| not run |" in text
 
 
 def tabulars(text: str) -> list[tuple[str, list[str]]]:
