@@ -302,7 +302,7 @@ def test_markdown_has_every_row_and_column_once(everything: list[Result]) -> Non
 
 def test_markdown_says_what_is_ours_and_what_did_not_run() -> None:
     text = markdown.as_markdown([only(TWO_SEEDS)])
-    assert "#### Masking & more (Table X)" in text
+    assert "## Masking & more (Table X)" in text
     assert "| K-MERL (Ours) | 71.61 | 71.00 [67.0, 74.5] ±1.4 |" in text
     assert "| not run |" in text
 

@@ -16,7 +16,7 @@ def as_markdown(results: Sequence[Result]) -> str:
 
 def _section(result: Result) -> str:
     table = result.table
-    parts = [f"#### {table.caption} ({table.source})", result.measured()]
+    parts = [f"## {table.caption} ({table.source})", result.measured()]
     for heading, columns in _parts(result):
         parts.append("\n".join(_table(result, heading, columns)))
     parts += [" ".join(text for text in (*result.remarks(), table.note) if text)]
