@@ -148,6 +148,15 @@ def test_scales_are_results_of_their_own() -> None:
     assert not demo.remarks()
 
 
+def test_of_two_wordings_as_common_a_table_takes_that_of_the_row_that_changes_nothing() -> None:
+    table = dataclasses.replace(SMALL, rows=SMALL.rows[1::-1])
+    catalogue = dataclasses.replace(CATALOGUE, tables={"table-x": table})
+    fewer = run("no-masking", 0, Value(0.7), words=f"10 % of {WORDS}")
+    (result,) = results(catalogue, [fewer, TWO_SEEDS[0]])
+    assert [line.words for line in result.lines] == [fewer.words, WORDS]
+    assert result.words == WORDS
+
+
 def test_other_words_for_a_scale_are_a_row_of_their_own() -> None:
     runs = [*TWO_SEEDS, run("kmerl", 0, Value(0.9), words="12 simulated pairs")]
     result = only(runs)

@@ -62,8 +62,9 @@ class Line:
 class Result:
     """A table or figure at one scale; `scale` is empty where nothing ran at any.
 
-    `words` is the commonest wording of the scale among its rows, `seeds` those that its rows are
-    averaged over, `elsewhere` counts the runs at other scales that a choice of scale leaves out.
+    `words` is the commonest wording of the scale among its rows, of two as common that of the row
+    which changes nothing; `seeds` are those that its rows are averaged over; `elsewhere` counts the
+    runs at other scales that a choice of scale leaves out.
     """
 
     table: Table
@@ -202,7 +203,8 @@ def _result(
         ran = any(run.experiment == row.experiment for run in runs)
         none = Line(row, {}, absent=NONE_OF_THIS if ran else _why(catalogue, row, scale))
         lines += _lines(table, row, group, usual) or [none]
-    words = Counter(line.words for line in lines if line.words)
+    first = sorted(lines, key=lambda line: bool(catalogue.experiments[line.row.experiment].set))
+    words = Counter(line.words for line in first if line.words)
     commonest = words.most_common(1)[0][0] if words else ""
     return Result(table, scale, commonest, lines, others, tuple(sorted(usual)))
 
