@@ -165,15 +165,14 @@ def test_each_class_of_table_6a_is_asked_by_parameter_alone(
         asked.merge(names)
         asked.aggregate(names)
         counts = asked.counts()
-        asked.client.settings = replace(asked.settings, system="Answer in one word.")
-        asked.settings = asked.client.settings
+        asked.settings = replace(asked.settings, system="Answer in one word.")
         asked.verify(texts[:1], [names[:1]])
         told = asked.unresolved()[counts["unresolved"] :]
     assert counts["questions"] == len(texts) + len(texts) * len(names) + 2
     assert "rejected by the server" not in counts["malformed"]
     assert {verdict for row in verdicts for verdict in row} <= {Verdict.POSITIVE, Verdict.ABSENT}
-    system = "rejected by the server" if kind == "Gemma2ForCausalLM" else None
-    assert [one.reason for one in told] == ([system] if system else [])
+    refuses = ["rejected by the server"] if kind == "Gemma2ForCausalLM" else []
+    assert [one.reason for one in told] == refuses
     assert not _servers()
     print(f"{kind}: {counts}")
 

@@ -161,9 +161,7 @@ def _key(result: Result, wide: bool) -> str:
 
 def _beside(result: Result) -> tuple[str, list[str], list[str]]:
     """The paper's value, where it prints any, and ours in columns beside each other; the seeds."""
-    printed = {
-        name: any(name in line.row.paper for line in result.lines) for name in result.table.columns
-    }
+    printed = {name: result.prints(name) for name in result.table.columns}
     titles, rules, place = [""], [], 2
     for name, both in printed.items():
         titles.append(rf"\multicolumn{{{1 + both}}}{{c}}{{{escaped(name)}}}")

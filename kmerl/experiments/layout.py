@@ -56,6 +56,15 @@ def deviation(value: Ours | None) -> str:
     return "" if value is None or value.sd is None else f"\N{PLUS-MINUS SIGN}{value.sd:.1f}"
 
 
+def bounded(result: Result, value: Ours, spread: bool = True) -> str:
+    """Our mean, its interval in brackets and, where asked for, its deviation over seeds."""
+    between = interval(value, ", ")
+    words = (
+        ours(result, value), f"[{between}]" if between else "", deviation(value) if spread else ""
+    )  # fmt: skip
+    return " ".join(word for word in words if word)
+
+
 def commits(line: Line) -> str:
     """Its commits, abbreviated as git does."""
     return ", ".join(commit[:7] for commit in line.commits)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from kmerl.experiments.layout import blocks, commits, deviation, interval, ours, paper
+from kmerl.experiments.layout import blocks, bounded, commits, paper
 from kmerl.experiments.results import Line, Result
 
 WIDEST = 6
@@ -19,7 +19,7 @@ def _section(result: Result) -> str:
     parts = [f"## {table.caption} ({table.source})", result.measured()]
     for heading, columns in _parts(result):
         parts.append("\n".join(_table(result, heading, columns)))
-    parts += [" ".join(text for text in (*result.remarks(), table.note) if text)]
+    parts.append(" ".join(text for text in (*result.remarks(), table.note) if text))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -33,7 +33,7 @@ def _parts(result: Result) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _table(result: Result, heading: str, columns: dict[str, str]) -> Iterator[str]:
-    printed = [name for name in columns if any(name in line.row.paper for line in result.lines)]
+    printed = [name for name in columns if result.prints(name)]
     titles = [heading]
     for name, short in columns.items():
         titles += [f"{short}: paper", "ours"] if name in printed else [short]
@@ -57,9 +57,7 @@ def _ours(result: Result, line: Line, name: str) -> str:
     value = line.ours.get(name)
     if value is None:
         return "none" if line.seeds else "not run"
-    between = interval(value, ", ")
-    words = (ours(result, value), f"[{between}]" if between else "", deviation(value))
-    return " ".join(word for word in words if word)
+    return bounded(result, value)
 
 
 def _row(cells: Sequence[str]) -> str:

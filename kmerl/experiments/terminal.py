@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kmerl.experiments.layout import blocks, commits, deviation, interval, ours, paper
+from kmerl.experiments.layout import blocks, bounded, commits, paper
 from kmerl.experiments.results import Line, Result, comparing
 
 WIDTH, LEAST = 110, 80
@@ -131,9 +131,7 @@ def _ours(result: Result, line: Line, name: str, spread: bool) -> str:
     value = line.ours.get(name)
     if value is None:
         return "none" if line.seeds else "-"
-    bounds = interval(value, ", ")
-    words = [ours(result, value), f"[{bounds}]" if bounds else ""]
-    return " ".join(word for word in (*words, deviation(value) if spread else "") if word)
+    return bounded(result, value, spread)
 
 
 def _behind(result: Result) -> _Group:
