@@ -22,7 +22,7 @@ from typing import TypeVar
 import numpy as np
 
 from kmerl import params
-from kmerl.ingest import Ingest, ingest
+from kmerl.corpora.ingest import Ingest, ingest
 from kmerl.leads import LEADS, canonical
 from kmerl.store import read_signals, read_table
 

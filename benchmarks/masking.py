@@ -21,14 +21,14 @@ import typer
 from safetensors.torch import load_file
 
 from kmerl import params, seeds
-from kmerl.corpora.classes import classes
 from kmerl.evaluation.bootstrap import auroc_replicates, draw_patients, interval
-from kmerl.evaluation.cohort import Cohort, read_cohort
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.files import read_json, rounded
 from kmerl.leads import lead_indices, parse_leads
 from kmerl.models.inputs import prepare
 from kmerl.store import read_signals, read_table
+from kmerl.tasks.classes import classes
+from kmerl.tasks.cohort import Cohort, read_cohort
 from kmerl.training.model import load
 from kmerl.training.session import Session
 

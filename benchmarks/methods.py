@@ -26,7 +26,7 @@ import torch
 from benchmarks.__main__ import four_digits, machine
 from benchmarks.training import ENTITIES, TEXT_WIDTH
 from kmerl import methods, params
-from kmerl.experiments import arithmetic
+from kmerl.cost import arithmetic
 from kmerl.leads import LEADS
 from kmerl.models.inputs import Batch
 from kmerl.params import build

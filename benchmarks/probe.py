@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 
 from kmerl import params, seeds
-from kmerl.evaluation.cohort import Cohort, read_cohort
 from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.probe_fit import Part, fit, learning_rate_factor, logits
@@ -30,6 +29,7 @@ from kmerl.leads import LEADS
 from kmerl.models.inputs import prepare
 from kmerl.models.vit import pool
 from kmerl.store import read_signals, read_table
+from kmerl.tasks.cohort import Cohort, read_cohort
 from kmerl.training.model import load
 
 TASK, CORPUS, SHORT = "ptbxl_super", "ptb-xl", 3

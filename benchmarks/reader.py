@@ -21,8 +21,8 @@ import numpy as np
 from benchmarks.ingest import ROOT, load_settings, subset, to_store
 from kmerl.leads import LEADS
 from kmerl.models.masking import draw_leads
-from kmerl.reader import DrawLeads, Scope, TrainingReader, every_lead
 from kmerl.store import read_signals, row_groups, shards
+from kmerl.training.reader import DrawLeads, Scope, TrainingReader, every_lead
 
 RECORDS, BATCH, EPOCHS, MASKED = 600, 64, 3, (9, 11)
 

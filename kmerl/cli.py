@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
-from kmerl import ecg_paper, files, predict
+from kmerl import files
 from kmerl.errors import clear_errors
-from kmerl.evaluation import merl_splits
 from kmerl.experiments import commands
 from kmerl.leads import LEADS, NAMED_SETS, ORDERS
+from kmerl.predict import recording as predict
+from kmerl.report import ecg_paper
+from kmerl.tasks import merl_splits
 
 app = typer.Typer(
     add_completion=False,
@@ -141,7 +143,8 @@ def tables_command(
 
     Without a name: each table of which an experiment ran, then the names of the others.
     """
-    from kmerl.experiments import catalogue, export, markdown, results, runs, terminal
+    from kmerl.experiments import catalogue, runs
+    from kmerl.report import export, markdown, results, terminal
 
     with clear_errors():
         found = results.results(catalogue.read(), runs.read(), names or (), scale)
@@ -157,7 +160,7 @@ def tables_command(
             }
             typer.echo(printed[form](found), nl=False)
         if out is not None:
-            from kmerl.experiments import drawings
+            from kmerl.report import drawings
 
             written = export.write(found, out) + [
                 path for result in found for path in drawings.write(result, out)
@@ -178,7 +181,7 @@ def leads_command() -> None:
 
 def load_model(directory: Path) -> predict.Scorer:
     """The predictor of a models directory; torch is imported here and not before."""
-    from kmerl import predictor
+    from kmerl.predict import predictor
 
     return predictor.load(directory)
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
 from kmerl import files, params
-from kmerl.evaluation import prompts
+from kmerl.tasks import prompts
 from kmerl.text import TextEncoderParams, TextTower
 
 OUT, ASKED = "data/text", "data/asked"
@@ -29,7 +29,7 @@ def main() -> None:
     (out / "names.json").write_text(json.dumps({"entities": entities, "classes": names}, indent=1))
     asked = files.fresh_directory(ASKED)
     rows = [names.index(name) for name in by_name.values()]
-    table = "kmerl/corpora/classes.csv"
+    table = "kmerl/tasks/classes.csv"
     prompts.Asked(table, by_name, vectors[rows]).write(asked, "names")
     others = tower.embed(list(by_ckepe.values()))
     prompts.Asked(str(ckepe), by_ckepe, others).write(asked, "ckepe")

@@ -5,9 +5,6 @@ from pathlib import Path
 import torch
 
 from kmerl import files, params, runtime
-from kmerl.corpora.classes import TASKS, tasks_of
-from kmerl.evaluation import prompts
-from kmerl.evaluation.cohort import read_cohort
 from kmerl.evaluation.encode import (
     EncodeParams,
     Encoders,
@@ -16,6 +13,9 @@ from kmerl.evaluation.encode import (
     encode_corpus,
     held_out,
 )
+from kmerl.tasks import prompts
+from kmerl.tasks.classes import TASKS, tasks_of
+from kmerl.tasks.cohort import read_cohort
 from kmerl.training.launch import device
 from kmerl.training.model import initial, load
 

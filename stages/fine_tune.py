@@ -5,12 +5,12 @@ from pathlib import Path
 import torch
 
 from kmerl import params, runtime
-from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import fine_tune, metric_files, summary
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.cohort import read_cohort
 from kmerl.evaluation.fine_tune_fit import FineTune, Start
 from kmerl.files import fresh_directory, write_csv
+from kmerl.tasks.classes import TASKS
+from kmerl.tasks.cohort import read_cohort
 from kmerl.training.launch import device
 from kmerl.training.model import load
 

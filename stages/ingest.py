@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from kmerl import params, runtime
+from kmerl.corpora.ingest import Ingest, corpus_files, ingest
 from kmerl.corpora.records import CorpusError
-from kmerl.ingest import Ingest, corpus_files, ingest
 
 
 def main(

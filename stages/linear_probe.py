@@ -6,13 +6,13 @@ from pathlib import Path
 import torch
 
 from kmerl import params, runtime
-from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import linear_probe, metric_files, probe_table, summary
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.cohort import Cohort, read_cohort
 from kmerl.evaluation.encodings import open_encodings
 from kmerl.files import fresh_directory, write_csv
 from kmerl.progress import track
+from kmerl.tasks.classes import TASKS
+from kmerl.tasks.cohort import Cohort, read_cohort
 
 OUT = Path("data/linear_probe")
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from kmerl import params
-from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import partial_leads
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.scores import read_scores, read_seeds
 from kmerl.evaluation.summary import Row, evaluate, over_seeds
 from kmerl.files import write_csv, write_json
+from kmerl.tasks.classes import TASKS
 
 
 def main() -> None:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from kmerl import files, page, params
-from kmerl.experiments import drawings, export
-from kmerl.experiments.results import comparing
-from kmerl.simulated import simulated
+from kmerl import files, params
+from kmerl.corpora.simulated import simulated
+from kmerl.report import drawings, export, page
+from kmerl.report.results import comparing
 
 OUT = Path("report")
 

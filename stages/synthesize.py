@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kmerl import params, runtime
-from kmerl.simulated import ROOT
+from kmerl.corpora.simulated import ROOT
 from kmerl.synthetic.cohort import Synthesize, synthesize
 
 

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from kmerl import params
-from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import metric_files, summary, zero_shot
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.cohort import read_cohort
 from kmerl.evaluation.encodings import ScoreKind, open_encodings
 from kmerl.evaluation.scores import Scores
 from kmerl.files import fresh_directory, write_csv
+from kmerl.tasks.classes import TASKS
+from kmerl.tasks.cohort import read_cohort
 
 ENCODED, OUT = Path("data/encode"), Path("data/zero_shot")
 

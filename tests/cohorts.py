@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
 from kmerl import files
-from kmerl.corpora.classes import classes, tasks_of
 from kmerl.leads import LEADS
 from kmerl.store import ShardWriter, label_column, schema
+from kmerl.tasks.classes import classes, tasks_of
 
 ENTITIES = ["atrial fibrillation", "left bundle branch block", "normal ecg"]
 TEXT_WIDTH = 8

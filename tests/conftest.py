@@ -10,7 +10,7 @@ CHECKED = [
     "kmerl.losses_reconstruction",
     "kmerl.methods",
     "kmerl.models",
-    "kmerl.predictor",
+    "kmerl.predict.recording.predictor",
     "kmerl.text",
     "kmerl.evaluation.encode",
     "kmerl.evaluation.fine_tune",

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import yaml
 from safetensors.numpy import save_file
 
-from kmerl.corpora.classes import TASKS, classes, tasks_of
-from kmerl.evaluation.splits import from_store
 from kmerl.leads import parse_leads
 from kmerl.store import label_column
+from kmerl.tasks.classes import TASKS, classes, tasks_of
+from kmerl.tasks.splits import from_store
 
 LEAD_SETS = {key: parse_leads(key) for key in [*map(str, range(1, 13)), "limb", "mimic:4"]}
 RANDOM_SETS = ("1", "12")

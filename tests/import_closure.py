@@ -11,19 +11,25 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("kmerl", "stages")
 CHOSEN_BY_NAME = {  # modules and data that a module finds through a name it is given
-    "kmerl/ingest.py": ["kmerl/corpora/*.py"],
+    "kmerl/corpora/ingest.py": ["kmerl/corpora/*.py"],
     "kmerl/knowledge/mining.py": ["kmerl/knowledge/lexicon/*.py", "kmerl/knowledge/vllm/*.py"],
     "kmerl/knowledge/lexicon/vocabulary.py": ["kmerl/knowledge/lexicon/*.yaml"],
-    "kmerl/page.py": ["kmerl/templates/*"],
+    "kmerl/report/page.py": ["kmerl/report/templates/*"],
     "kmerl/synthetic/cohort.py": ["kmerl/synthetic/layouts/*"],
     "kmerl/training/model.py": ["kmerl/methods/*.py"],
+}
+NEUTRAL = {  # modules that decide no byte of any output, as `runtime:` of params.yaml does not
+    "kmerl/errors.py": "how a command prints what went wrong",
+    "kmerl/progress.py": "how far a stage is, on the terminal",
+    "kmerl/runtime.py": "how many workers, threads and devices run; results do not depend on it",
 }
 METHOD = "kmerl/methods/${method}.py"  # dvc.yaml names the chosen method's file, and no other's
 DATA = re.compile(r'files\(\s*"(kmerl[\w.]*)"\s*\)((?:\.joinpath\([^)]*\)|\s*/\s*"[^"]+")*)')
 
 
 def closure(stage: str) -> set[str]:
-    """Repository paths of all code and package data that `python -m stages.<stage>` may run."""
+    """Repository paths of the code and package data that decide what `python -m stages.<stage>` writes:
+    all that it may run but `NEUTRAL`."""
     seen: set[str] = set()
     waiting = [f"stages/{stage}.py"]
     while waiting:
@@ -33,7 +39,7 @@ def closure(stage: str) -> set[str]:
         seen.add(path)
         if path.endswith(".py"):
             waiting += [*_imports(path), *_data(path), *_chosen(path)]
-    return {path for path in seen if not _empty(path)}
+    return {path for path in seen if path not in NEUTRAL and not _empty(path)}
 
 
 def is_method(path: str) -> bool:
@@ -55,7 +61,7 @@ def folded(paths: set[str]) -> set[str]:
             for file in (ROOT / directory).rglob("*")
             if file.is_file() and "__pycache__" not in file.parts
         }
-        used = {path for path in inside if not _empty(path)}
+        used = {path for path in inside if path not in NEUTRAL and not _empty(path)}
         if len(used) > 1 and used <= paths:
             found = (found - inside) | {directory.as_posix()}
             found -= {path for path in found if Path(path).is_relative_to(directory)}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from kmerl import params
-from kmerl.ingest import Ingest, ingest
+from kmerl.corpora.ingest import Ingest, ingest
 from kmerl.leads import LEADS, ORDERS, canonical
 from kmerl.store import read_signals, read_table
 

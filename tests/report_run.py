@@ -10,15 +10,15 @@ import yaml
 from safetensors.numpy import save_file
 
 from kmerl import store
-from kmerl.corpora.classes import TASKS, classes, tasks_of
 from kmerl.evaluation import compare, linear_probe, partial_leads, probe_table, seen_unseen, summary
 from kmerl.evaluation import zero_shot as zero_shot_protocol
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.scores import Scores, scored
 from kmerl.experiments import catalogue, runs
 from kmerl.files import write_csv, write_json, write_text
 from kmerl.leads import LEADS, parse_leads
+from kmerl.tasks.classes import TASKS, classes, tasks_of
+from kmerl.tasks.cohort import Cohort
 from tests.experiment_runs import made_up
 from tests.import_closure import ROOT
 

@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from jaxtyping import config
 from safetensors.numpy import load_file
 
-from kmerl import predict, predictor
-from kmerl.corpora.classes import classes
 from kmerl.evaluation.encode import EncodeParams, Encoders, Encoding, Names, encode_corpus
-from kmerl.evaluation.prompts import class_key
 from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES, Size
+from kmerl.predict import predictor
+from kmerl.predict import recording as predict
 from kmerl.signal import NAN
+from kmerl.tasks.classes import classes
+from kmerl.tasks.prompts import class_key
 from kmerl.text import TextEncoderParams
 from kmerl.training.model import ModelConfig, create, sections_of
 from tests import methods

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kmerl.experiments import arithmetic
+from kmerl.cost import arithmetic
 from kmerl.models.vit import SIZES
 from tests.methods import DEMO
 

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from kmerl import cli, predict
-from kmerl.corpora.classes import classes
+from kmerl import cli
 from kmerl.leads import LEADS, NAMED_SETS, parse_leads
+from kmerl.predict import recording as predict
 from kmerl.signal import NAN
+from kmerl.tasks.classes import classes
 from tests.report_run import heartbeats
 
 with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates

@@ -9,13 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from kmerl import cli
-from kmerl.corpora.classes import ClassName
 from kmerl.evaluation import compare, summary
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.scores import Scores, scored
 from kmerl.leads import parse_leads
+from kmerl.tasks.classes import ClassName
+from kmerl.tasks.cohort import Cohort
 
 LEAD_SETS = {key: parse_leads(key) for key in ("1", "12")}
 WORSE, BETTER = 0.5, 1.0

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from kmerl.corpora import cpsc2018, csn, mimic, ptbxl
-from kmerl.corpora.classes import TASKS, classes
 from kmerl.corpora.records import CorpusError, RejectedRecord, hashed_split
 from kmerl.store import label_column
+from kmerl.tasks.classes import TASKS, classes
 from tests import official_layouts as layouts
 from tests.official_layouts import (
     REAL,
@@ -142,7 +142,7 @@ def test_class_names_are_full_lower_case_and_one_of_a_kind():
 
 
 def class_table():
-    text = resources.files("kmerl.corpora").joinpath("classes.csv").read_text(encoding="utf-8")
+    text = resources.files("kmerl.tasks").joinpath("classes.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 

@@ -5,7 +5,8 @@ from typer.testing import CliRunner
 
 from kmerl import params
 from kmerl.cli import app
-from kmerl.experiments import arithmetic, catalogue, cost, scale, work
+from kmerl.cost import arithmetic, cost, scale, work
+from kmerl.experiments import catalogue
 from kmerl.experiments.catalogue import Catalogue, Experiment, Row, Table
 from tests.methods import DEMO
 

@@ -11,8 +11,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from kmerl import files, predictor
-from kmerl.corpora.classes import classes
+from kmerl import files
 from kmerl.evaluation.encode import (
     EncodeParams,
     Encoders,
@@ -25,7 +24,9 @@ from kmerl.leads import LEADS, parse_leads
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES
 from kmerl.params import ParamsError, build
+from kmerl.predict import predictor
 from kmerl.store import ShardWriter, read_signals, read_table, schema
+from kmerl.tasks.classes import classes
 from kmerl.training.model import initial, load, save
 from kmerl.training.session import Session
 from tests.cohorts import RATE, SECONDS, TEXT_WIDTH, write_cohort
@@ -38,7 +39,7 @@ EVERYONE = tuple(f"r{i}" for i in range(RECORDS))
 SETTINGS = EncodeParams(("paper", "mimic"), ("I+II", "limb", "easi"), ("1", "I+II"), batch=4)
 KEYS = [*map(str, range(1, 13)), "I+II", "limb", "easi", "mimic:4"]
 HELD_OUT = ("r1", "r2", "r5")  # rows of the store in another order
-CLOSE = {"rtol": 0, "atol": 1e-5}
+CLOSE = {"rtol": 0, "atol": 1e-3}  # of scores of tens: another batch is another order of sums
 
 
 class FakeTower:
@@ -312,7 +313,7 @@ def test_a_score_is_the_probability_that_encoding_a_corpus_gives(key, ask, encod
         score = ask.score(recording(store, row, leads), leads, CLASSES)
         logits = tensors[f"query/{TASK}/{key}"][row]
         assert score.shape == (len(CLASSES),)
-        assert np.allclose(score, 1 / (1 + np.exp(-logits)), **CLOSE)
+        assert np.allclose(score, 1 / (1 + np.exp(-logits)), rtol=0, atol=1e-4)
 
 
 def test_leads_may_come_in_any_order_and_spelling(ask, store):

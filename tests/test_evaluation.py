@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 from kmerl import params
-from kmerl.corpora.classes import TASKS, classes
-from kmerl.evaluation import data_report, partial_leads, seen_unseen, summary
+from kmerl.evaluation import partial_leads, seen_unseen, summary
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.cohort import read_cohort
 from kmerl.evaluation.encodings import open_encodings
 from kmerl.evaluation.linear_probe import RATIOS, LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.scores import Scores, read_scores, read_seeds
-from kmerl.evaluation.splits import from_store
 from kmerl.evaluation.zero_shot import ZeroShot, score_task
+from kmerl.tasks import data_report
+from kmerl.tasks.classes import TASKS, classes
+from kmerl.tasks.cohort import read_cohort
+from kmerl.tasks.splits import from_store
 from stages import linear_probe as probe_stage
 from stages import partial_leads as partial_stage
 from stages import seen_unseen as seen_stage

@@ -18,7 +18,6 @@ from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.zero_shot import ZeroShot
 from kmerl.experiments import catalogue, options, queueing
 from kmerl.experiments.queueing import Planned, State
-from kmerl.experiments.results import results
 from kmerl.experiments.runs import FILE, Run, Value, read, write
 from kmerl.knowledge.aggregate import Aggregate
 from kmerl.knowledge.extract import Extract
@@ -27,6 +26,7 @@ from kmerl.knowledge.statements import Reports
 from kmerl.knowledge.verify import Verify
 from kmerl.knowledge.vllm.settings import LLM
 from kmerl.params import ParamsError
+from kmerl.report.results import results
 from kmerl.text import TextEncoderParams
 from kmerl.training.loop import PretrainParams
 from kmerl.training.model import sections_of

@@ -13,19 +13,19 @@ import torch
 import yaml
 
 from kmerl import params
-from kmerl.corpora.classes import TASKS, ClassName, tasks_of
 from kmerl.evaluation import fine_tune, fine_tune_fit
-from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, fit, scores
 from kmerl.evaluation.linear_probe import subset_size, training_order
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.recordings import Recordings, read_recordings
 from kmerl.evaluation.scores import read_scores
-from kmerl.evaluation.splits import from_store
 from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams, prepare
 from kmerl.models.vit import EncoderParams, LeadEncoder, pool
 from kmerl.store import StoreError
+from kmerl.tasks.classes import TASKS, ClassName, tasks_of
+from kmerl.tasks.cohort import Cohort
+from kmerl.tasks.splits import from_store
 from kmerl.text import TextEncoderParams
 from kmerl.training.model import ModelConfig, create, load, save
 from stages import fine_tune as stage

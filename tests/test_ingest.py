@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kmerl import params
+from kmerl.corpora.ingest import Ingest, corpus_files
 from kmerl.corpora.records import CorpusError
-from kmerl.ingest import Ingest, corpus_files
 from kmerl.signal import NAN
 from kmerl.store import read_table
 from stages import ingest as stage

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from kmerl.evaluation import linear_probe, neighbours, probe_fit
-from kmerl.evaluation.cohort import read_cohort
 from kmerl.evaluation.encodings import open_encodings
 from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.probe_fit import Part, fit
 from kmerl.params import ParamsError
 from kmerl.seeds import generator
+from kmerl.tasks.cohort import read_cohort
 from tests.evaluation_cohort import LEAD_SETS, RANDOM_SETS, build
 
 SETTINGS = LinearProbe(

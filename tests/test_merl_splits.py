@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from kmerl.cli import app
-from kmerl.corpora.classes import classes
-from kmerl.evaluation.cohort import SPLITS
-from kmerl.evaluation.merl_splits import FILES, MerlError, MerlTask, read
+from kmerl.tasks.classes import classes
+from kmerl.tasks.cohort import SPLITS
+from kmerl.tasks.merl_splits import FILES, MerlError, MerlTask, read
 
 DATA = Path(os.environ.get("KMERL_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 ROOT = DATA / "merl_splits"

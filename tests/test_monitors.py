@@ -64,5 +64,5 @@ def test_simsiam_without_its_stop_gradient_is_seen_to_collapse(monkeypatch):
     )
     collapsed = trained()
     assert collapsed["loss"] < sound["loss"]  # the loss likes it
-    assert collapsed["feature"] < 0.5 * sound["feature"]
-    assert collapsed["projection"] < 0.7 * sound["projection"]
+    assert collapsed["feature"] < 0.75 * sound["feature"]
+    assert collapsed["projection"] < 0.75 * sound["projection"]

@@ -13,11 +13,11 @@ import yaml
 from safetensors.numpy import load_file
 
 from kmerl import params
-from kmerl.corpora.classes import TASKS, classes
-from kmerl.evaluation import prompts
 from kmerl.evaluation.encode import Encoding, Names
 from kmerl.models.inputs import SignalParams
 from kmerl.synthetic.layouts import merl
+from kmerl.tasks import prompts
+from kmerl.tasks.classes import TASKS, classes
 from stages import embed_text, encode
 from tests.test_encode import FakeTower
 from tests.test_merl_splits import ROOT, released

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from kmerl import counts, curves, ecg_paper, figures, page, params, probe_tables, tables
-from kmerl.corpora.classes import classes
+from kmerl import params
 from kmerl.evaluation.scores import Scores
-from kmerl.examples import first_positives, read_signals
 from kmerl.leads import LEADS
+from kmerl.report import counts, curves, ecg_paper, figures, page, probe_tables, tables
+from kmerl.report.examples import first_positives, read_signals
 from kmerl.store import StoreError
+from kmerl.tasks.classes import classes
 from stages import report as stage
 from tests.report_run import LEAD_SETS, RATE, VALUES, heartbeats, write_run
 

@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from kmerl import params
-from kmerl.corpora.classes import TASKS, classes, tasks_of
-from kmerl.evaluation import data_report, merl_splits
-from kmerl.evaluation.cohort import SPLITS, Cohort, read_cohort
-from kmerl.evaluation.splits import ABSENT, Splits, TaskSplits, from_merl, read_task
 from kmerl.store import label_column
+from kmerl.tasks import data_report, merl_splits
+from kmerl.tasks.classes import TASKS, classes, tasks_of
+from kmerl.tasks.cohort import SPLITS, Cohort, read_cohort
+from kmerl.tasks.splits import ABSENT, Splits, TaskSplits, from_merl, read_task
 from stages import splits as stage
 from tests.evaluation_cohort import PARAMS, ROWS, build, write_store
 from tests.test_merl_splits import ROOT, TABLE_3, csn_row, released, write_files

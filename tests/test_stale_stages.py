@@ -10,9 +10,9 @@ import yaml
 from dvc.stage.cache import _get_stage_hash
 from dvc_data.hashfile.meta import Meta
 
+from kmerl.cost.cost import changed
 from kmerl.experiments import catalogue
 from kmerl.experiments.collecting import flat
-from kmerl.experiments.cost import changed
 from kmerl.experiments.stages import CODE
 from tests.dvc_file import parsed, profile, stages, stale
 from tests.import_closure import ROOT

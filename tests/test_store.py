@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmerl.leads import LEADS
-from kmerl.reader import TrainingReader, every_lead
 from kmerl.store import (
     NAME,
     ShardWriter,
@@ -18,6 +17,7 @@ from kmerl.store import (
     row_groups,
     schema,
 )
+from kmerl.training.reader import TrainingReader, every_lead
 from tests.official_layouts import signal
 
 SAMPLES = 200

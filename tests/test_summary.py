@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kmerl.corpora.classes import ClassName
 from kmerl.evaluation import seen_unseen, summary
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.scores import Scores, read_scores, read_seeds, scored
 from kmerl.leads import parse_leads
+from kmerl.tasks.classes import ClassName
+from kmerl.tasks.cohort import Cohort
 
 STATISTICS = Statistics(replicates=200, level=0.95, min_positives=5)
 

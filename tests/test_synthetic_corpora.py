@@ -12,9 +12,6 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from kmerl.corpora.classes import TASKS, classes
-from kmerl.evaluation import merl_splits
-from kmerl.evaluation.cohort import SPLITS
 from kmerl.leads import LEADS, canonical
 from kmerl.synthetic.catalogue import CATALOGUE, HIDES, NORMAL, is_normal
 from kmerl.synthetic.cohort import CORPORA, Synthesize, synthesize
@@ -22,6 +19,9 @@ from kmerl.synthetic.layouts import cpsc2018, csn, mimic, ptbxl
 from kmerl.synthetic.patients import Patient, Visit, visits
 from kmerl.synthetic.recording import RATE, record
 from kmerl.synthetic.reports import LITERALLY
+from kmerl.tasks import merl_splits
+from kmerl.tasks.classes import TASKS, classes
+from kmerl.tasks.cohort import SPLITS
 from tests.test_merl_splits import ROOT, released
 
 with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates

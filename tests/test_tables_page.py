@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from kmerl import cli, curves, figures
+from kmerl import cli
 from kmerl.experiments import catalogue as catalogues
-from kmerl.experiments import drawings, export, runs, section
+from kmerl.experiments import runs
 from kmerl.experiments.catalogue import Catalogue
-from kmerl.experiments.panels import panels
-from kmerl.experiments.results import Result, results
+from kmerl.report import curves, drawings, export, figures, section
+from kmerl.report.panels import panels
+from kmerl.report.results import Result, results
 from tests.experiment_runs import WORDS, made_up
 
 RAN = ("kmerl", "merl-resnet", "merl-vit", "tokens-50", "no-segment-masking")
@@ -101,7 +102,7 @@ def test_every_style_has_a_mark_and_a_colour(style: int) -> None:
     one = figures.Series("s", [1, 2], [0.1, 0.2], style=style)
     chart = figures.line_chart(figures.Axes("t", "x", "y"), [one], 400, 300)
     ET.fromstring(chart)
-    css = Path("kmerl/templates/report.css").read_text(encoding="utf-8")
+    css = Path("kmerl/report/templates/report.css").read_text(encoding="utf-8")
     assert css.count(f"--s{style}:") == 2  # light and dark
     assert f".s{style}{{--c:var(--s{style})}}" in css
     assert f".plot:has(.k{style} input:not(:checked)) .pair .s{style}{{display:none}}" in css

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from kmerl.experiments import catalogue as catalogues
-from kmerl.experiments import export, layout, markdown, terminal
 from kmerl.experiments.catalogue import Catalogue, Experiment, Row, Table
-from kmerl.experiments.results import Result, comparing, results
 from kmerl.experiments.runs import Run, Value
 from kmerl.params import ParamsError
+from kmerl.report import export, layout, markdown, terminal
+from kmerl.report.results import Result, comparing, results
 from tests.experiment_runs import COMMIT, WORDS, made_up
 
 METRICS = {"1 lead": "zero_shot.average.1.auroc", "12 leads": "zero_shot.average.12.auroc"}

@@ -16,8 +16,8 @@ from safetensors.numpy import load_file
 from torch import Tensor
 
 from kmerl import params
-from kmerl.evaluation import prompts
 from kmerl.synthetic.layouts import merl
+from kmerl.tasks import prompts
 from kmerl.text import TextEncoderParams, TextTower
 from stages import embed_text
 

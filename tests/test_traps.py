@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kmerl.corpora.classes import TASKS, classes
-from kmerl.evaluation import data_report, merl_splits, prompts
-from kmerl.evaluation.cohort import SPLITS, Cohort
-from kmerl.evaluation.merl_splits import MerlError, MerlTask
-from kmerl.evaluation.splits import TaskSplits
+from kmerl.tasks import data_report, merl_splits, prompts
+from kmerl.tasks.classes import TASKS, classes
+from kmerl.tasks.cohort import SPLITS, Cohort
+from kmerl.tasks.merl_splits import MerlError, MerlTask
+from kmerl.tasks.splits import TaskSplits
 
 TASK = "ptbxl_super"
 CODES = [kind.code for kind in classes(TASK)]

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from kmerl import counts, curves, seeds
+from kmerl import seeds
 from kmerl.models.resnet import ResNet
 from kmerl.models.vit import LeadEncoder
 from kmerl.models.vit12 import TwelveLeadViT
+from kmerl.report import counts, curves
 from kmerl.training import loop, session
 from kmerl.training.checkpoint import NAME as CHECKPOINTS
 from kmerl.training.model import create

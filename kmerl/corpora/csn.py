@@ -9,7 +9,6 @@ member of no task (Sec. 4.1). The corpus names no patients, so records are split
 
 from pathlib import Path
 
-from kmerl.corpora.classes import classes
 from kmerl.corpora.records import (
     CorpusError,
     Entry,
@@ -21,6 +20,7 @@ from kmerl.corpora.records import (
     read_csv,
 )
 from kmerl.corpora.wfdb_files import find_headers
+from kmerl.tasks.classes import classes
 
 CORPUS = "csn"
 NAMES = "ConditionNames_SNOMED-CT.csv"

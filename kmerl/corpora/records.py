@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from kmerl.corpora.classes import classes
+from kmerl.tasks.classes import classes
 
 CORPORA = {"mimic-iv-ecg": "mimic", "ptb-xl": "ptbxl", "cpsc2018": "cpsc2018", "csn": "csn"}
 """The corpora, and the modules of `kmerl.corpora` that know their layouts."""

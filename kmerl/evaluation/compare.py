@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from kmerl.corpora.classes import TASKS
 from kmerl.evaluation import metrics
 from kmerl.evaluation.bootstrap import Replicates, Weights, auroc_replicates, interval
 from kmerl.evaluation.scores import Scores, read_scores, read_seeds
 from kmerl.evaluation.summary import Evaluation, Row, draw_weights, mean, mean_replicates
+from kmerl.tasks.classes import TASKS
 
 
 @dataclass(frozen=True)

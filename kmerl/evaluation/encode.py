@@ -16,16 +16,16 @@ from safetensors.numpy import save_file
 from torch import Tensor
 
 from kmerl import files
-from kmerl.corpora.classes import classes, tasks_of
-from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.encodings import ScoreKind
-from kmerl.evaluation.prompts import class_key
 from kmerl.leads import LEADS, ORDERS, lead_indices, parse_leads
 from kmerl.models.inputs import SignalParams, prepare
 from kmerl.models.vit import pool
 from kmerl.params import ParamsError
 from kmerl.progress import Meter
 from kmerl.store import read_signals, read_table, whole_range
+from kmerl.tasks.classes import classes, tasks_of
+from kmerl.tasks.cohort import Cohort
+from kmerl.tasks.prompts import class_key
 
 
 @dataclass(frozen=True)

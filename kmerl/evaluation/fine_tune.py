@@ -21,7 +21,6 @@ import torch
 from jaxtyping import Float
 
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.compare import auroc_row, difference_row
 from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, Start, fit, scores
 from kmerl.evaluation.linear_probe import subset_size, training_order
@@ -37,6 +36,7 @@ from kmerl.leads import in_standard_order
 from kmerl.models.inputs import SignalParams
 from kmerl.progress import Meter
 from kmerl.seeds import generator, stream
+from kmerl.tasks.cohort import Cohort
 from kmerl.training.model import ModelConfig, create
 
 

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.linear_probe import RATIOS
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.recordings import Recordings
@@ -20,6 +19,7 @@ from kmerl.leads import parse_leads
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import pool
 from kmerl.params import ParamsError
+from kmerl.tasks.cohort import Cohort
 from kmerl.training.optimiser import Optimiser, autocast, learning_rate
 
 Start = Literal["pretrained", "scratch"]

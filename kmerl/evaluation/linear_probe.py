@@ -14,13 +14,13 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from kmerl.evaluation import probe_fit
-from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.encodings import EncoderKind, Encodings
 from kmerl.evaluation.neighbours import neighbour_scores
 from kmerl.evaluation.probe_fit import Fit, Part, logits, moments
 from kmerl.evaluation.scores import Scores, scored, unscored
 from kmerl.params import ParamsError
 from kmerl.seeds import generator
+from kmerl.tasks.cohort import Cohort
 
 RATIOS = (1, 10, 100)
 """Per cent of the training records that a probe sees (Sec. 4.2)."""

@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.metrics import best_threshold
 from kmerl.files import atomic, read_json, write_json
+from kmerl.tasks.cohort import Cohort
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from kmerl.evaluation import compare, summary
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.cohort import Cohort
 from kmerl.evaluation.encodings import Encodings, ScoreKind
 from kmerl.evaluation.scores import Scores, scored, unscored
 from kmerl.evaluation.summary import Evaluation, Evaluations, Row
+from kmerl.tasks.cohort import Cohort
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from kmerl.cost.command import cost_command
 from kmerl.errors import clear_errors
 from kmerl.experiments import catalogue, collecting, queueing, runs
 from kmerl.experiments.catalogue import Experiment
-from kmerl.experiments.cost_command import cost_command
 
 app = typer.Typer(
     no_args_is_help=True,

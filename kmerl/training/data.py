@@ -13,10 +13,10 @@ from torch import Tensor
 
 from kmerl.models.inputs import Batch, SignalParams, prepare
 from kmerl.models.masking import MaskParams, draw_leads
-from kmerl.reader import Batch as Drawn
-from kmerl.reader import TrainingReader
 from kmerl.seeds import stream
 from kmerl.store import read_table
+from kmerl.training.reader import Batch as Drawn
+from kmerl.training.reader import TrainingReader
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """MERL's released files about the synthetic records: 18 split CSVs and CKEPE_prompt.json.
 
-The same columns and the same faults as the real ones (kmerl.evaluation.merl_splits): the train
+The same columns and the same faults as the real ones (kmerl.tasks.merl_splits): the train
 file of PTBXL-Sub has three columns in another order, and CSN's labels ask whether a code is a
 substring of the record's diagnoses.
 """
@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from kmerl.corpora.classes import TASKS, classes
 from kmerl.synthetic import formats
 from kmerl.synthetic.layouts import csn, ptbxl
+from kmerl.tasks.classes import TASKS, classes
 
 Row = dict[str, Any]
 SPLITS = ("train", "val", "test")

@@ -57,5 +57,5 @@ def tasks_of(corpus: str) -> tuple[str, ...]:
 
 @cache
 def _rows() -> tuple[dict[str, str], ...]:
-    text = resources.files("kmerl.corpora").joinpath("classes.csv").read_text(encoding="utf-8")
+    text = resources.files("kmerl.tasks").joinpath("classes.csv").read_text(encoding="utf-8")
     return tuple(csv.DictReader(text.splitlines()))

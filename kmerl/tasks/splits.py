@@ -2,7 +2,7 @@
 
 Officially, PTB-XL's folds 1 to 8 are trained on, 9 validates and 10 tests; CPSC2018 and CSN name
 no patients and are split by a hash of the record (kmerl.corpora). MERL's files (Table 3) have
-splits of their own for those two, and labels with faults (kmerl.evaluation.merl_splits).
+splits of their own for those two, and labels with faults (kmerl.tasks.merl_splits).
 """
 
 import csv
@@ -15,12 +15,12 @@ import pyarrow as pa
 from jaxtyping import Shaped
 
 from kmerl import store
-from kmerl.corpora.classes import TASKS, classes
-from kmerl.evaluation import merl_splits
-from kmerl.evaluation.cohort import SPLITS, Cohort
-from kmerl.evaluation.merl_splits import MerlTask
+from kmerl.corpora.simulated import is_simulated
 from kmerl.params import ParamsError
-from kmerl.simulated import is_simulated
+from kmerl.tasks import merl_splits
+from kmerl.tasks.classes import TASKS, classes
+from kmerl.tasks.cohort import SPLITS, Cohort
+from kmerl.tasks.merl_splits import MerlTask
 
 MISSING_COLUMNS = ("task", "split", "record", "reason")
 ABSENT = "not_in_corpus"

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Bool, Shaped
 
-from kmerl.corpora.classes import TASKS, classes
-from kmerl.evaluation.cohort import SPLITS
+from kmerl.tasks.classes import TASKS, classes
+from kmerl.tasks.cohort import SPLITS
 
 FILES = {
     "ptbxl_super": "ptbxl/super_class/ptbxl_super_class",
@@ -48,7 +48,7 @@ class MerlTask:
     """One task of MERL's: every record of the three files, in their order.
 
     `given` has the labels as MERL's code uses them, `truth` the corrected ones; both have a column
-    a class of `kmerl.corpora.classes.classes(task)`. `moved` has, for each split whose file orders
+    a class of `kmerl.tasks.classes.classes(task)`. `moved` has, for each split whose file orders
     its columns otherwise than the test file, the classes that stand in another's place.
     """
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from kmerl.experiments.layout import blocks, bounded, commits, paper
-from kmerl.experiments.results import Line, Result
+from kmerl.report.layout import blocks, bounded, commits, paper
+from kmerl.report.results import Line, Result
 
 WIDEST = 6
 """Columns of metrics that one table holds; a heading's columns stay together."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kmerl.experiments.results import Line, Result
+from kmerl.report.results import Line, Result
 
 DODGE = 0.5
 """Of the distance between two categories, the part over which the marks of one are spread."""

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float, Int16, Num
 
 from kmerl import signal
-from kmerl.corpora.classes import classes
 from kmerl.corpora.records import RejectedRecord
 from kmerl.corpora.wfdb_files import MICROVOLT, read_header
 from kmerl.leads import LEADS, canonical, in_standard_order, parse_leads
+from kmerl.tasks.classes import classes
 
 WFDB_SUFFIXES = (".hea", ".dat", ".mat")
 MOST_MILLIVOLT = 100.0  # no ECG electrode sees more: the unit must be another
@@ -35,7 +35,7 @@ class Grid(Protocol):
 
 
 class Scorer(Protocol):
-    """What `kmerl.predictor.load` gives."""
+    """What `kmerl.predict.recording.predictor.load` gives."""
 
     @property
     def config(self) -> Grid: ...

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from joblib import Parallel, delayed
 
 from kmerl import params
-from kmerl.corpora.classes import classes, tasks_of
+from kmerl.corpora.conform import Ingest, prepare
 from kmerl.corpora.records import (
     CORPORA,
     CorpusError,
@@ -32,9 +32,9 @@ from kmerl.corpora.struct_files import read_struct
 from kmerl.corpora.wfdb_files import Recording, read_header, read_recording
 from kmerl.files import atomic, fresh_directory, write_csv, write_json
 from kmerl.leads import LEADS
-from kmerl.prepare import Ingest, prepare
 from kmerl.progress import track
 from kmerl.store import NAME, ShardWriter, label_column, schema
+from kmerl.tasks.classes import classes, tasks_of
 
 
 @dataclass(frozen=True)

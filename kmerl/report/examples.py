@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Int16
 
 from kmerl import store
-from kmerl.corpora.classes import TASKS, tasks_of
 from kmerl.evaluation.encodings import Encodings, open_encodings
 from kmerl.evaluation.scores import Scores, read_scores
 from kmerl.leads import LEADS
+from kmerl.tasks.classes import TASKS, tasks_of
 
 ALL_LEADS = "12"
 EXAMPLES_AT_ONCE = 32  # records read together

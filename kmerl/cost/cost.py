@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from kmerl.experiments import arithmetic, stages, work
+from kmerl.cost import arithmetic, work
+from kmerl.experiments import stages
 from kmerl.experiments.catalogue import Catalogue, Experiment
 from kmerl.params import build
 from kmerl.progress import track

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Int, Shaped
 
-from kmerl.corpora.classes import TASKS, ClassName, classes
 from kmerl.files import atomic
+from kmerl.tasks.classes import TASKS, ClassName, classes
 
 SPLITS = ("train", "val", "test")
 _KEYS = ("record", "patient", "split")

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from kmerl.experiments.layout import blocks, interval, ours, paper
-from kmerl.experiments.results import Line, Result
 from kmerl.files import write_text
+from kmerl.report.layout import blocks, interval, ours, paper
+from kmerl.report.results import Line, Result
 
 COLUMNS = (
     "table", "row", "experiment", "column", "paper", "ours", "lo", "hi", "sd", "seeds", "scale",

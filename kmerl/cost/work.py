@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from kmerl.corpora.classes import classes, tasks_of
+from kmerl.cost import arithmetic, scale
 from kmerl.evaluation.encode import EncodeParams, lead_sets
 from kmerl.evaluation.fine_tune_fit import FineTune
-from kmerl.experiments import arithmetic, scale
 from kmerl.leads import LEADS
 from kmerl.models.masking import EVERY_LEAD
 from kmerl.params import ParamsError, build
+from kmerl.tasks.classes import classes, tasks_of
 from kmerl.training.model import ModelConfig
 
 HELD_OUT = 0.25  # share of a corpus that its tasks validate and test on: 20 to 28 %

@@ -40,7 +40,7 @@ def cost_command(
 
     Without --flops a few training steps of each encoder are timed on this machine.
     """
-    from kmerl.experiments import cost
+    from kmerl.cost import cost
     from kmerl.training.launch import device
 
     with clear_errors():

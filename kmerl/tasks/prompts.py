@@ -14,9 +14,9 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from kmerl.corpora.classes import TASKS, classes
 from kmerl.files import atomic, read_json, write_text
 from kmerl.params import ParamsError
+from kmerl.tasks.classes import TASKS, classes
 
 Kind = Literal["names", "ckepe"]
 CKEPE = "CKEPE_prompt.json"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmerl.evaluation.metric_files import flat
-from kmerl.tables import CORPUS_TITLES, Cell, Group, Metrics, Table, count, name
+from kmerl.report.tables import CORPUS_TITLES, Cell, Group, Metrics, Table, count, name
 
 
 def ingest(metrics: Metrics) -> Table:

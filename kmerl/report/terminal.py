@@ -4,8 +4,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kmerl.experiments.layout import blocks, bounded, commits, paper
-from kmerl.experiments.results import Line, Result, comparing
+from kmerl.report.layout import blocks, bounded, commits, paper
+from kmerl.report.results import Line, Result, comparing
 
 WIDTH, LEAST = 110, 80
 LABEL = 36

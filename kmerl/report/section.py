@@ -5,14 +5,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from kmerl import figures
 from kmerl.experiments import catalogue as catalogues
 from kmerl.experiments.catalogue import NEEDS, Catalogue
-from kmerl.experiments.layout import Block, blocks, commits, deviation, interval, ours, paper
-from kmerl.experiments.panels import Panel, Points, panels
-from kmerl.experiments.results import Line, Result, comparing
-from kmerl.figures import STYLES, Axes, Series
-from kmerl.tables import Cell, Group, Table, count, name
+from kmerl.report import figures
+from kmerl.report.figures import STYLES, Axes, Series
+from kmerl.report.layout import Block, blocks, commits, deviation, interval, ours, paper
+from kmerl.report.panels import Panel, Points, panels
+from kmerl.report.results import Line, Result, comparing
+from kmerl.report.tables import Cell, Group, Table, count, name
 
 SIZE = (460, 320)
 LONG = 12

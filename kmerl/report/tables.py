@@ -68,7 +68,7 @@ NO_RECORDS = Cell("no records", kind="none")
 @cache
 def published() -> dict[str, Any]:
     """Behind the paper's results: how much data, and what its mining left (published.yaml)."""
-    text = resources.files("kmerl").joinpath("published.yaml").read_text(encoding="utf-8")
+    text = resources.files("kmerl.report").joinpath("published.yaml").read_text(encoding="utf-8")
     values: dict[str, Any] = yaml.safe_load(text)
     return values
 

@@ -11,12 +11,12 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from kmerl import counts, curves, ecg_paper, probe_tables, tables
-from kmerl.corpora.classes import TASKS
-from kmerl.examples import Example, examples
-from kmerl.experiments import catalogue, results, runs, section
+from kmerl.experiments import catalogue, runs
 from kmerl.leads import parse_leads
 from kmerl.params import ParamsError
+from kmerl.report import counts, curves, ecg_paper, probe_tables, results, section, tables
+from kmerl.report.examples import Example, examples
+from kmerl.tasks.classes import TASKS
 
 SETTINGS = (
     "splits", "method", "text", "text_encoder", "extract", "verify", "merge", "aggregate",
@@ -102,7 +102,7 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
     """
     printed = inputs.experiments.printed("kmerl")
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("kmerl"),
+        loader=jinja2.PackageLoader("kmerl.report"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from kmerl.leads import parse_leads
-from kmerl.tables import (
+from kmerl.report.tables import (
     LEAD_COLUMNS,
     TASK_TITLES,
     Cell,

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Shaped
 
 from kmerl import files, store
-from kmerl.corpora.classes import TASKS
-from kmerl.evaluation import merl_splits
-from kmerl.evaluation.cohort import SPLITS, Cohort
-from kmerl.evaluation.splits import TaskSplits
+from kmerl.tasks import merl_splits
+from kmerl.tasks.classes import TASKS
+from kmerl.tasks.cohort import SPLITS, Cohort
+from kmerl.tasks.splits import TaskSplits
 
 CLASS_COLUMNS = ("task", "code", "name", *SPLITS)
 

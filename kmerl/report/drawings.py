@@ -7,9 +7,9 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from kmerl.experiments.panels import Panel, Points, panels
-from kmerl.experiments.results import Result
 from kmerl.files import atomic
+from kmerl.report.panels import Panel, Points, panels
+from kmerl.report.results import Result
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00", "#000000")
 """Okabe and Ito's, told apart by colour-blind readers; its yellow is darker here."""

@@ -7,10 +7,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from kmerl import figures, tables
-from kmerl.corpora.classes import TASKS
-from kmerl.figures import Axes, Series
 from kmerl.leads import LEADS
+from kmerl.report import figures, tables
+from kmerl.report.figures import Axes, Series
+from kmerl.tasks.classes import TASKS
 
 PROTOCOLS = {"zero_shot": "Zero-shot", "linear_probe": "Linear probe"}
 LOSSES = {

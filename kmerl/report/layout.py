@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kmerl.experiments.results import Line, Ours, Result
+from kmerl.report.results import Line, Ours, Result
 
 SEPARATOR = " "
 
