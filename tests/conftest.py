@@ -10,7 +10,7 @@ CHECKED = [
     "kmerl.losses_reconstruction",
     "kmerl.methods",
     "kmerl.models",
-    "kmerl.predict.recording.predictor",
+    "kmerl.predict.scoring",
     "kmerl.text",
     "kmerl.evaluation.encode",
     "kmerl.evaluation.fine_tune",

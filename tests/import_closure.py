@@ -28,8 +28,8 @@ DATA = re.compile(r'files\(\s*"(kmerl[\w.]*)"\s*\)((?:\.joinpath\([^)]*\)|\s*/\s
 
 
 def closure(stage: str) -> set[str]:
-    """Repository paths of the code and package data that decide what `python -m stages.<stage>` writes:
-    all that it may run but `NEUTRAL`."""
+    """Repository paths of code and package data that decide what `python -m stages.<stage>` writes:
+    all that it may run, but `NEUTRAL`."""
     seen: set[str] = set()
     waiting = [f"stages/{stage}.py"]
     while waiting:

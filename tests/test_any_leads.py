@@ -16,8 +16,7 @@ from kmerl.evaluation.encode import EncodeParams, Encoders, Encoding, Names, enc
 from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES, Size
-from kmerl.predict import predictor
-from kmerl.predict import recording as predict
+from kmerl.predict import asking, preparing, reading, scoring
 from kmerl.signal import NAN
 from kmerl.tasks.classes import classes
 from kmerl.tasks.prompts import class_key
@@ -37,17 +36,17 @@ SOME = [("V3",), ("I", "V1"), ("II", "aVR", "V6"), LEADS[:6], LEADS[1:]]
 
 
 @pytest.fixture(scope="module")
-def ask() -> predictor.Predictor:
+def ask() -> scoring.Predictor:
     return small("lead")
 
 
 @pytest.fixture(scope="module", params=["lead", "joint"])
-def ask_of(request) -> predictor.Predictor:
+def ask_of(request) -> scoring.Predictor:
     """With a token for each lead, and with tokens of all leads together."""
     return small(request.param)
 
 
-def small(tokens: str) -> predictor.Predictor:
+def small(tokens: str) -> scoring.Predictor:
     """A small model whose weights are large enough that every lead and sample matters."""
     torch.manual_seed(0)
     chosen = values(encoder__token_samples=250, encoder__tokens=tokens)
@@ -69,7 +68,7 @@ def small(tokens: str) -> predictor.Predictor:
             model.encoder.tokenizer.lead.mul_(50)
         for weight in model.query_network.parameters():
             weight.mul_(4 if weight.ndim == 2 else 1)
-    found = predictor.Predictor(described, model)
+    found = scoring.Predictor(described, model)
     found.tower = FakeTower()
     return found
 
@@ -191,9 +190,9 @@ def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask_of, sign
     asked = {"whole": ",".join(leads), "spoiled": ",".join(leads[::-1]), "few": None}
     found = []
     for name, wanted in asked.items():
-        recording = predict.choose(predict.read(tmp_path / name, None, "mV"), wanted)
-        prepared = predict.prepare(recording, ask_of.config)
-        found.append(predict.ranked(ask_of, prepared, CLASSES))
+        recording = preparing.choose(reading.read(tmp_path / name, None, "mV"), wanted)
+        prepared = preparing.prepare(recording, ask_of.config)
+        found.append(asking.ranked(ask_of, prepared, CLASSES))
     assert found[0] == found[1] == found[2]
     index = rows(sorted(leads, key=LEADS.index))
     direct = ask_of.score(signals[0][index], [LEADS[i] for i in index], CLASSES)
@@ -202,4 +201,4 @@ def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask_of, sign
 
 def test_a_method_without_a_query_network_is_not_asked() -> None:
     with pytest.raises(ValueError, match="'simclr', which has no query network"):
-        predictor.Predictor(methods.config("simclr"), SimpleNamespace())
+        scoring.Predictor(methods.config("simclr"), SimpleNamespace())

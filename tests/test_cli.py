@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from kmerl import cli
 from kmerl.leads import LEADS, NAMED_SETS, parse_leads
-from kmerl.predict import recording as predict
+from kmerl.predict import commands, preparing, printing, reading
 from kmerl.signal import NAN
 from kmerl.tasks.classes import classes
 from tests.report_run import heartbeats
@@ -50,7 +50,7 @@ class Fake:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Fake:
     fake = Fake()
-    monkeypatch.setattr(cli, "load_model", lambda directory: fake)
+    monkeypatch.setattr(commands, "load_model", lambda directory: fake)
     return fake
 
 
@@ -216,7 +216,7 @@ def test_the_picture_is_an_svg_in_millimetres(records: Path, tmp_path: Path, mod
     words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert "two, I, II" in words
     assert "0.90  c <d>" in words
-    assert predict.NOTICE in words
+    assert printing.NOTICE in words
     first = path.read_bytes()
     call("predict", records / "two", "--picture", path, "--classes", "a & b,c <d>")
     assert path.read_bytes() == first
@@ -247,8 +247,8 @@ def test_whatever_comes_in_the_model_gets_its_own_grid(
 ) -> None:
     values = np.random.default_rng(samples).integers(-900, 900, (len(leads), samples))
     held = dict(zip(leads, values.astype(np.int16), strict=True))
-    chosen = predict.choose(predict.Recording("r", rate, held), None)
-    prepared = predict.prepare(chosen, Grid())
+    chosen = preparing.choose(reading.Recording("r", rate, held), None)
+    prepared = preparing.prepare(chosen, Grid())
     assert prepared.signal.shape == (len(leads), 5000)
     assert prepared.signal.dtype == np.int16
     assert list(prepared.leads) == [lead for lead in LEADS if lead in leads]

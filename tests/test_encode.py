@@ -24,7 +24,7 @@ from kmerl.leads import LEADS, parse_leads
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES
 from kmerl.params import ParamsError, build
-from kmerl.predict import predictor
+from kmerl.predict import scoring
 from kmerl.store import ShardWriter, read_signals, read_table, schema
 from kmerl.tasks.classes import classes
 from kmerl.training.model import initial, load, save
@@ -296,7 +296,7 @@ def test_an_empty_corpus_has_a_description_and_no_tensors(models, tmp_path):
 
 @pytest.fixture
 def ask(models):
-    loaded = predictor.load(models)
+    loaded = scoring.load(models)
     loaded.tower = FakeTower()  # stands in the place of the cached property
     return loaded
 
@@ -367,9 +367,9 @@ def test_a_truncated_model_file_is_named(share, models, tmp_path):
     whole = weights.read_bytes()
     weights.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(ValueError, match=r"model\.safetensors"):
-        predictor.load(tmp_path / "models")
+        scoring.load(tmp_path / "models")
 
 
 def test_a_predictor_needs_a_model(tmp_path):
     with pytest.raises(FileNotFoundError, match="dvc repro pretrain"):
-        predictor.load(Path(tmp_path))
+        scoring.load(Path(tmp_path))

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from kmerl.cost.command import cost_command
 from kmerl.errors import clear_errors
 from kmerl.experiments import catalogue, collecting, queueing, runs
 from kmerl.experiments.catalogue import Experiment
@@ -124,9 +123,6 @@ def collect_command() -> None:
         typer.echo(f"{len(collected.runs)} runs{f' ({at})' if at else ''} in {runs.FILE}")
         if before:
             typer.echo(f"{before} that stood there before are kept")
-
-
-app.command(name="cost")(cost_command)
 
 
 @contextmanager

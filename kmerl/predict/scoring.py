@@ -1,4 +1,4 @@
-"""A trained K-MERL that answers any class name about any subset of leads."""
+"""A trained K-MERL asked about a recording: any subset of leads, any class names (Sec. 4.2.1)."""
 
 from collections.abc import Sequence
 from functools import cached_property

@@ -1,0 +1,77 @@
+"""`kmerl predict` and `kmerl leads`: ask a trained model about a recording."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kmerl.errors import clear_errors
+from kmerl.leads import LEADS, NAMED_SETS, ORDERS
+from kmerl.predict import asking, preparing, printing, reading
+
+
+def predict_command(
+    record: Annotated[
+        Path, typer.Argument(help="A WFDB record (.hea), or a .csv of lead columns.")
+    ],
+    *,
+    leads: Annotated[
+        str | None, typer.Option(help="Leads to use: I,II or limb; by default all there are.")
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help='Class names, "atrial fibrillation,left bundle branch block".'),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="The classes of a downstream task, such as ptbxl_super.")
+    ] = None,
+    model: Annotated[Path, typer.Option(help="Where stage pretrain wrote the model.")] = Path(
+        "models"
+    ),
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the leads on ECG paper into this .svg file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    top: Annotated[int, typer.Option(min=0, help="Print so many classes; 0 prints all.")] = 0,
+    start: Annotated[float, typer.Option(help="Seconds into the recording to begin at.")] = 0.0,
+    rate: Annotated[float | None, typer.Option(help="Samples a second of a .csv.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit of a .csv: mV, uV or V.")] = "mV",
+) -> None:
+    """Print the probability of each class, likeliest first.
+
+    Without --classes and --task the model is asked for every entity it was pretrained on.
+    Probabilities are the model's own and not calibrated.
+    """
+    with clear_errors():
+        if picture is not None and picture.suffix.lower() != ".svg":
+            raise ValueError(f"--picture {picture}: pictures are .svg files")
+        recording = preparing.choose(reading.read(record, rate, unit), leads)
+        scorer = load_model(model)
+        prepared = preparing.prepare(recording, scorer.config, start)
+        names = asking.class_names(classes, task, scorer.entities)
+        found = asking.ranked(scorer, prepared, names)
+        if picture is not None:
+            printing.draw(picture, record, prepared, scorer.config.rate, found)
+    shown = found[:top] if top else found
+    typer.echo(
+        printing.as_json(record, prepared, shown)
+        if as_json
+        else printing.as_text(record, prepared, shown)
+    )
+
+
+def leads_command() -> None:
+    """List the names of the leads, the named sets, and the orders in which leads are added."""
+    typer.echo(f"leads   {' '.join(LEADS)}")
+    for name, members in NAMED_SETS.items():
+        typer.echo(f"set     {name:11} {' '.join(members)}")
+    for name, members in ORDERS.items():
+        typer.echo(f"order   {name:11} {' '.join(members)}")
+    typer.echo("Write a set as a name, or its leads with commas: --leads limb, --leads I,II,V2")
+
+
+def load_model(directory: Path) -> asking.Scorer:
+    """The model of a directory; torch is imported here and not before."""
+    from kmerl.predict import scoring
+
+    return scoring.load(directory)

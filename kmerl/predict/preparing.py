@@ -1,0 +1,99 @@
+"""What the model is given of a recording: the leads asked for, cut, repaired and resampled."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Int16
+
+from kmerl import signal
+from kmerl.leads import in_standard_order, parse_leads
+from kmerl.predict.reading import RecordError, Recording
+
+
+class Grid(Protocol):
+    """The rate in Hz and the samples a lead that a model reads."""
+
+    @property
+    def rate(self) -> int: ...
+
+    @property
+    def samples(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the model is given: the leads in the standard order, and what had to be done to them."""
+
+    leads: tuple[str, ...]
+    signal: Int16[np.ndarray, "lead sample"]
+    notes: tuple[str, ...]
+
+
+def choose(recording: Recording, wanted: str | None) -> Recording:
+    """The leads asked for ("I,II", "limb"), or all that the recording has.
+
+    Raises:
+        ValueError: an unknown lead name.
+        RecordError: the recording lacks a lead.
+    """
+    leads = in_standard_order(recording.leads) if wanted is None else parse_leads(wanted)
+    missing = [lead for lead in leads if lead not in recording.leads]
+    if missing:
+        raise RecordError(
+            f"{recording.source} has no lead {', '.join(missing)}; it has "
+            f"{', '.join(in_standard_order(recording.leads))}"
+        )
+    return Recording(
+        recording.source, recording.rate, {lead: recording.leads[lead] for lead in leads}
+    )
+
+
+def prepare(recording: Recording, grid: Grid, start: float = 0.0) -> Prepared:
+    """Cut from `start` seconds on, repair, resample and pad to what the model reads.
+
+    Raises:
+        RecordError: the recording ends before `start`, or a lead has no sample in the cut.
+    """
+    raw = np.stack(list(recording.leads.values()))
+    first = round(start * recording.rate)
+    seconds = grid.samples / grid.rate
+    cut = raw[:, first : first + round(seconds * recording.rate)]
+    if start < 0 or not cut.shape[1]:
+        length = raw.shape[1] / recording.rate
+        raise RecordError(f"{recording.source} is {length:g} s long; --start {start:g} is outside")
+    leads = tuple(recording.leads)
+    notes = _complaints(recording, leads, cut)
+    if raw.shape[1] > cut.shape[1]:
+        notes.append(f"{seconds:g} s from {start:g} s on are read, of {_seconds(recording):g} s")
+    if recording.rate != grid.rate:
+        notes.append(f"resampled from {recording.rate:g} to {grid.rate} Hz")
+    even = signal.resample(signal.repair(cut), recording.rate, grid.rate)
+    if even.shape[1] < grid.samples:
+        notes.append(f"only {even.shape[1] / grid.rate:.3g} s; zeros fill it up to {seconds:g} s")
+        even = signal.pad(even, grid.samples)
+    return Prepared(leads, signal.crop(even, grid.samples, "start"), tuple(notes))
+
+
+def _complaints(recording: Recording, leads: tuple[str, ...], cut: np.ndarray) -> list[str]:
+    """What is wrong with single leads, as notes.
+
+    Raises:
+        RecordError: a lead without any measured sample.
+    """
+    notes = []
+    for lead, values in zip(leads, cut, strict=True):
+        gaps = int((values == signal.NAN).sum())
+        if gaps == len(values):
+            raise RecordError(
+                f"{recording.source}: lead {lead} has no measured sample; leave it out with --leads"
+            )
+        if gaps:
+            notes.append(f"lead {lead}: {gaps} missing samples bridged by straight lines")
+        if values.min() == values.max():
+            notes.append(f"lead {lead} is flat: was its electrode off?")
+    return notes
+
+
+def _seconds(recording: Recording) -> float:
+    return len(next(iter(recording.leads.values()))) / recording.rate
