@@ -6,10 +6,10 @@ import pyarrow.parquet as pq
 import yaml
 
 from kmerl import files, params
-from kmerl.corpora.simulated import simulated
 from kmerl.knowledge.labels import LabelMatrix, label_matrix, readable
 from kmerl.knowledge.metrics import counted, measured
 from kmerl.knowledge.verify import Verify
+from kmerl.tasks.simulated import simulated
 
 OUT = "data/labels"
 DATA = Path("data")

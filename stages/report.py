@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from kmerl import files, params
-from kmerl.corpora.simulated import simulated
 from kmerl.report import drawings, export, page
 from kmerl.report.results import comparing
+from kmerl.tasks.simulated import simulated
 
 OUT = Path("report")
 

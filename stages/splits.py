@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from kmerl import params
-from kmerl.corpora.simulated import simulated
 from kmerl.files import fresh_directory, write_csv, write_json
 from kmerl.tasks import data_report
 from kmerl.tasks.classes import TASKS
 from kmerl.tasks.merl_splits import CELL_COLUMNS
+from kmerl.tasks.simulated import simulated
 from kmerl.tasks.splits import MISSING_COLUMNS, Splits, read_task
 
 INGESTED, STORE = Path("metrics/ingest"), Path("data/ecg")

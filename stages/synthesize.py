@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from kmerl import params, runtime
-from kmerl.corpora.simulated import ROOT
 from kmerl.synthetic.cohort import Synthesize, synthesize
+from kmerl.tasks.simulated import ROOT
 
 
 def main() -> None:

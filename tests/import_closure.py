@@ -38,7 +38,7 @@ def closure(stage: str) -> set[str]:
             continue
         seen.add(path)
         if path.endswith(".py"):
-            waiting += [*_imports(path), *_data(path), *_chosen(path)]
+            waiting += [*imports(path), *_data(path), *_chosen(path)]
     return {path for path in seen if path not in NEUTRAL and not _empty(path)}
 
 
@@ -70,7 +70,7 @@ def folded(paths: set[str]) -> set[str]:
 
 
 @cache
-def _imports(path: str) -> tuple[str, ...]:
+def imports(path: str) -> tuple[str, ...]:
     found: list[str] = []
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -15,12 +15,12 @@ import pyarrow as pa
 from jaxtyping import Shaped
 
 from kmerl import store
-from kmerl.corpora.simulated import is_simulated
 from kmerl.params import ParamsError
 from kmerl.tasks import merl_splits
 from kmerl.tasks.classes import TASKS, classes
 from kmerl.tasks.cohort import SPLITS, Cohort
 from kmerl.tasks.merl_splits import MerlTask
+from kmerl.tasks.simulated import is_simulated
 
 MISSING_COLUMNS = ("task", "split", "record", "reason")
 ABSENT = "not_in_corpus"
