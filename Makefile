@@ -32,7 +32,7 @@ help:  ## these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.installed  ## the environment that runs the chain, in .venv
-setup-dev: $(VENV)/.installed-dev  ## and what tests and checks need
+setup-dev: $(VENV)/.installed-dev  ## the same, and what tests and checks need
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
