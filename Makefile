@@ -21,8 +21,8 @@ test-vllm: setup-dev  ## mining through a real vLLM server on the CPU, in an env
 	test ! -e .venv-vllm/ready || python -m pytest --numprocesses=0 -s tests/vllm_on_cpu.py
 
 check: setup-dev  ## format, lint, types
-	ruff format --check kmerl stages tests benchmarks
-	ruff check kmerl stages tests benchmarks
+	ruff format --check kmerl stages tests benchmarks docs
+	ruff check kmerl stages tests benchmarks docs
 	mypy
 
 bench: setup  ## ratios, one JSON document last
