@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
-.PHONY: repro test test-vllm check bench setup setup-dev clean lock
+.PHONY: repro test test-vllm check bench help setup setup-dev clean lock
 
 repro: setup  ## the whole chain, then the page
 	dvc repro
@@ -21,15 +21,18 @@ test-vllm: setup-dev  ## mining through a real vLLM server on the CPU, in an env
 	test ! -e .venv-vllm/ready || python -m pytest --numprocesses=0 -s tests/vllm_on_cpu.py
 
 check: setup-dev  ## format, lint, types
-	ruff format --check kmerl stages tests benchmarks
-	ruff check kmerl stages tests benchmarks
+	ruff format --check kmerl stages tests benchmarks docs
+	ruff check kmerl stages tests benchmarks docs
 	mypy
 
 bench: setup  ## ratios, one JSON document last
 	python -m benchmarks
 
-setup: $(VENV)/.installed
-setup-dev: $(VENV)/.installed-dev
+help:  ## these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(VENV)/.installed  ## the environment that runs the chain, in .venv
+setup-dev: $(VENV)/.installed-dev  ## the same, and what tests and checks need
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
@@ -46,5 +49,5 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 lock:  ## pin what a fresh resolution of pyproject.toml gives
 	$(PYTHON) -m tests.lock
 
-clean:
+clean:  ## remove environments, checkpoints and live plots
 	rm -rf $(VENV) $(VENV)-vllm .checkpoints live

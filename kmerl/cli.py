@@ -1,5 +1,8 @@
 """The `kmerl` command: each room's commands under their names."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from kmerl.cost.command import cost_command
@@ -22,6 +25,24 @@ app.command("compare")(compare_command)
 app.command("splits")(splits_command)
 experiments.command("cost")(cost_command)
 app.add_typer(experiments, name="experiments")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kmerl {version('kmerl')}")
+        raise typer.Exit
+
+
+@app.callback()
+def kmerl(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 if __name__ == "__main__":

@@ -236,6 +236,11 @@ def test_help_says_what_it_is_not() -> None:
     assert "medical" in call("predict", "--help")
 
 
+def test_its_version_is_that_of_the_citation() -> None:
+    cited = (Path(__file__).parents[1] / "CITATION.cff").read_text()
+    assert f"\nversion: {call('--version').split()[1]}\n" in cited
+
+
 @given(
     st.lists(st.sampled_from(LEADS), min_size=1, max_size=4, unique=True),
     st.integers(10, 7000),
