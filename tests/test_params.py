@@ -133,6 +133,9 @@ def test_every_key_is_explained(profile):
     [
         ("1e-05", 1e-05),  # as `dvc exp run -S pretrain.weight_decay=1e-5` leaves it
         ("1e-4", 1e-4),
+        ("2.5e-3", 0.0025),
+        ("1E5", 1e5),
+        ("x1e5", "x1e5"),
         (".5", 0.5),
         ("010", 10),
         ("-3", -3),
