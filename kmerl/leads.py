@@ -1,6 +1,9 @@
 """Lead names, their orders, and sets of leads. Leads travel by name, never by row."""
 
 from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 LEADS: tuple[str, ...] = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 """The twelve leads in the standard order: the order of every lead axis in this project."""
@@ -71,3 +74,12 @@ def parse_leads(text: str, order: str = "paper") -> tuple[str, ...]:
     if text in NAMED_SETS:
         return NAMED_SETS[text]
     return in_standard_order(text.replace("+", ",").split(","))
+
+
+def _readable(text: str) -> str:
+    parse_leads(text)
+    return text
+
+
+LeadKey = Annotated[str, AfterValidator(_readable)]
+"""In a section of params.yaml: a lead set, by any name that `parse_leads` reads."""

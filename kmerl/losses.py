@@ -1,22 +1,21 @@
 """What is trained: the two alignments of Sec. 3.5, and the losses that several methods share."""
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from kmerl.distributed import gather, rank
+from kmerl.params import Positive, PositiveOrZero, checked
 
 
-@dataclass(frozen=True)
+@checked
 class LossParams:
     """The `loss` section of params.yaml; a weight of 0 removes the term (Table 2a)."""
 
-    contrast: float
-    query: float
-    temperature: float
+    contrast: PositiveOrZero
+    query: PositiveOrZero
+    temperature: Positive
 
 
 def contrastive_loss(

@@ -1,73 +1,92 @@
-"""params.yaml, read strictly: every key is known, every known key is there.
+"""params.yaml, read strictly: every key known, every known key there, every value in its range.
 
-Each module keeps its own frozen dataclass (one section of params.yaml); this file only checks.
+Each module declares its own section of the file, a class that is `checked`; this file only checks.
 Defaults live in params.yaml alone.
 """
 
 import dataclasses
 import difflib
-import re
-import types
+import json
 import typing
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, dataclass_transform
 
-import yaml
+import pydantic.dataclasses
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-SECTIONS = (
-    "seed",
-    "corpora",
-    "synthesize",
-    "ingest",
-    "splits",
-    "text",
-    "reports",
-    "llm",
-    "extract",
-    "verify",
-    "merge",
-    "aggregate",
-    "label_matrix",
-    "text_encoder",
-    "method",
-    "options",
-    "signal",
-    "encoder",
-    "mask",
-    "query_network",
-    "loss",
-    "pretrain",
-    "prompts",
-    "encode",
-    "zero_shot",
-    "linear_probe",
-    "fine_tune",
-    "partial_leads",
-    "seen_unseen",
-    "statistics",
-    "report",
-    "runtime",
-)
+from kmerl.files import read_yaml
 
-Section = TypeVar("Section")
+SECTIONS = {
+    "seed": "builtins:int",
+    "corpora": "kmerl.corpora.ingest:Corpora",
+    "synthesize": "kmerl.synthetic.cohort:Synthesize",
+    "ingest": "kmerl.corpora.conform:Ingest",
+    "splits": "kmerl.tasks.splits:Splits",
+    "text": "kmerl.knowledge.reports:Text",
+    "reports": "kmerl.knowledge.statements:Reports",
+    "llm": "kmerl.knowledge.vllm.settings:LLM",
+    "extract": "kmerl.knowledge.extract:Extract",
+    "verify": "kmerl.knowledge.verify:Verify",
+    "merge": "kmerl.knowledge.merge:Merge",
+    "aggregate": "kmerl.knowledge.aggregate:Aggregate",
+    "label_matrix": "kmerl.knowledge.labels:LabelMatrix",
+    "text_encoder": "kmerl.text:TextEncoderParams",
+    "method": "builtins:str",
+    "options": "builtins:dict",  # each method knows its own: kmerl.training.model.settings
+    "signal": "kmerl.models.inputs:SignalParams",
+    "encoder": "kmerl.models.vit:EncoderParams",
+    "mask": "kmerl.models.masking:MaskParams",
+    "query_network": "kmerl.models.query:QueryParams",
+    "loss": "kmerl.losses:LossParams",
+    "pretrain": "kmerl.training.loop:PretrainParams",
+    "prompts": "kmerl.tasks.prompts:Kind",
+    "encode": "kmerl.evaluation.encode:EncodeParams",
+    "zero_shot": "kmerl.evaluation.zero_shot:ZeroShot",
+    "linear_probe": "kmerl.evaluation.linear_probe:LinearProbe",
+    "fine_tune": "kmerl.evaluation.fine_tune_fit:FineTune",
+    "partial_leads": "kmerl.evaluation.partial_leads:PartialLeads",
+    "seen_unseen": "kmerl.evaluation.seen_unseen:SeenUnseen",
+    "statistics": "kmerl.evaluation.bootstrap:Statistics",
+    "report": "kmerl.report.page:Report",
+    "runtime": "kmerl.runtime:Runtime",
+}
+"""Each section in the order of the file, and where its class stands, which is imported by need."""
 
+Built = TypeVar("Built")
+Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+PositiveOrZero = Annotated[float, Field(ge=0)]
+Factor = Annotated[float, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+ShareAboveZero = Annotated[float, Field(gt=0, le=1)]
+ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
+ProperShare = Annotated[float, Field(gt=0, lt=1)]
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Numbers as DVC writes them, in YAML 1.2: 1e-05 is one, which YAML 1.1 reads as a word."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789")
-)
+_IN_YAML = {
+    "Input should be": "it must be",
+    "an object": "a mapping",
+    "a valid array": "a list",
+    "Value error, ": "",
+}
+"""pydantic's words, which are JSON's, and those of a person who writes YAML."""
 
 
 class ParamsError(ValueError):
-    """A key of params.yaml is unknown, missing or of the wrong type; the message names it."""
+    """A key of params.yaml is unknown, missing or its value not allowed; the message names it."""
 
 
-def parse(text: str | bytes) -> Any:
-    """YAML as DVC reads and writes it: params.yaml, dvc.lock."""
-    return yaml.load(text, Loader=_Loader)
+@dataclass_transform(frozen_default=True)
+def checked(kind: type[Built]) -> type[Built]:
+    """Class decorator: a frozen dataclass whose annotations are checked, ranges among them.
+
+    A check between fields is a `__post_init__` that raises ValueError, the field's name first.
+    """
+    config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    made: Any = pydantic.dataclasses.dataclass(frozen=True, config=config)(kind)
+    return typing.cast(type[Built], made)
 
 
 def read(path: Path | str = "params.yaml") -> dict[str, Any]:
@@ -75,18 +94,19 @@ def read(path: Path | str = "params.yaml") -> dict[str, Any]:
     path = Path(path)
     if not path.exists():
         raise ParamsError(f"{path} does not exist; copy one of params/*.yaml to {path}")
-    values = parse(path.read_text(encoding="utf-8"))
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise ParamsError(f"{path} holds no mapping of parameters")
-    _reject_unknown(values, SECTIONS, str(path))
+    for key in values.keys() - SECTIONS.keys():
+        raise ParamsError(f"{path}: unknown key {key!r}; typo? {nearest(key, SECTIONS)}")
     return values
 
 
-def load(section: str, kind: type[Section], path: Path | str = "params.yaml") -> Section:
-    """One section of params.yaml as its frozen dataclass.
+def load(section: str, kind: type[Built], path: Path | str = "params.yaml") -> Built:
+    """One section of params.yaml as its class.
 
     Raises:
-        ParamsError: an unknown key (with the nearest known one), a missing key, a wrong type.
+        ParamsError: an unknown key (with the nearest known one), a missing key, a wrong value.
     """
     values = read(path)
     if section not in values:
@@ -96,61 +116,60 @@ def load(section: str, kind: type[Section], path: Path | str = "params.yaml") ->
 
 def seed(path: Path | str = "params.yaml") -> int:
     """The one seed from which every random generator of the chain is derived."""
-    value = read(path).get("seed")
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ParamsError(f"{path}: seed is {value!r}; it must be a whole number")
-    return value
+    return load("seed", int, path)
 
 
-def build(kind: type[Section], values: Any, where: str) -> Section:
-    """A dataclass from a mapping, checked key by key and type by type."""
-    if not isinstance(values, dict):
-        raise ParamsError(f"{where} is {values!r}; it must be a mapping")
-    fields = {f.name: f for f in dataclasses.fields(typing.cast(Any, kind))}
-    _reject_unknown(values, tuple(fields), where)
-    hints = typing.get_type_hints(kind)
-    missing = [name for name in fields if name not in values]
-    if missing:
-        raise ParamsError(f"{where}.{missing[0]} is missing; params/demo.yaml shows every key")
-    return kind(**{name: _convert(values[name], hints[name], f"{where}.{name}") for name in fields})
+def build(kind: type[Built], values: Any, where: str) -> Built:
+    """A checked class, or any type that pydantic knows, from what a YAML or JSON file holds.
+
+    Raises:
+        ParamsError: the message begins with `where`, if it is not empty, and the key that is wrong.
+    """
+    try:
+        # As JSON: strictness there lets a list be a tuple and a mapping a class, and no more.
+        adapter: TypeAdapter[Built] = _adapter(typing.cast(Any, kind))
+        return adapter.validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        found = error.errors()
+        unknown = [each for each in found if each["type"] == "unexpected_keyword_argument"]
+        raise ParamsError(_message(kind, (unknown or found)[0], where)) from None
 
 
-def _reject_unknown(values: dict[str, Any], known: tuple[str, ...], where: str) -> None:
-    for key in values:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-            raise ParamsError(f"{where}: unknown key {key!r}; typo? {hint}")
+def nearest(word: Any, known: Iterable[str]) -> str:
+    """What may have been meant by a word that is not known."""
+    known = list(known)
+    near = difflib.get_close_matches(str(word), known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
 
 
-def _convert(value: Any, hint: Any, where: str) -> Any:
-    origin = typing.get_origin(hint)
-    if origin is typing.Literal:
-        options = typing.get_args(hint)
-        if value not in options:
-            raise ParamsError(f"{where} is {value!r}; choose one of {', '.join(map(str, options))}")
-        return value
-    if origin in (typing.Union, types.UnionType):
-        if value is None:
-            return None
-        hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
-        return _convert(value, hint, where)
-    if dataclasses.is_dataclass(hint):
-        return build(typing.cast(type, hint), value, where)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise ParamsError(f"{where} is {value!r}; it must be a list")
-        item = typing.get_args(hint)[0]
-        return tuple(_convert(v, item, f"{where}[{i}]") for i, v in enumerate(value))
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise ParamsError(f"{where} is {value!r}; it must be a mapping")
-        item = typing.get_args(hint)[1]
-        return {k: _convert(v, item, f"{where}.{k}") for k, v in value.items()}
-    if hint is Any:
-        return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise ParamsError(f"{where} is {value!r}; it must be {hint.__name__}")
-    return value
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _message(kind: Any, error: Any, where: str) -> str:
+    *above, key = error["loc"] or ("",)
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
+    place = (where + "".join(parts)).replace(": .", ": ").removeprefix(".").removesuffix(".[key]")
+    if error["type"] == "unexpected_keyword_argument":
+        above_it = place.removesuffix(f".{key}")
+        return f"{above_it}: unknown key {key!r}; typo? {nearest(key, _fields(kind, above))}"
+    if error["type"] == "missing":
+        hint = "; params/demo.yaml shows every key" if where in SECTIONS else ""
+        return f"{place} is missing{hint}"
+    said = error["msg"]
+    for words, ours in _IN_YAML.items():
+        said = said.replace(words, ours)
+    if error["type"] == "value_error":  # of a whole class: it begins with a field's name
+        return f"{place}{'.' if isinstance(error['input'], dict) else ': '}{said}"
+    return f"{place} is {error['input']!r}; {said}"
+
+
+def _fields(kind: Any, path: Iterable[str | int]) -> list[str]:
+    """The keys of the class that stands at a path below another."""
+    for key in path:
+        if dataclasses.is_dataclass(kind):
+            kind = typing.get_type_hints(kind)[str(key)]
+        else:
+            kind = typing.get_args(kind)[-1 if isinstance(key, str) else 0]
+    return [field.name for field in dataclasses.fields(kind)]

@@ -1,33 +1,34 @@
 """How this machine runs the chain: nothing here changes a result, so no stage lists it."""
 
 import os
-from dataclasses import dataclass
+from typing import Literal
 
 from kmerl import params
+from kmerl.params import Count, CountOrZero, Positive, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Server:
     """The `runtime.llm` section: the LLM server that a stage starts, and how hard it is asked."""
 
     command: str
     arguments: tuple[str, ...]
-    tensor_parallel: int
-    data_parallel: int
-    start_timeout: float
-    concurrency: int
-    timeout: float
-    retries: int
+    tensor_parallel: Count
+    data_parallel: Count
+    start_timeout: Positive
+    concurrency: Count
+    timeout: Positive
+    retries: CountOrZero
 
 
-@dataclass(frozen=True)
+@checked
 class Runtime:
     """The `runtime` section of params.yaml."""
 
-    workers: int
+    workers: CountOrZero
     backend: str
-    threads: int
-    device: str
+    threads: CountOrZero
+    device: Literal["auto", "cpu", "cuda"]
     llm: Server
 
     @property

@@ -3,7 +3,6 @@
 import os
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,20 +11,21 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from kmerl.params import Count, checked
 from kmerl.progress import track
 
 PACKAGED = "packaged"
 
 
-@dataclass(frozen=True)
+@checked
 class TextEncoderParams:
     """The `text_encoder` section of params.yaml (Table 2e)."""
 
     model: str
     revision: str
     pooling: Literal["mean", "cls", "pooler"]
-    max_length: int
-    batch: int
+    max_length: Count
+    batch: Count
 
 
 class TextTower:

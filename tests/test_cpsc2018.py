@@ -7,7 +7,8 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from kmerl.corpora import cpsc2018
-from kmerl.params import ParamsError
+from kmerl.corpora.conform import Ingest
+from kmerl.params import ParamsError, build
 from kmerl.signal import NAN
 from tests.official_layouts import (
     REAL,
@@ -155,14 +156,14 @@ def test_only_the_first_seconds_are_kept_where_that_is_asked(tmp_path):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"cpsc": 5}, r"ingest\.first_seconds names 'cpsc'; choose from mimic-iv-ecg"),
-        ({"cpsc2018": 0}, r"ingest\.first_seconds\.cpsc2018 is 0; 1 to ingest\.seconds \(10\)"),
-        ({"cpsc2018": 11}, r"ingest\.first_seconds\.cpsc2018 is 11"),
+        ({"cpsc": 5}, r"ingest\.first_seconds\.cpsc is 'cpsc'; it must be 'mimic-iv-ecg'"),
+        ({"cpsc2018": 0}, r"ingest\.first_seconds\.cpsc2018 is 0; .* equal to 1"),
+        ({"cpsc2018": 11}, r"ingest\.first_seconds\.cpsc2018=11 is above seconds=10"),
     ],
 )
 def test_first_seconds_are_checked(value, message):
     with pytest.raises(ParamsError, match=message):
-        dataclasses.replace(SETTINGS, first_seconds=value)
+        build(Ingest, dataclasses.asdict(SETTINGS) | {"first_seconds": value}, "ingest")
 
 
 # ---------------------------------------------------------------- real recordings

@@ -223,10 +223,10 @@ def test_further_orders_add_only_leads_that_no_key_names_yet():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"orders": ["paper", "mimik"]}, r"encode\.orders\[1\] is 'mimik'; choose one of paper"),
-        ({"orders": []}, r"encode\.orders is empty"),
-        ({"sets": ["limbs"]}, r"encode\.sets names 'limbs': unknown lead 'limbs'"),
-        ({"sets": ["3"]}, r"encode\.sets names '3'; counts follow from encode\.orders"),
+        ({"orders": ["paper", "mimik"]}, r"encode\.orders\[1\] is 'mimik'; it must be 'paper'"),
+        ({"orders": []}, r"encode\.orders is \[\]; .* at least 1 item"),
+        ({"sets": ["limbs"]}, r"encode\.sets\[0\]: unknown lead 'limbs'"),
+        ({"sets": ["3"]}, r"encode\.sets names '3'; counts follow from orders"),
         ({"random": ["13"]}, r"encode\.random names '13'; choose from 1, 2"),
         ({"random": ["chest"]}, r"encode\.random names 'chest'"),
         ({"batch": 0}, r"encode\.batch is 0"),

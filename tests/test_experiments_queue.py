@@ -223,8 +223,3 @@ def test_the_scale_in_words():
     assert words(real, trained) == "1,168 pairs, texts from labels, nano encoder, 25 epochs"
     few = words(real | {"pretrain.share": 10.0}, trained)
     assert few == "10 % of the pairs, texts from labels, nano encoder, 25 epochs"
-
-
-def test_numbers_that_dvc_writes_in_a_later_yaml_are_numbers():
-    read = collecting._yaml(b"a: 1e-05\nb: [2.5e-3, 1E5, x1e5, 12]\n")
-    assert read == {"a": 1e-05, "b": [0.0025, 100000.0, "x1e5", 12]}

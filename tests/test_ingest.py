@@ -241,10 +241,10 @@ def test_parameters_are_checked(tmp_path):
     with pytest.raises(params.ParamsError, match="did you mean 'flat_leads'"):
         params.load("ingest", Ingest, path)
     path.write_text(text.replace("require_report: [mimic-iv-ecg]", "require_report: [mimic]"))
-    with pytest.raises(params.ParamsError, match="require_report names 'mimic'"):
+    with pytest.raises(params.ParamsError, match=r"require_report\[0\] is 'mimic'; .*'ptb-xl'"):
         params.load("ingest", Ingest, path)
     with pytest.raises(params.ParamsError, match=r"ingest\.group is 0"):
-        dataclasses.replace(SETTINGS, group=0)
+        params.build(Ingest, dataclasses.asdict(SETTINGS) | {"group": 0}, "ingest")
     assert corpus_files("csn", DEMO).manifest == "SHA256SUMS.txt"
     with pytest.raises(params.ParamsError, match="unknown corpus 'ptbxl'"):
         corpus_files("ptbxl", DEMO)

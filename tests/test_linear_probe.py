@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
+from kmerl import params
 from kmerl.evaluation import linear_probe, neighbours, probe_fit
 from kmerl.evaluation.encodings import open_encodings
 from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.probe_fit import Part, fit
-from kmerl.params import ParamsError
 from kmerl.seeds import generator
 from kmerl.tasks.cohort import read_cohort
 from tests.evaluation_cohort import LEAD_SETS, RANDOM_SETS, build
@@ -214,8 +214,8 @@ def test_learning_rate_warms_up_and_ends_near_zero() -> None:
     ],
 )
 def test_parameters_out_of_range_are_named(change: dict[str, object]) -> None:
-    with pytest.raises(ParamsError, match=rf"linear_probe\.{next(iter(change))}"):
-        dataclasses.replace(SETTINGS, **change)  # type: ignore[arg-type]
+    with pytest.raises(params.ParamsError, match=rf"linear_probe\.{next(iter(change))}"):
+        params.build(LinearProbe, dataclasses.asdict(SETTINGS) | change, "linear_probe")
 
 
 # ---------------------------------------------------------------- a task

@@ -158,7 +158,9 @@ def test_two_views_drop_a_share_apart_and_keep_the_mean():
 def test_impossible_options_are_named(options):
     with pytest.raises(ValueError, match=f"options.{next(iter(options))}"):
         small("merl", **options)
-    with pytest.raises(params.ParamsError, match=r"options\.fidelity is 'true'; choose one of"):
+    with pytest.raises(
+        params.ParamsError, match=r"options\.fidelity is 'true'; it must be 'fixed' or"
+    ):
         small("merl", fidelity="true")
 
 

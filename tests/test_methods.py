@@ -60,7 +60,7 @@ def test_options_have_defaults_and_an_unknown_one_lists_them(name):
 
 def test_options_of_a_wrong_type_are_named():
     with pytest.raises(
-        params.ParamsError, match=r"options\.temperature is 'hot'; it must be float"
+        params.ParamsError, match=r"options\.temperature is 'hot'; it must be a valid number"
     ):
         small("simclr", temperature="hot")
     with pytest.raises(params.ParamsError, match=r"options is None; it must be a mapping"):

@@ -11,7 +11,7 @@ from jaxtyping import TypeCheckError
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, roc_auc_score
 
 from kmerl.evaluation import bootstrap, metrics
-from kmerl.params import ParamsError
+from kmerl.params import ParamsError, build
 from kmerl.seeds import generator
 
 
@@ -220,5 +220,6 @@ def test_intervals_over_records_would_not() -> None:
 
 @pytest.mark.parametrize(("replicates", "level"), [(0, 0.95), (10, 1.0), (10, 0.0)])
 def test_parameters_out_of_range_are_named(replicates: int, level: float) -> None:
+    values = {"replicates": replicates, "level": level, "min_positives": 5}
     with pytest.raises(ParamsError, match=r"statistics\.(replicates|level)"):
-        bootstrap.Statistics(replicates, level, 5)
+        build(bootstrap.Statistics, values, "statistics")

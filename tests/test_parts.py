@@ -291,8 +291,8 @@ def test_clocs_learns_from_leads_too():
 
 
 def test_one_lead_cannot_agree():
-    with pytest.raises(ValueError, match=r"options\.leads=1"):
-        clocs.Options(leads=1)
+    with pytest.raises(ValueError, match=r"options\.leads is 1"):
+        small("clocs", leads=1)
 
 
 # ---------------------------------------------------------------- ASTCL

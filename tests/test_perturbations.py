@@ -1,10 +1,13 @@
 """Changes that views are made of: shuffled time, noise of recordings, and its removal."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from kmerl.methods import astcl, ts_tcc
 from kmerl.models.perturbations import band_pass, deviation, ecg_noise, permute
+from kmerl.params import build
 
 RATE, SAMPLES = 500, 5000
 
@@ -164,4 +167,4 @@ def test_views_of_astcl_are_noisier_and_cleaner_and_of_the_records_size():
 )
 def test_impossible_options_are_refused(options, changes):
     with pytest.raises(ValueError, match=r"options\." + next(iter(changes))):
-        options(**changes)
+        build(options, dataclasses.asdict(options()) | changes, "options")

@@ -266,7 +266,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 )
 def test_bad_parameters_are_named(values: dict[str, str], message: str) -> None:
     with pytest.raises(params.ParamsError, match=re.escape(message)):
-        page.Report(**{"task": "csn", "leads": "2", "top": 3} | values)
+        params.build(page.Report, {"task": "csn", "leads": "2", "top": 3} | values, "report")
 
 
 def test_the_stage_writes_the_page(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from scipy.io import loadmat
 
 from kmerl.leads import LEADS, canonical
+from kmerl.params import build
 from kmerl.synthetic.catalogue import CATALOGUE, HIDES, NORMAL, is_normal
 from kmerl.synthetic.cohort import CORPORA, Synthesize, synthesize
 from kmerl.synthetic.layouts import cpsc2018, csn, mimic, ptbxl
@@ -265,12 +266,12 @@ def test_bytes_depend_on_the_seed_and_on_nothing_else(cohort, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"records": {"ptbxl": 1}}, "unknown corpus 'ptbxl'"),
+        ({"records": {"ptbxl": 1}}, r"records\.ptbxl is 'ptbxl'; .*'ptb-xl'"),
         ({"records": {**SMALL.records, "csn": -1}}, "csn is -1"),
         ({"records": {"csn": 1}}, "no number for"),
-        ({"test_share": 0.95}, "leave patients to train on"),
+        ({"test_share": 0.95}, "leave no patients to train on"),
     ],
 )
 def test_wrong_parameters_are_named(change, words):
     with pytest.raises(ValueError, match=words):
-        dataclasses.replace(SMALL, **change)
+        build(Synthesize, dataclasses.asdict(SMALL) | change, "synthesize")

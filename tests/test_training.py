@@ -233,9 +233,9 @@ def test_a_share_is_trained_on_and_counted(here):
 @pytest.mark.parametrize(
     ("share", "message"),
     [
-        (0, r"pretrain\.share=0: per cent, 0 < share <= 100"),
-        (-1, r"pretrain\.share=-1"),
-        (100.5, r"pretrain\.share=100\.5"),
+        (0, r"pretrain\.share is 0; it must be greater than 0"),
+        (-1, r"pretrain\.share is -1"),
+        (100.5, r"pretrain\.share is 100\.5; it must be less than or equal to 100"),
         (1, r"pretrain\.share=1 leaves 2 training pairs of mimic-iv-ecg, .* pretrain\.batch=8"),
     ],
 )

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from kmerl.methods.barlow_twins import identity_loss
-from kmerl.methods.simsiam import Options as SimSiamOptions
 from kmerl.models.resnet import ResidualBlock
 from kmerl.models.target import momentum_at
 from kmerl.models.vit import pool
@@ -202,5 +201,5 @@ def test_simsiams_residual_blocks_start_as_their_shortcuts():
 
 
 def test_simsiams_predictor_narrows():
-    with pytest.raises(ValueError, match=r"options\.bottleneck=64.*options\.out=32"):
-        SimSiamOptions(bottleneck=64, out=32)
+    with pytest.raises(ValueError, match=r"options\.bottleneck=64 .*out=32"):
+        small("simsiam", bottleneck=64, out=32)

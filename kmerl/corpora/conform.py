@@ -1,57 +1,40 @@
 """One recording, whatever its rate and length, as the store holds it: the `ingest` parameters."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
-from kmerl.corpora.records import CORPORA, RejectedRecord
+from kmerl.corpora.records import Corpus, RejectedRecord
 from kmerl.corpora.wfdb_files import Recording
 from kmerl.leads import LEADS
-from kmerl.params import ParamsError
+from kmerl.params import Count, CountOrZero, Share, checked
 from kmerl.signal import NAN, Crop, crop, pad, repair, resample
 
 
-@dataclass(frozen=True)
+@checked
 class Ingest:
     """The `ingest` section of params.yaml."""
 
-    rate: int
-    seconds: int
+    rate: Count
+    seconds: Count
     crop: Crop
-    first_seconds: dict[str, int]
+    first_seconds: dict[Corpus, Count]
     pad: Literal["end", "reject"]
     resample: Literal["polyphase", "reject"]
-    repair_nan: float
-    flat_leads: int
-    require_report: tuple[str, ...]
-    group: int
-    shard: int
+    repair_nan: Share
+    flat_leads: CountOrZero
+    require_report: tuple[Corpus, ...]
+    group: Count
+    shard: Count
 
     def __post_init__(self) -> None:
-        for name in ("rate", "seconds", "group", "shard"):
-            if getattr(self, name) < 1:
-                raise ParamsError(f"ingest.{name} is {getattr(self, name)}; at least 1")
-        unknown = sorted(set(self.require_report) - set(CORPORA))
-        if unknown:
-            raise ParamsError(
-                f"ingest.require_report names {unknown[0]!r}; choose from {', '.join(CORPORA)}"
-            )
-
-        for corpus, seconds in self.first_seconds.items():
-            if corpus not in CORPORA:
-                raise ParamsError(
-                    f"ingest.first_seconds names {corpus!r}; choose from {', '.join(CORPORA)}"
-                )
-            if not 1 <= seconds <= self.seconds:
-                raise ParamsError(
-                    f"ingest.first_seconds.{corpus} is {seconds}; 1 to ingest.seconds "
-                    f"({self.seconds})"
-                )
+        for corpus, first in self.first_seconds.items():
+            if first > self.seconds:
+                raise ValueError(f"first_seconds.{corpus}={first} is above seconds={self.seconds}")
 
     def kept_seconds(self, corpus: str) -> int:
         """Seconds of a corpus's records that are kept; zeros follow up to `seconds`."""
-        return self.first_seconds.get(corpus, self.seconds)
+        return self.first_seconds.get(cast(Corpus, corpus), self.seconds)
 
     @property
     def samples(self) -> int:

@@ -21,6 +21,7 @@ from kmerl import params
 from kmerl.corpora.conform import Ingest, prepare
 from kmerl.corpora.records import (
     CORPORA,
+    Corpus,
     CorpusError,
     Entry,
     Listing,
@@ -32,12 +33,13 @@ from kmerl.corpora.struct_files import read_struct
 from kmerl.corpora.wfdb_files import Recording, read_header, read_recording
 from kmerl.files import atomic, fresh_directory, write_csv, write_json
 from kmerl.leads import LEADS
+from kmerl.params import checked
 from kmerl.progress import track
 from kmerl.store import NAME, ShardWriter, label_column, schema
 from kmerl.tasks.classes import classes, tasks_of
 
 
-@dataclass(frozen=True)
+@checked
 class CorpusFiles:
     """One entry of the `corpora` section: where a corpus lies, and its own list of files."""
 
@@ -56,6 +58,9 @@ class Shard:
     scheme: Scheme
     layout: pa.Schema
     settings: Ingest
+
+
+Corpora = dict[Corpus, CorpusFiles]
 
 
 def corpus_files(corpus: str, path: Path | str = "params.yaml") -> CorpusFiles:

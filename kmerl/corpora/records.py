@@ -12,7 +12,13 @@ from pyarrow import csv as arrow_csv
 
 from kmerl.tasks.classes import classes
 
-CORPORA = {"mimic-iv-ecg": "mimic", "ptb-xl": "ptbxl", "cpsc2018": "cpsc2018", "csn": "csn"}
+Corpus = Literal["mimic-iv-ecg", "ptb-xl", "cpsc2018", "csn"]
+CORPORA: dict[str, str] = {
+    "mimic-iv-ecg": "mimic",
+    "ptb-xl": "ptbxl",
+    "cpsc2018": "cpsc2018",
+    "csn": "csn",
+}
 """The corpora, and the modules of `kmerl.corpora` that know their layouts."""
 
 Reason = Literal[

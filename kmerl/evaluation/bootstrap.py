@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Shaped
 
 from kmerl.evaluation.metrics import PAIRS_A_RECORD
-from kmerl.params import ParamsError
+from kmerl.params import Count, CountOrZero, ProperShare, checked
 
 Weights = Float32[np.ndarray, "record replicate"]
 """How often each record counts in each replicate; float32 is exact for sums below 2**24."""
@@ -28,19 +28,13 @@ REPLICATES_AT_ONCE = 64
 """Replicates whose sums are formed together: few enough for the processor's cache."""
 
 
-@dataclass(frozen=True)
+@checked
 class Statistics:
     """The `statistics` section of params.yaml."""
 
-    replicates: int
-    level: float
-    min_positives: int
-
-    def __post_init__(self) -> None:
-        if self.replicates < 1:
-            raise ParamsError(f"statistics.replicates is {self.replicates}; it must be at least 1")
-        if not 0 < self.level < 1:
-            raise ParamsError(f"statistics.level is {self.level}; it must be between 0 and 1")
+    replicates: Count
+    level: ProperShare
+    min_positives: CountOrZero
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from safetensors.numpy import save_file
 from torch import Tensor
 
 from kmerl import files
 from kmerl.evaluation.encodings import ScoreKind
-from kmerl.leads import LEADS, ORDERS, lead_indices, parse_leads
+from kmerl.leads import LEADS, LeadKey, lead_indices, parse_leads
 from kmerl.models.inputs import SignalParams, prepare
 from kmerl.models.vit import pool
-from kmerl.params import ParamsError
+from kmerl.params import Count, checked
 from kmerl.progress import Meter
 from kmerl.store import read_signals, read_table, whole_range
 from kmerl.tasks.classes import classes, tasks_of
@@ -28,31 +29,23 @@ from kmerl.tasks.cohort import Cohort
 from kmerl.tasks.prompts import class_key
 
 
-@dataclass(frozen=True)
+@checked
 class EncodeParams:
     """The `encode` section of params.yaml."""
 
-    orders: tuple[Literal["paper", "mimic", "standard"], ...]
-    sets: tuple[str, ...]
+    orders: Annotated[tuple[Literal["paper", "mimic", "standard"], ...], Field(min_length=1)]
+    sets: tuple[LeadKey, ...]
     random: tuple[str, ...]
-    batch: int
+    batch: Count
 
     def __post_init__(self) -> None:
-        if not self.orders:
-            raise ParamsError(f"encode.orders is empty; name one of {', '.join(ORDERS)}")
-        if self.batch < 1:
-            raise ParamsError(f"encode.batch is {self.batch}; at least 1")
         for key in self.sets:
             if key.isdigit() or ":" in key:
-                raise ParamsError(f"encode.sets names {key!r}; counts follow from encode.orders")
-            try:
-                parse_leads(key)
-            except ValueError as error:
-                raise ParamsError(f"encode.sets names {key!r}: {error}") from None
+                raise ValueError(f"sets names {key!r}; counts follow from orders")
         known = lead_sets(self)
         for key in self.random:
             if key not in known:
-                raise ParamsError(f"encode.random names {key!r}; choose from {', '.join(known)}")
+                raise ValueError(f"random names {key!r}; choose from {', '.join(known)}")
 
 
 @dataclass(frozen=True)

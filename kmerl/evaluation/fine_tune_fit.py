@@ -12,58 +12,44 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from kmerl.evaluation.linear_probe import RATIOS
+from kmerl.evaluation.linear_probe import Ratio
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.recordings import Recordings
-from kmerl.leads import parse_leads
+from kmerl.leads import LeadKey, parse_leads
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import pool
-from kmerl.params import ParamsError
+from kmerl.params import Count, Positive, PositiveOrZero, checked
 from kmerl.tasks.cohort import Cohort
 from kmerl.training.optimiser import Optimiser, autocast, learning_rate
 
 Start = Literal["pretrained", "scratch"]
 
 
-@dataclass(frozen=True)
+@checked
 class FineTune:
     """The `fine_tune` section of params.yaml."""
 
-    ratios: tuple[int, ...]
-    leads: tuple[str, ...]
-    seeds: int
+    ratios: tuple[Ratio, ...]
+    leads: tuple[LeadKey, ...]
+    seeds: Count
     from_scratch: bool
-    learning_rate: float
-    scratch_learning_rate: float
-    head_learning_rate: float
-    weight_decay: float
-    batch: int
-    epochs: int
-    warmup_epochs: float
-    clip: float
+    learning_rate: Positive
+    scratch_learning_rate: Positive
+    head_learning_rate: Positive
+    weight_decay: PositiveOrZero
+    batch: Count
+    epochs: Count
+    warmup_epochs: PositiveOrZero
+    clip: PositiveOrZero
     precision: Literal["fp32", "bf16", "fp16"]
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "batch", "epochs"):
-            if getattr(self, name) < 1:
-                raise ParamsError(f"fine_tune.{name} must be at least 1")
-        for name in ("learning_rate", "scratch_learning_rate", "head_learning_rate"):
-            if getattr(self, name) <= 0:
-                raise ParamsError(f"fine_tune.{name} must be above 0")
-        if not 0 <= self.warmup_epochs < self.epochs:
-            raise ParamsError("fine_tune.warmup_epochs must be below fine_tune.epochs")
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs must be below epochs={self.epochs}")
         for name in ("ratios", "leads"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
-                raise ParamsError(
-                    f"fine_tune.{name} is {list(values)}; name one or more, each once"
-                )
-        if not set(self.ratios) <= set(RATIOS):
-            raise ParamsError(f"fine_tune.ratios is {list(self.ratios)}; choose from {RATIOS}")
-        try:
-            self.lead_sets  # noqa: B018 (a lead set that cannot be read is an error here)
-        except ValueError as error:
-            raise ParamsError(f"fine_tune.leads: {error}") from error
+                raise ValueError(f"{name} is {list(values)}; name one or more, each once")
 
     @property
     def starts(self) -> tuple[Start, ...]:

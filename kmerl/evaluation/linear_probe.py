@@ -7,6 +7,7 @@ same probe of an untrained encoder, and nearest neighbours.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -18,11 +19,12 @@ from kmerl.evaluation.encodings import EncoderKind, Encodings
 from kmerl.evaluation.neighbours import neighbour_scores
 from kmerl.evaluation.probe_fit import Fit, Part, logits, moments
 from kmerl.evaluation.scores import Scores, scored, unscored
-from kmerl.params import ParamsError
+from kmerl.params import Count, CountOrZero, Positive, PositiveOrZero, checked
 from kmerl.seeds import generator
 from kmerl.tasks.cohort import Cohort
 
-RATIOS = (1, 10, 100)
+Ratio = Literal[1, 10, 100]
+RATIOS: tuple[Ratio, ...] = get_args(Ratio)
 """Per cent of the training records that a probe sees (Sec. 4.2)."""
 
 SUBSET_COLUMNS = ("seed", "task", "record", "ratio")
@@ -30,33 +32,30 @@ TUNED, RANDOM, NEIGHBOURS = "auroc_tuned", "random_auroc", "knn_auroc"
 """The other probes, by the key of their AUROC in a row of metrics."""
 
 
-@dataclass(frozen=True)
+@checked
 class LinearProbe:
     """The `linear_probe` section of params.yaml."""
 
-    learning_rate: float
-    weight_decay: float
+    learning_rate: Positive
+    weight_decay: PositiveOrZero
     weight_decays: tuple[float, ...]
-    batch: int
-    epochs: int
-    warmup_epochs: int
-    validate_every: int
+    batch: Count
+    epochs: Count
+    warmup_epochs: CountOrZero
+    validate_every: Count
     standardise: bool
-    seeds: int
-    neighbours: int
+    seeds: Count
+    neighbours: Count
     merl_max_test: bool
 
     def __post_init__(self) -> None:
-        for name in ("batch", "epochs", "validate_every", "seeds", "neighbours"):
-            if getattr(self, name) < 1:
-                raise ParamsError(f"linear_probe.{name} must be at least 1")
-        if not 0 <= self.warmup_epochs < self.epochs:
-            raise ParamsError("linear_probe.warmup_epochs must be below linear_probe.epochs")
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs must be below epochs={self.epochs}")
         for decay in self.decays:
             if not 0 <= decay * self.learning_rate < 1:
-                raise ParamsError(
-                    f"linear_probe.weight_decays: {decay} is not from 0 to below "
-                    f"{1 / self.learning_rate:g}, one over linear_probe.learning_rate"
+                raise ValueError(
+                    f"weight_decays: {decay} is not from 0 to below {1 / self.learning_rate:g}, "
+                    "one over learning_rate"
                 )
 
     @property

@@ -7,6 +7,7 @@ from typing import Literal
 from kmerl.evaluation.compare import auroc_row, difference_row
 from kmerl.evaluation.summary import Evaluations, Row
 from kmerl.leads import LEADS, ORDERS, parse_leads
+from kmerl.params import checked
 
 COUNTS = tuple(str(count) for count in range(1, len(LEADS) + 1))
 """Keys of the lead sets that grow by one lead at a time; the last has all leads."""
@@ -17,7 +18,7 @@ COLUMNS = (
 """Of plots/partial_leads.csv; `order` is empty in the rows of a named set."""
 
 
-@dataclass(frozen=True)
+@checked
 class PartialLeads:
     """The `partial_leads` section of params.yaml."""
 

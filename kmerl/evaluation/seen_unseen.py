@@ -5,25 +5,28 @@ A downstream class is seen when its name and some mined entity are close in the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import Field
 
 from kmerl.evaluation.bootstrap import interval
 from kmerl.evaluation.metrics import macro
 from kmerl.evaluation.scores import Scores
 from kmerl.evaluation.summary import Evaluations, Row
+from kmerl.params import checked
 
 GROUPS = ("seen", "unseen")
 ALL_LEADS = "12"
 COLUMNS = ("class", "entity", "similarity", "group")
 
 
-@dataclass(frozen=True)
+@checked
 class SeenUnseen:
     """The `seen_unseen` section of params.yaml."""
 
-    threshold: float
+    threshold: Annotated[float, Field(ge=-1, le=1)]
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,17 @@ Labels play no part in the scores. Those of the validation records set the thres
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kmerl.evaluation import compare, summary
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.encodings import Encodings, ScoreKind
 from kmerl.evaluation.scores import Scores, scored, unscored
 from kmerl.evaluation.summary import Evaluation, Evaluations, Row
+from kmerl.params import checked
 from kmerl.tasks.cohort import Cohort
 
 
-@dataclass(frozen=True)
+@checked
 class ZeroShot:
     """The `zero_shot` section of params.yaml."""
 

@@ -1,13 +1,17 @@
 """experiments.yaml: every row and point of the paper's tables and figures, by name."""
 
-from collections.abc import Mapping, Sequence
+import copy
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
 
 from kmerl import params
-from kmerl.experiments import checks
-from kmerl.params import ParamsError
+from kmerl.files import read_yaml
+from kmerl.params import ParamsError, build, checked, nearest
 
 FILE = Path("experiments.yaml")
 
@@ -18,9 +22,6 @@ NEEDS: Mapping[Need, str] = {
     "gpu": "hours to days on a CPU",
 }
 Kind = Literal["table", "curves", "points", "bars"]
-
-_OF_A_TABLE = ("caption", "source", "kind", "x_label", "y_label", "note", "columns", "rows")
-_OF_A_ROW = ("label", "x", "group", "paper", "metrics", "like", "set", "targets", "needs")
 _OF_AN_EXPERIMENT = ("like", "set", "targets", "needs")
 
 
@@ -51,7 +52,7 @@ class Row:
     experiment: str
     label: str
     paper: Mapping[str, float] = field(default_factory=dict)
-    x: float | str | None = None
+    x: int | float | str | None = None
     group: str = ""
     metrics: Mapping[str, str] = field(default_factory=dict)
 
@@ -129,75 +130,135 @@ class Catalogue:
         }
 
 
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", text):
+        raise ValueError(f"{text!r} is no name; lower case, digits and hyphens")
+    if re.search(r"-s\d+$", text):
+        raise ValueError(f"{text!r} ends like a seed (-s0), which `queue` appends")
+    return text
+
+
+_Name = Annotated[str, AfterValidator(_name)]
+
+
+@checked
+class _Row:
+    """A row as the file has it; what it says of its experiment is None in all but the first."""
+
+    label: str
+    x: int | float | str | None = None
+    group: str = ""
+    paper: tuple[float | None, ...] = ()
+    metrics: dict[str, str] = field(default_factory=dict)
+    like: str | None = None
+    set: dict[str, Any] | None = None
+    targets: tuple[str, ...] | None = None
+    needs: tuple[Need, ...] | None = None
+
+
+@checked
+class _Table:
+    """A table as the file has it."""
+
+    caption: str
+    source: str
+    columns: dict[str, str]
+    rows: dict[_Name, _Row]
+    kind: Kind = "table"
+    x_label: str = ""
+    y_label: str = "macro AUROC"
+    note: str = ""
+
+
+@checked
+class _File:
+    every: dict[str, Any]
+    targets: tuple[str, ...]
+    tables: dict[_Name, _Table]
+
+
 def read(path: Path | str = FILE, parameters: Path | str = "params.yaml") -> Catalogue:
-    """The whole file, every key checked.
+    """The whole file, every key checked; `sections.check` checks the values too.
 
     Args:
         parameters: a params.yaml, whose keys are those that an experiment may set.
 
     Raises:
-        ParamsError: an unknown, missing, doubled or badly named key; the message says where.
+        ValueError: the file is no YAML, or has a key twice.
+        ParamsError: an unknown, missing or badly named key; the message says where.
     """
-    where, whole = str(path), checks.load_yaml(Path(path))
-    checks.check_keys(whole, ("every", "targets", "tables"), ("every", "targets", "tables"), where)
-    values = params.read(parameters)
-    checks.check_set(whole["every"], values, f"{where}: every")
+    if not Path(path).exists():
+        raise ParamsError(f"{path} does not exist; it stands in the repository's root")
+    file, values = build(_File, read_yaml(Path(path)), f"{path}: "), params.read(parameters)
+    _check_set(file.every, values, f"{path}: every")
     experiments: dict[str, Experiment] = {}
-    targets = checks.words(whole["targets"], f"{where}: targets")
-    tables = {
-        name: _table(name, given, experiments, targets, values, f"{where}: tables.{name}")
-        for name, given in checks.mapping(whole["tables"], f"{where}: tables").items()
-    }
+    tables: dict[str, Table] = {}
+    for name, table in file.tables.items():
+        rows = []
+        for row, held in table.rows.items():
+            where = f"{path}: tables.{name}.rows.{row}"
+            _define(row, held, experiments, file.targets, values, where)
+            rows.append(_row(row, held, table.columns, where))
+        tables[name] = Table(
+            name, table.caption, table.source, table.columns, tuple(rows),
+            table.kind, table.x_label, table.y_label, table.note,
+        )  # fmt: skip
     for name in experiments.keys() & tables.keys():
-        raise ParamsError(f"{where}: {name!r} is a table and an experiment; rename one")
-    return Catalogue(whole["every"], targets, experiments, tables)
+        raise ParamsError(f"{path}: {name!r} is a table and an experiment; rename one")
+    return Catalogue(file.every, file.targets, experiments, tables)
 
 
-def _table(
-    name: str,
-    given: Any,
-    experiments: dict[str, Experiment],
-    targets: tuple[str, ...],
-    values: Mapping[str, Any],
-    where: str,
-) -> Table:
-    """One table; the experiments that it defines are added to `experiments`."""
-    checks.check_name(name, where)
-    checks.check_keys(given, _OF_A_TABLE, ("caption", "source", "columns", "rows"), where)
-    columns = checks.mapping(given["columns"], f"{where}.columns")
-    rows = []
-    for row, held in checks.mapping(given["rows"], f"{where}.rows").items():
-        here = f"{where}.rows.{row}"
-        checks.check_name(row, here)
-        checks.check_keys(held, _OF_A_ROW, ("label",), here)
-        _define(row, held, experiments, targets, values, here)
-        rows.append(_row(row, held, columns, here))
-    kind = given.get("kind", "table")
-    if kind not in get_args(Kind):
-        choices = ", ".join(get_args(Kind))
-        raise ParamsError(f"{where}.kind is {kind!r}; choose one of {choices}")
-    words = {key: given[key] for key in ("x_label", "y_label", "note") if key in given}
-    return Table(name, given["caption"], given["source"], columns, tuple(rows), kind, **words)
+def changed(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """All of params.yaml with some dotted keys given other values."""
+    whole = copy.deepcopy(dict(values))
+    for key, value in given.items():
+        *sections, last = key.split(".")
+        inner = whole
+        for section in sections:
+            inner = inner[section]
+        inner[last] = value
+    return whole
 
 
-def _row(name: str, held: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Row:
-    paper, metrics = held.get("paper", []), held.get("metrics", {})
-    if paper and len(paper) != len(columns):
+def check_known(word: str, known: Iterable[str], where: str, what: str) -> None:
+    """
+    Raises:
+        ParamsError: the word is none of those; the message has the nearest one, or all.
+    """
+    if word not in known:
+        raise ParamsError(f"{where}: {word!r} is no {what}; {nearest(word, known)}")
+
+
+def _check_set(given: Mapping[str, Any], values: Mapping[str, Any], where: str) -> None:
+    """Each dotted key is one of params.yaml; what is below `options` the method knows."""
+    for key in given:
+        inner: Any = values
+        for part in key.split("."):
+            if inner is values["options"]:
+                break
+            if not isinstance(inner, dict):
+                raise ParamsError(f"{where}: {key!r}: params.yaml has nothing below that")
+            check_known(part, inner, f"{where}: {key!r}", "key of params.yaml")
+            inner = inner[part]
+
+
+def _row(name: str, held: _Row, columns: Mapping[str, str], where: str) -> Row:
+    if held.paper and len(held.paper) != len(columns):
         raise ParamsError(
-            f"{where}.paper has {len(paper)} values; the table has {len(columns)} columns "
+            f"{where}.paper has {len(held.paper)} values; the table has {len(columns)} columns "
             "(null: the paper gives none)"
         )
     known = {part for metric in columns.values() for part in metric.split(".")}
-    for part in metrics:
-        checks.check_known(part, known, f"{where}.metrics", "part of a column's metric")
-    numbers = {c: value for c, value in zip(columns, paper, strict=False) if value is not None}
-    x, group = held.get("x"), held.get("group", "")
-    return Row(name, held["label"], numbers, x, group, metrics)
+    for part in held.metrics:
+        check_known(part, sorted(known), f"{where}.metrics", "part of a column's metric")
+    paper = zip(columns, held.paper, strict=False)
+    numbers = {column: value for column, value in paper if value is not None}
+    return Row(name, held.label, numbers, held.x, held.group, held.metrics)
 
 
 def _define(
     name: str,
-    held: Mapping[str, Any],
+    held: _Row,
     experiments: dict[str, Experiment],
     targets: tuple[str, ...],
     values: Mapping[str, Any],
@@ -205,20 +266,17 @@ def _define(
 ) -> None:
     """What a row says of its experiment, if it is the first table that has it."""
     if name in experiments:
-        doubled = [key for key in _OF_AN_EXPERIMENT if key in held]
-        if doubled:
-            raise ParamsError(f"{where}.{doubled[0]}: an earlier table has defined {name!r}")
+        for key in _OF_AN_EXPERIMENT:
+            if getattr(held, key) is not None:
+                raise ParamsError(f"{where}.{key}: an earlier table has defined {name!r}")
         return
-    if "set" not in held:
+    if held.set is None:
         raise ParamsError(f"{where}.set is missing; {{}} changes nothing")
     base = Experiment(name, {}, targets)
-    if "like" in held:
-        checks.check_known(held["like"], experiments, f"{where}.like", "experiment above it")
-        base = experiments[held["like"]]
-    changed = {**base.set, **checks.mapping(held["set"], f"{where}.set")}
-    checks.check_set(changed, values, f"{where}.set")
-    needs = checks.words(held.get("needs", base.needs), f"{where}.needs")
-    for need in needs:
-        checks.check_known(need, NEEDS, f"{where}.needs", "need")
-    runs = checks.words(held.get("targets", base.targets), f"{where}.targets")
-    experiments[name] = Experiment(name, changed, runs, needs)  # type: ignore[arg-type]
+    if held.like is not None:
+        check_known(held.like, experiments, f"{where}.like", "experiment above it")
+        base = experiments[held.like]
+    _check_set(held.set, values, f"{where}.set")
+    runs = base.targets if held.targets is None else held.targets
+    needs = base.needs if held.needs is None else held.needs
+    experiments[name] = Experiment(name, {**base.set, **held.set}, runs, needs)

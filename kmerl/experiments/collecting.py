@@ -14,7 +14,7 @@ from kmerl.experiments import git
 from kmerl.experiments.catalogue import Catalogue, Experiment
 from kmerl.experiments.lock import Lock
 from kmerl.experiments.runs import Run, Value
-from kmerl.params import parse
+from kmerl.files import parse_yaml
 
 _QUEUED_NAME = re.compile(r"(?P<experiment>.+)-s(?P<seed>\d+)")
 OF_THE_MACHINE = ("seed", "runtime", "corpora", "splits.merl", "llm.base_url", "llm.allow_remote")
@@ -40,7 +40,7 @@ def collect(catalogue: Catalogue) -> Collected:
         if named is None or experiment is None:
             ignored[ref.name] = "no row of experiments.yaml has this name"
             continue
-        params = flat(_yaml(git.read(ref.revision, "params.yaml") or b""))
+        params = flat(_yaml(ref.revision, "params.yaml"))
         other = _other_values(params, experiment, int(named["seed"]))
         if other:
             ignored[ref.name] = other
@@ -59,7 +59,7 @@ def _run(
     every: Mapping[str, Any],
 ) -> Run:
     text = git.read(ref.revision, "dvc.lock") or b""
-    lock = Lock(_yaml(text), params)
+    lock = Lock(parse_yaml(text, "dvc.lock") or {}, params)
     found: dict[str, Value] = {}
     held: dict[str, Any] = {}
     for metric in metrics:
@@ -122,8 +122,7 @@ def words(params: Mapping[str, Any], pretrain: Mapping[str, Any]) -> str:
 def profiles(commit: str) -> dict[str, dict[str, Any]]:
     """The profiles of a commit, flat, by name."""
     return {
-        PurePosixPath(path).stem: flat(_yaml(git.read(commit, path) or b""))
-        for path in git.names(commit, "params/")
+        PurePosixPath(path).stem: flat(_yaml(commit, path)) for path in git.names(commit, "params/")
     }
 
 
@@ -150,8 +149,8 @@ def _below(key: str, sections: tuple[str, ...]) -> bool:
     return any(key == section or key.startswith(f"{section}.") for section in sections)
 
 
-def _yaml(text: bytes) -> Any:
-    return parse(text) or {}
+def _yaml(revision: str, path: str) -> Any:
+    return parse_yaml(git.read(revision, path) or b"", f"{path} of {revision}") or {}
 
 
 def _json(text: bytes | None) -> Any:

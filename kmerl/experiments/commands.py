@@ -64,15 +64,15 @@ def queue_command(
 
     They run at the scale of params.yaml as it stands now.
     """
-    from kmerl.experiments import options
+    from kmerl.experiments import sections
 
     with _clear_errors():
         known = catalogue.read()
+        sections.check(known)
         wanted = list(known.tables) if tables == ["all"] else tables
         needs = [need for need in given.split(",") if need]
         planned = queueing.plan(known, wanted, seeds, needs, queueing.states(), again)
         open_ones = [one for one in planned if not one.skip]
-        options.check([one.experiment for one in open_ones], "params.yaml")
         for one in planned:
             if one.skip:
                 typer.echo(f"skipped  {one.name}: {one.skip}")

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from kmerl.experiments import checks
-from kmerl.experiments.catalogue import NEEDS, Catalogue, Experiment
+from kmerl.experiments.catalogue import NEEDS, Catalogue, Experiment, check_known
 from kmerl.experiments.git import experiment_refs
 
 Status = Literal["queued", "running", "success", "failed", "lost"]
@@ -66,7 +65,7 @@ def plan(
     """
     given = tuple(given)
     for need in given:
-        checks.check_known(need, NEEDS, "--with", "need")
+        check_known(need, NEEDS, "--with", "need")
     wanted = dict.fromkeys(each.name for table in tables for each in catalogue.of(table))
     planned = []
     for seed in range(seeds):

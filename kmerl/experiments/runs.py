@@ -4,18 +4,17 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kmerl import files
-from kmerl.params import ParamsError, build
+from kmerl.params import ParamsError, build, checked
 
 FILE = Path("experiments.json")
 _TRIPLE = re.compile(r"\[([^\[\]{}]*)\]")  # value, lower and upper end on one line
 
 
-@dataclass(frozen=True)
+@checked
 class Value:
     """A metric with its interval, None where the run has none."""
 
@@ -24,7 +23,7 @@ class Value:
     hi: float | None = None
 
 
-@dataclass(frozen=True)
+@checked
 class Run:
     """One experiment with one seed.
 

@@ -8,7 +8,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import yaml
+from kmerl.files import read_yaml
 
 FILE = Path("dvc.yaml")
 KEYS = {"desc", "cmd", "deps", "params", "outs", "metrics", "plots"}
@@ -91,11 +91,8 @@ class Pipeline:
 
 def read(values: Mapping[str, Any], path: Path = FILE) -> Pipeline:
     """The file's stages with all of params.yaml, `values`, filled in."""
-    # ten times as fast, where it is built
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    declared = yaml.load(path.read_text(encoding="utf-8"), loader)["stages"]
     found = []
-    for name, body in declared.items():
+    for name, body in read_yaml(path)["stages"].items():
         if "foreach" in body:
             for key, item in filled(body["foreach"], values).items():
                 found.append(_stage(name, body["do"], {**values, "key": key, "item": item}))

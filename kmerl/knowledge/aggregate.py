@@ -1,16 +1,16 @@
 """Aggregation: entities under superclasses, two levels (Sec. 3.4; the paper has 252 + 25 = 277)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from kmerl.knowledge.backend import Backend, MiningError
+from kmerl.params import checked
 
 
 class HierarchyError(MiningError):
     """The superclasses do not make two levels; the message names the superclass and what to do."""
 
 
-@dataclass(frozen=True)
+@checked
 class Aggregate:
     """The `aggregate` section of params.yaml."""
 

@@ -1,18 +1,18 @@
 """Extraction: the entity expressions of each distinct statement (Sec. 3.4)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kmerl.knowledge.backend import Backend, Coverage, Name
+from kmerl.params import Share, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Extract:
     """The `extract` section of params.yaml; the backend is that of all four steps."""
 
     backend: Name
-    max_unresolved: float
+    max_unresolved: Share
 
 
 def extract(texts: Sequence[str], backend: Backend) -> list[list[str]]:

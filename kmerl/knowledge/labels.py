@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kmerl.params import CountOrZero, checked
 
-@dataclass(frozen=True)
+
+@checked
 class LabelMatrix:
     """The `label_matrix` section of params.yaml."""
 
-    min_records: int
+    min_records: CountOrZero
 
 
 @dataclass(frozen=True)

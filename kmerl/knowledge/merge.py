@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
-import yaml
-
+from kmerl.files import read_yaml
 from kmerl.knowledge.backend import Backend
+from kmerl.params import checked
 
 Marks = frozenset[str]
 
 
-@dataclass(frozen=True)
+@checked
 class Merge:
     """The `merge` section of params.yaml."""
 
@@ -106,8 +106,8 @@ def _marks(name: str, axis: str) -> Marks:
 
 @lru_cache(maxsize=1)
 def _axes() -> Mapping[str, Mapping[str, re.Pattern[str]]]:
-    text = resources.files("kmerl.knowledge.lexicon").joinpath("guard.yaml").read_text("utf-8")
+    axes = read_yaml(resources.files("kmerl.knowledge.lexicon") / "guard.yaml")
     return {
         axis: {mark: re.compile(pattern) for mark, pattern in marks.items()}
-        for axis, marks in yaml.safe_load(text).items()
+        for axis, marks in axes.items()
     }

@@ -1,18 +1,17 @@
 """overrides.yaml: what a cardiologist changes by hand in the mined entities and superclasses."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from kmerl import params
+from kmerl.files import read_yaml
 from kmerl.knowledge.backend import MiningError
+from kmerl.params import checked
 
 PATH = Path("overrides.yaml")
 
 
-@dataclass(frozen=True)
+@checked
 class Overrides:
     """The sections of overrides.yaml; every name in lower case, as entities.yaml has it."""
 
@@ -31,8 +30,8 @@ def read(path: Path = PATH) -> Overrides:
             leads to an expression that is itself merged or dropped.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        values = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise MiningError(f"{path} cannot be read: {error}") from None
     found = params.build(Overrides, values, str(path))
     given = [*found.drop, *found.merge, *found.apart]

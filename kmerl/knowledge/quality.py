@@ -12,8 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from kmerl.files import read_yaml
 from kmerl.knowledge.backend import Backend, Coverage
 from kmerl.knowledge.extract import recognised
 from kmerl.knowledge.lexicon.backend import lexicon
@@ -225,8 +224,7 @@ def coverage(statements: Mapping[str, int], backend: Coverage) -> dict[str, Any]
 @lru_cache(maxsize=1)
 def code_table() -> CodeTable:
     """The packaged table of scp codes."""
-    path = resources.files("kmerl.knowledge.lexicon").joinpath("codes.yaml")
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = read_yaml(resources.files("kmerl.knowledge.lexicon") / "codes.yaml")
     by_code: dict[str, frozenset[str]] = {}
     findings: dict[str, tuple[str, ...]] = {}
     for name, entry in content["findings"].items():

@@ -8,15 +8,16 @@ from importlib import resources
 from typing import Literal
 
 import pyarrow as pa
-import yaml
 
+from kmerl.files import read_yaml
 from kmerl.knowledge.statements import Reports, clean, split, why_dropped
+from kmerl.params import checked
 
 COLUMNS = ("record", "patient", "split", "report", "codes")
 """Of a store: what `gather` reads."""
 
 
-@dataclass(frozen=True)
+@checked
 class Text:
     """The `text` section of params.yaml."""
 
@@ -104,8 +105,8 @@ def from_codes(codes: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=1)
 def scp_sentences() -> Mapping[str, str]:
     """The packaged sentence of each of the 71 scp codes."""
-    path = resources.files("kmerl.knowledge.lexicon").joinpath("sentences.yaml")
-    sentences: dict[str, str] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path = resources.files("kmerl.knowledge.lexicon") / "sentences.yaml"
+    sentences: dict[str, str] = read_yaml(path)
     return sentences
 
 

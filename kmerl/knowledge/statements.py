@@ -6,8 +6,9 @@ the corpus gives as one string (PTB-XL) is cut at sentence ends.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from kmerl.params import CountOrZero, checked
 
 ANNOTATION = re.compile(r"\s*(?:\bedit:|consensus\s*\{).*$", re.IGNORECASE | re.DOTALL)
 """What PTB-XL's annotators added to some reports: label names, not part of the report."""
@@ -23,11 +24,11 @@ SENTENCE_END = re.compile(r"\.(?!\s*grad)(?=\s|$)|[\r\n]+")
 ABBREVIATION_END = re.compile(rf"\b(?:{ABBREVIATED})$")
 
 
-@dataclass(frozen=True)
+@checked
 class Reports:
     """The `reports` section of params.yaml."""
 
-    min_words: int
+    min_words: CountOrZero
     unit: Literal["statement", "report"]
 
 

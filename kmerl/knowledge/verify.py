@@ -10,9 +10,10 @@ from typing import Literal
 
 from kmerl.knowledge.backend import Backend, Verdict
 from kmerl.knowledge.strings import stands
+from kmerl.params import checked
 
 
-@dataclass(frozen=True)
+@checked
 class Verify:
     """The `verify` section of params.yaml."""
 

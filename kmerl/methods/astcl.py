@@ -9,7 +9,6 @@ filters, networks, losses and every number below. A result of it is not ASTCL's.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -26,36 +25,35 @@ from kmerl.models.norm import BatchNorm
 from kmerl.models.perturbations import band_pass, deviation, ecg_noise
 from kmerl.models.reversal import reverse_gradient
 from kmerl.models.vit import EncoderParams, pool
+from kmerl.params import Count, Positive, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Options(ForesightOptions):
     """Steps and transformer of `ForesightOptions`, and, all ours:"""
 
     backbone: Backbone = "resnet18"  # our choice; what Table 1 used is not known
-    hidden: int = 2048  # of projector and predictor, as the other methods here
-    out: int = 256
+    hidden: Count = 2048  # of projector and predictor, as the other methods here
+    out: Count = 256
     prediction: float = 1.0  # weight of the foretold steps
     patients: float = 1.0  # weight of patient discrimination
     adversary: float = 0.1  # largest share of the discriminator's gradient, reversed, that the
     # encoder gets; it rises to it as in Ganin and Lempitsky (ICML 2015); 0 leaves the game out
-    rate: int = 500  # Hz of the records; always ingest.rate, whatever stands here
+    rate: Count = 500  # Hz of the records; always ingest.rate, whatever stands here
     snr_min: float = 5.0  # dB, of the noisy view
     snr_max: float = 20.0
-    low: float = 0.5  # Hz, pass band of the denoised view
+    low: Positive = 0.5  # Hz, pass band of the denoised view
     high: float = 40.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.snr_min > self.snr_max or not 0 < self.low < self.high or self.rate <= 0:
-            raise ValueError(
-                f"options.snr_min={self.snr_min}, options.snr_max={self.snr_max}, options.low="
-                f"{self.low}, options.high={self.high}, options.rate={self.rate}: "
-                "snr_min <= snr_max, 0 < low < high, rate > 0"
-            )
+        if self.snr_min > self.snr_max:
+            raise ValueError(f"snr_min={self.snr_min} is above snr_max={self.snr_max}")
+        if self.low >= self.high:
+            raise ValueError(f"low={self.low} must be below high={self.high}")
 
 
-@dataclass(frozen=True)
+@checked
 class MethodParams:
     """Sections of params.yaml that make the model."""
 

@@ -1,7 +1,6 @@
 """Barlow Twins (Zbontar et al., ICML 2021): each dimension of two views correlates with itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -14,19 +13,20 @@ from kmerl.models.inputs import Batch
 from kmerl.models.norm import standardise
 from kmerl.models.views import ViewOptions, two_views
 from kmerl.models.vit import EncoderParams, pool
+from kmerl.params import Count, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Options(ViewOptions):
     """The views of `ViewOptions`, and:"""
 
     backbone: Backbone = "resnet18"  # our choice; what Table 1 used is not known
-    hidden: int = 2048  # of the three-layer projector; the code: 8192 for features of 2048
-    out: int = 2048
+    hidden: Count = 2048  # of the three-layer projector; the code: 8192 for features of 2048
+    out: Count = 2048
     redundancy: float = 0.0051  # weight of each off-diagonal square; the code's, for `out` 8192
 
 
-@dataclass(frozen=True)
+@checked
 class MethodParams:
     """Sections of params.yaml that make the model."""
 

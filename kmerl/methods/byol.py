@@ -1,7 +1,6 @@
 """BYOL (Grill et al., NeurIPS 2020): foretell what a slow copy says of the other view."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -14,19 +13,20 @@ from kmerl.models.inputs import Batch
 from kmerl.models.target import Target, momentum_at
 from kmerl.models.views import ViewOptions, two_views
 from kmerl.models.vit import EncoderParams, pool
+from kmerl.params import Count, Share, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Options(ViewOptions):
     """The views of `ViewOptions`, and:"""
 
     backbone: Backbone = "resnet18"  # our choice; what Table 1 used is not known
-    hidden: int = 2048  # of projector and predictor; the code: 4096 for features of 2048
-    out: int = 256  # the code's
-    momentum: float = 0.99  # at the start, rising to 1; the code's for 100 epochs (.97 for 40)
+    hidden: Count = 2048  # of projector and predictor; the code: 4096 for features of 2048
+    out: Count = 256  # the code's
+    momentum: Share = 0.99  # at the start, rising to 1; the code's for 100 epochs (.97 for 40)
 
 
-@dataclass(frozen=True)
+@checked
 class MethodParams:
     """Sections of params.yaml that make the model."""
 

@@ -1,12 +1,12 @@
 """CLOCS (Kiyasseh et al., ICML 2021): halves and leads of one patient agree, against others'."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from kmerl.distributed import of_first
@@ -16,9 +16,10 @@ from kmerl.models.halves import HalfEncoder
 from kmerl.models.heads import mlp
 from kmerl.models.inputs import Batch
 from kmerl.models.vit import EncoderParams, pool
+from kmerl.params import Count, Positive, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Options:
     """What agrees with what, and how it is compared."""
 
@@ -26,16 +27,13 @@ class Options:
     views: Literal["cmsc", "cmlc", "cmsmlc"] = "cmsc"  # the two halves of a record, all leads
     # together, as in fairseq-signals and ECG-FM (the paper: of one lead) | the leads of one half |
     # the leads of both halves
-    leads: int = 4  # cmlc, cmsmlc: leads of a step, drawn anew; the code: all 12, or II V2 aVL aVR
-    out: int = 128  # of the linear embedding that is compared; the code: 32 to 320
-    temperature: float = 0.1  # the code's
-
-    def __post_init__(self) -> None:
-        if self.leads < 2:
-            raise ValueError(f"options.leads={self.leads}: at least two leads can agree")
+    leads: Annotated[int, Field(ge=2)] = 4  # cmlc, cmsmlc: leads of a step, drawn anew; the code:
+    # all 12, or II V2 aVL aVR
+    out: Count = 128  # of the linear embedding that is compared; the code: 32 to 320
+    temperature: Positive = 0.1  # the code's
 
 
-@dataclass(frozen=True)
+@checked
 class MethodParams:
     """Sections of params.yaml that make the model."""
 

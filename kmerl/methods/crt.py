@@ -1,7 +1,6 @@
 """CRT (Zhang et al., TNNLS 2023): patches of time and of spectrum are dropped and reconstructed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,27 +12,25 @@ from kmerl.models.crt_network import CrossDomainDecoder, CrossDomainEncoder
 from kmerl.models.inputs import Batch
 from kmerl.models.masking import draw_segments
 from kmerl.models.vit import EncoderParams
+from kmerl.params import Count, ShareBelowOne, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Options:
     """Patches, how many are dropped in the course of training, and the decoder."""
 
-    patch: int = 20  # samples, or frequencies; the code's. 250 + 125 + 125 patches of 10 s
-    drop_first: float = 0.3  # share of patches that is dropped until so much of training is done
-    drop_last: float = 0.8  # the share grows with it up to this; both the code's
+    patch: Count = 20  # samples, or frequencies; the code's. 250 + 125 + 125 patches of 10 s
+    drop_first: ShareBelowOne = 0.3  # of patches that are dropped until so much of training is done
+    drop_last: ShareBelowOne = 0.8  # the share grows with it up to this; both the code's
     constraint: float = 1e-4  # weight of instance discrimination; the code's
-    decoder_depth: int = 2  # the code's
+    decoder_depth: Count = 2  # the code's
 
     def __post_init__(self) -> None:
-        if not 0 <= self.drop_first <= self.drop_last < 1:
-            raise ValueError(
-                f"options.drop_first={self.drop_first} and options.drop_last={self.drop_last}: "
-                "shares of patches, 0 <= first <= last < 1"
-            )
+        if self.drop_first > self.drop_last:
+            raise ValueError(f"drop_first={self.drop_first} is above drop_last={self.drop_last}")
 
 
-@dataclass(frozen=True)
+@checked
 class MethodParams:
     """Sections of params.yaml that make the model."""
 

@@ -1,7 +1,6 @@
 """K-MERL (Sec. 3): lead tokens, masks, report contrast and the cardiac query network."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -12,11 +11,12 @@ from kmerl.models.inputs import Batch
 from kmerl.models.masking import MaskParams, draw_segments
 from kmerl.models.query import QueryNetwork, QueryParams
 from kmerl.models.vit import EncoderParams, LeadEncoder, pool
+from kmerl.params import checked
 
 PROJECTION_WIDTH = 256
 
 
-@dataclass(frozen=True)
+@checked
 class MethodParams:
     """Sections of params.yaml that make the model."""
 

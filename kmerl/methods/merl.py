@@ -8,7 +8,6 @@ dropout inside the frozen text encoder, and the choice of the epoch by labels of
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -23,9 +22,10 @@ from kmerl.models.masking import EVERY_LEAD, MaskParams
 from kmerl.models.norm import BatchNorm
 from kmerl.models.resnet import token_count
 from kmerl.models.vit import EncoderParams, pool
+from kmerl.params import Count, Positive, ShareBelowOne, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Options:
     """Values of MERL's code, where no other source is given."""
 
@@ -33,20 +33,18 @@ class Options:
     fidelity: Literal["fixed", "faithful"] = "fixed"  # what `_faithful` and `_contrast` say
     lead_masking: bool = False  # true: trained on the leads that section `mask` shows (ours)
     uma: float = 1.0  # weight beside CMA; 0 removes the term
-    temperature: float = 0.07
-    dropout: float = 0.1
-    hidden: int = 256  # of the projectors
-    out: int = 256  # of the projectors, and of the narrowed tokens of ResNet18
-    heads: int = 4  # of ResNet18's attention pooling
+    temperature: Positive = 0.07
+    dropout: ShareBelowOne = 0.1
+    hidden: Count = 256  # of the projectors
+    out: Count = 256  # of the projectors, and of the narrowed tokens of ResNet18
+    heads: Count = 4  # of ResNet18's attention pooling
 
     def __post_init__(self) -> None:
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"options.dropout={self.dropout}: a share, 0 <= dropout < 1")
         if self.out % self.heads:
-            raise ValueError(f"options.out={self.out} is not a multiple of heads={self.heads}")
+            raise ValueError(f"out={self.out} is not a multiple of heads={self.heads}")
 
 
-@dataclass(frozen=True)
+@checked
 class MethodParams:
     """Sections of params.yaml that make the model."""
 

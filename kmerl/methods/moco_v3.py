@@ -1,7 +1,6 @@
 """MoCo-v3 (Chen et al., ICCV 2021): contrast with the keys that a slow copy gives other views."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,20 +15,21 @@ from kmerl.models.target import Target, momentum_at
 from kmerl.models.views import ViewOptions, two_views
 from kmerl.models.vit import EncoderParams, pool
 from kmerl.models.vit12 import TwelveLeadViT
+from kmerl.params import Count, Positive, Share, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Options(ViewOptions):
     """The views of `ViewOptions`, and:"""
 
     backbone: Backbone = "resnet18"  # our choice; what Table 1 used is not known
-    hidden: int = 2048  # of projector and predictor; the code: 4096 for features of 2048
-    out: int = 256  # the code's
-    temperature: float = 1.0  # the code's for ResNets; for ViTs 0.2
-    momentum: float = 0.99  # at the start, rising to 1; the code's (.996 for 1000 epochs)
+    hidden: Count = 2048  # of projector and predictor; the code: 4096 for features of 2048
+    out: Count = 256  # the code's
+    temperature: Positive = 1.0  # the code's for ResNets; for ViTs 0.2
+    momentum: Share = 0.99  # at the start, rising to 1; the code's (.996 for 1000 epochs)
 
 
-@dataclass(frozen=True)
+@checked
 class MethodParams:
     """Sections of params.yaml that make the model."""
 

@@ -5,7 +5,6 @@ labels, it is the stage fine_tune's start from scratch.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -15,16 +14,17 @@ from torch import Tensor, nn
 from kmerl.models.backbone import twelve_lead_encoder
 from kmerl.models.inputs import Batch
 from kmerl.models.vit import EncoderParams, LeadEncoder
+from kmerl.params import checked
 
 
-@dataclass(frozen=True)
+@checked
 class Options:
     """Which network."""
 
     backbone: Literal["resnet18", "vit", "lead_tokens"] = "resnet18"  # lead_tokens: K-MERL's
 
 
-@dataclass(frozen=True)
+@checked
 class MethodParams:
     """Sections of params.yaml that make the model."""
 

@@ -1,7 +1,6 @@
 """SimCLR (Chen et al., ICML 2020): two views of a record agree, against all other records."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -14,20 +13,21 @@ from kmerl.models.heads import mlp
 from kmerl.models.inputs import Batch
 from kmerl.models.views import ViewOptions, two_views
 from kmerl.models.vit import EncoderParams, pool
+from kmerl.params import Count, Positive, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Options(ViewOptions):
     """The views of `ViewOptions`, and:"""
 
     backbone: Backbone = "resnet18"  # our choice; what Table 1 used is not known
-    hidden: int = 2048  # of the three-layer projector; the code: the encoder's width, also 2048
-    out: int = 128  # the code's
-    temperature: float = 0.1  # the code's default for ImageNet; CIFAR and Mehari's ECGs: 0.5
+    hidden: Count = 2048  # of the three-layer projector; the code: the encoder's width, also 2048
+    out: Count = 128  # the code's
+    temperature: Positive = 0.1  # the code's default for ImageNet; CIFAR and Mehari's ECGs: 0.5
     same_patient: Literal["negative", "ignored"] = "negative"  # a patient's other records
 
 
-@dataclass(frozen=True)
+@checked
 class MethodParams:
     """Sections of params.yaml that make the model."""
 

@@ -1,7 +1,6 @@
 """SimSiam (Chen and He, CVPR 2021): predict the other view's projection, which does not learn."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -14,26 +13,25 @@ from kmerl.models.inputs import Batch
 from kmerl.models.resnet import ResidualBlock
 from kmerl.models.views import ViewOptions, two_views
 from kmerl.models.vit import EncoderParams, pool
+from kmerl.params import Count, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Options(ViewOptions):
     """The views of `ViewOptions`, and:"""
 
     backbone: Backbone = "resnet18"  # our choice; what Table 1 used is not known
-    hidden: int = 2048  # of the three-layer projector; the code: the encoder's width, also 2048
-    out: int = 2048  # the code's
-    bottleneck: int = 512  # of the predictor; the code's
+    hidden: Count = 2048  # of the three-layer projector; the code: the encoder's width, also 2048
+    out: Count = 2048  # the code's
+    bottleneck: Count = 512  # of the predictor; the code's
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.bottleneck > self.out:
-            raise ValueError(
-                f"options.bottleneck={self.bottleneck} is wider than options.out={self.out}"
-            )
+            raise ValueError(f"bottleneck={self.bottleneck} is wider than out={self.out}")
 
 
-@dataclass(frozen=True)
+@checked
 class MethodParams:
     """Sections of params.yaml that make the model."""
 

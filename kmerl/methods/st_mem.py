@@ -1,7 +1,6 @@
 """ST-MEM (Na et al., ICLR 2024): most patches of each lead are reconstructed from the rest."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -12,23 +11,20 @@ from kmerl.models.inputs import Batch
 from kmerl.models.masking import draw_segments
 from kmerl.models.st_mem_network import LeadDecoder, LeadPatchEncoder
 from kmerl.models.vit import EncoderParams
+from kmerl.params import Count, ProperShare, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Options:
     """Patches, how many are dropped, and the decoder that is thrown away after pretraining."""
 
-    patch: int = 150  # samples: 0.3 s at 500 Hz; the code's 75 at 250 Hz. 33 fit into 10 s
-    drop: float = 0.75  # share of each lead's patches, drawn lead by lead; the code's
-    decoder_width: int = 256  # the code's; a narrower encoder has a decoder of its own width
-    decoder_depth: int = 4  # the code's
-
-    def __post_init__(self) -> None:
-        if not 0 < self.drop < 1:
-            raise ValueError(f"options.drop={self.drop}: a share of patches, 0 < drop < 1")
+    patch: Count = 150  # samples: 0.3 s at 500 Hz; the code's 75 at 250 Hz. 33 fit into 10 s
+    drop: ProperShare = 0.75  # share of each lead's patches, drawn lead by lead; the code's
+    decoder_width: Count = 256  # the code's; a narrower encoder has a decoder of its own width
+    decoder_depth: Count = 4  # the code's
 
 
-@dataclass(frozen=True)
+@checked
 class MethodParams:
     """Sections of params.yaml that make the model."""
 

@@ -1,7 +1,6 @@
 """TS-TCC (Eldele et al., IJCAI 2021): a weak and a strong view foretell each other's next steps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -16,34 +15,27 @@ from kmerl.models.inputs import Batch
 from kmerl.models.perturbations import deviation, permute
 from kmerl.models.views import noise, scale
 from kmerl.models.vit import EncoderParams
+from kmerl.params import Count, Factor, Positive, PositiveOrZero, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Options(ForesightOptions):
     """Steps and transformer of `ForesightOptions`, and:"""
 
     backbone: Backbone = "resnet18"  # our choice; the code: three convolutions of its own
-    hidden: int = 64  # of the head of the contextual contrast; the code's
-    out: int = 32  # the code's
-    temperature: float = 0.2  # of the contextual contrast; the code's
+    hidden: Count = 64  # of the head of the contextual contrast; the code's
+    out: Count = 32  # the code's
+    temperature: Positive = 0.2  # of the contextual contrast; the code's
     temporal: float = 1.0  # weight of the temporal contrast, lambda 1; the code's
     context: float = 0.7  # weight of the contextual contrast, lambda 2; the code's
-    gain: float = 1.25  # weak view: a lead times 1/gain to gain; the code, not for ECGs: N(2, .001
+    gain: Factor = 1.25  # weak view: a lead times 1/gain to gain; the code, not for ECGs: N(2, .001
     # to 1.5), which doubles a signal and may turn it over
-    segments: int = 8  # strong view: most segments that are shuffled; the code: 4 to 11
-    noise: float = 0.1  # both (the code: strong alone): largest deviation, of the record's own; the
-    # code: .001 to 2 of its data's units
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.gain < 1 or self.noise < 0 or self.segments < 1:
-            raise ValueError(
-                f"options.gain={self.gain}, options.noise={self.noise} and options.segments="
-                f"{self.segments}: gain >= 1, noise >= 0, segments >= 1"
-            )
+    segments: Count = 8  # strong view: most segments that are shuffled; the code: 4 to 11
+    noise: PositiveOrZero = 0.1  # both (the code: strong alone): largest deviation, of the record's
+    # own; the code: .001 to 2 of its data's units
 
 
-@dataclass(frozen=True)
+@checked
 class MethodParams:
     """Sections of params.yaml that make the model."""
 

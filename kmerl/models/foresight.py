@@ -1,18 +1,20 @@
 """What comes next: a context transformer reads a record up to a moment and foretells the rest."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from kmerl.distributed import of_first
 from kmerl.models.tokens import EMBEDDING_STD
 from kmerl.models.vit import Block
+from kmerl.params import Count, ProperShare, checked
 
 
-@dataclass(frozen=True)
+@checked
 class ForesightOptions:
     """Steps and context transformer; a method's `Options` may inherit these.
 
@@ -20,24 +22,17 @@ class ForesightOptions:
     ECGs of ten seconds. Its transformer has a dropout of .1; like all blocks here, this has none.
     """
 
-    steps: int = 62  # of a record, or a few more: at ten seconds 0.16 s each; the code: 18 to 127
-    ahead: float = 0.33  # share of the steps that is foretold; the code: 0.33 to 0.42
-    context_width: int = 100  # the code: 100, or 64 for sleep
-    context_depth: int = 4  # the code's
-    context_heads: int = 4  # the code's
-    context_mlp: int = 64  # the code's
+    steps: Annotated[int, Field(ge=2)] = 62  # of a record, or a few more: at ten seconds 0.16 s
+    # each; the code: 18 to 127
+    ahead: ProperShare = 0.33  # share of the steps that is foretold; the code: 0.33 to 0.42
+    context_width: Count = 100  # the code: 100, or 64 for sleep
+    context_depth: Count = 4  # the code's
+    context_heads: Count = 4  # the code's
+    context_mlp: Count = 64  # the code's
 
     def __post_init__(self) -> None:
-        if self.steps < 2 or not 0 < self.ahead < 1:
-            raise ValueError(
-                f"options.steps={self.steps} and options.ahead={self.ahead}: at least two steps, "
-                "of which a share above 0 and below 1 is foretold"
-            )
         if self.context_width % self.context_heads:
-            raise ValueError(
-                f"options.context_width={self.context_width} is not a multiple of "
-                f"options.context_heads={self.context_heads}"
-            )
+            raise ValueError(f"context_width is no multiple of context_heads={self.context_heads}")
 
 
 class Foresight(nn.Module):

@@ -8,10 +8,11 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from kmerl.leads import LEADS
+from kmerl.params import checked
 from kmerl.signal import Kind, normalise
 
 
-@dataclass(frozen=True)
+@checked
 class SignalParams:
     """The `signal` section of params.yaml."""
 

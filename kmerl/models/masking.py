@@ -3,7 +3,6 @@
 A masked token is gathered away, never zeroed: both functions answer with what is *kept*.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,9 +11,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from kmerl.leads import LEADS
+from kmerl.params import ShareBelowOne, checked
 
 
-@dataclass(frozen=True)
+@checked
 class MaskParams:
     """The `mask` section of params.yaml."""
 
@@ -22,17 +22,15 @@ class MaskParams:
     min_leads: int
     max_leads: int
     scope: Literal["group", "record", "batch"]
-    segments: float
+    segments: ShareBelowOne
     per_lead: bool
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_leads <= self.max_leads < len(LEADS):
             raise ValueError(
-                f"mask.min_leads={self.min_leads} and mask.max_leads={self.max_leads}: they count "
-                f"masked leads, 0 <= min_leads <= max_leads <= {len(LEADS) - 1}"
+                f"min_leads={self.min_leads} and max_leads={self.max_leads}: they count masked "
+                f"leads, 0 <= min_leads <= max_leads <= {len(LEADS) - 1}"
             )
-        if not 0 <= self.segments < 1:
-            raise ValueError(f"mask.segments={self.segments}: a share of tokens, 0 <= share < 1")
 
     @property
     def masked_range(self) -> tuple[int, int]:

@@ -1,36 +1,34 @@
 """The cardiac query network F_CQ (Sec. 3.5, Table 6b-c): entity names ask, ECG tokens answer."""
 
 import math
-from dataclasses import dataclass
 from typing import Literal, cast
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kmerl.params import Count, ShareBelowOne, checked
+
 Memory = tuple[Tensor, Tensor]
 """Keys and values, each (record, head, token, width of a head)."""
 
 
-@dataclass(frozen=True)
+@checked
 class QueryParams:
     """The `query_network` section of params.yaml."""
 
-    width: int
-    layers: int
-    heads: int
-    mlp: int
-    dropout: float
+    width: Count
+    layers: Count
+    heads: Count
+    mlp: Count
+    dropout: ShareBelowOne
     self_attention: bool
     head: Literal["logit", "two_way"]
     shared_norm: bool
 
     def __post_init__(self) -> None:
-        if not 1 <= self.heads <= self.width:
-            raise ValueError(
-                f"query_network.heads={self.heads}: at least 1, and at most "
-                f"query_network.width={self.width}"
-            )
+        if self.heads > self.width:
+            raise ValueError(f"heads={self.heads} are more than width={self.width}")
 
 
 class Attention(nn.Module):

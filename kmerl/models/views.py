@@ -4,16 +4,16 @@ Amplitudes are in units of the record's deviation, and what is blanked becomes t
 that a view does not depend on how signals are normalised. Time runs alike in all leads.
 """
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kmerl.params import Factor, PositiveOrZero, ShareAboveZero, ShareBelowOne, checked
+
 Signal = Float[Tensor, "batch lead sample"]
 
 
-@dataclass(frozen=True)
+@checked
 class ViewOptions:
     """How views are drawn; a method's `Options` may inherit these.
 
@@ -22,25 +22,16 @@ class ViewOptions:
     (gain up to 2), because the electrical axis lies in the ratios of leads.
     """
 
-    crop: float = 0.5  # smallest share of the record that a view keeps; 1 keeps all
+    crop: ShareAboveZero = 0.5  # smallest share of the record that a view keeps; 1 keeps all
     stretch: bool = True  # the kept share fills the record, which changes the heart rate
-    gain: float = 1.25  # each lead times 1/gain to gain; 1 leaves them
-    noise: float = 0.1  # largest deviation of white noise, of the record's own
-    time_out_min: float = 0.2  # share of the record that is blanked in all leads
-    time_out_max: float = 0.4
+    gain: Factor = 1.25  # each lead times 1/gain to gain; 1 leaves them
+    noise: PositiveOrZero = 0.1  # largest deviation of white noise, of the record's own
+    time_out_min: ShareBelowOne = 0.2  # share of the record that is blanked in all leads
+    time_out_max: ShareBelowOne = 0.4
 
     def __post_init__(self) -> None:
-        if not 0 < self.crop <= 1:
-            raise ValueError(f"options.crop={self.crop}: a share of the record, 0 < crop <= 1")
-        if self.gain < 1 or self.noise < 0:
-            raise ValueError(
-                f"options.gain={self.gain} and options.noise={self.noise}: gain >= 1, noise >= 0"
-            )
-        if not 0 <= self.time_out_min <= self.time_out_max < 1:
-            raise ValueError(
-                f"options.time_out_min={self.time_out_min} and "
-                f"options.time_out_max={self.time_out_max}: 0 <= min <= max < 1"
-            )
+        if self.time_out_min > self.time_out_max:
+            raise ValueError(f"time_out_min must not be above time_out_max={self.time_out_max}")
 
 
 def two_views(

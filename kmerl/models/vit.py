@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from kmerl.models.tokens import EMBEDDING_STD, JointTokenizer, LeadTokenizer
+from kmerl.params import Count, checked
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,13 @@ SIZES = {
 MLP_RATIO = 4
 
 
-@dataclass(frozen=True)
+@checked
 class EncoderParams:
     """The `encoder` section of params.yaml."""
 
     size: Literal["nano", "micro", "tiny", "small", "middle", "base"]
     tokens: Literal["lead", "joint"]
-    token_samples: int
+    token_samples: Count
     lead_embedding: bool
     temporal_embedding: bool
 

@@ -12,8 +12,8 @@ import yaml
 from markupsafe import Markup
 
 from kmerl.experiments import catalogue, runs
-from kmerl.leads import parse_leads
-from kmerl.params import ParamsError
+from kmerl.leads import LeadKey, parse_leads
+from kmerl.params import Count, checked
 from kmerl.report import counts, curves, ecg_paper, probe_tables, results, section, tables
 from kmerl.report.examples import Example, examples
 from kmerl.tasks.classes import TASKS
@@ -27,21 +27,17 @@ SETTINGS = (
 """Sections of params.yaml that the page shows; each moves a number on it."""
 
 
-@dataclass(frozen=True)
+@checked
 class Report:
     """The `report` section of params.yaml."""
 
     task: str
-    leads: str
-    top: int
+    leads: LeadKey
+    top: Count
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
-            raise ParamsError(f"report.task is {self.task!r}; choose one of {', '.join(TASKS)}")
-        try:
-            parse_leads(self.leads)
-        except ValueError as error:
-            raise ParamsError(f"report.leads: {error}") from None
+            raise ValueError(f"task is {self.task!r}; choose one of {', '.join(TASKS)}")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
-import yaml
-
+from kmerl.files import read_yaml
 from kmerl.leads import parse_leads
 
 Metrics = Mapping[str, Any]
@@ -68,8 +67,7 @@ NO_RECORDS = Cell("no records", kind="none")
 @cache
 def published() -> dict[str, Any]:
     """Behind the paper's results: how much data, and what its mining left (published.yaml)."""
-    text = resources.files("kmerl.report").joinpath("published.yaml").read_text(encoding="utf-8")
-    values: dict[str, Any] = yaml.safe_load(text)
+    values: dict[str, Any] = read_yaml(resources.files("kmerl.report") / "published.yaml")
     return values
 
 

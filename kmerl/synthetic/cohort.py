@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from joblib import Parallel, delayed
 
 from kmerl.files import atomic, fresh_directory
+from kmerl.params import CountOrZero, ShareBelowOne, checked
 from kmerl.progress import track
 from kmerl.synthetic import formats
 from kmerl.synthetic.layouts import cpsc2018, csn, merl, mimic, ptbxl
@@ -19,7 +20,8 @@ from kmerl.synthetic.patients import Visit, visits
 from kmerl.synthetic.recording import Recording, record
 from kmerl.synthetic.reports import Report
 
-CORPORA = ("mimic-iv-ecg", "ptb-xl", "cpsc2018", "csn")
+Corpus = Literal["mimic-iv-ecg", "ptb-xl", "cpsc2018", "csn"]
+CORPORA: tuple[Corpus, ...] = get_args(Corpus)
 TRUTH_COLUMNS = ("record", "patient", "findings", "statements")
 CHUNK = 16  # records a worker takes at once
 
@@ -31,7 +33,7 @@ _LAYOUTS: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
+@checked
 class Synthesize:
     """The `synthesize` section of params.yaml.
 
@@ -41,24 +43,17 @@ class Synthesize:
         test_share: share of PTB-XL's patients in fold 10.
     """
 
-    records: dict[str, int]
-    validation_share: float
-    test_share: float
+    records: dict[Corpus, CountOrZero]
+    validation_share: ShareBelowOne
+    test_share: ShareBelowOne
 
     def __post_init__(self) -> None:
-        for corpus, count in self.records.items():
-            if corpus not in CORPORA:
-                known = ", ".join(CORPORA)
-                raise ValueError(f"synthesize.records: unknown corpus {corpus!r}; known: {known}")
-            if count < 0:
-                raise ValueError(f"synthesize.records.{corpus} is {count}; it must be 0 or more")
         if missing := set(CORPORA) - set(self.records):
-            raise ValueError(f"synthesize.records: no number for {', '.join(sorted(missing))}")
-        shares = (self.validation_share, self.test_share)
-        if min(shares) < 0 or sum(shares) >= 1:
+            raise ValueError(f"records: no number for {', '.join(sorted(missing))}")
+        if self.validation_share + self.test_share >= 1:
             raise ValueError(
-                "synthesize.validation_share and test_share are "
-                f"{shares[0]} and {shares[1]}; they must leave patients to train on"
+                f"validation_share={self.validation_share} and test_share={self.test_share} leave "
+                "no patients to train on"
             )
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from jaxtyping import Shaped
 
 from kmerl import store
-from kmerl.params import ParamsError
+from kmerl.params import ParamsError, checked
 from kmerl.tasks import merl_splits
 from kmerl.tasks.classes import TASKS, classes
 from kmerl.tasks.cohort import SPLITS, Cohort
@@ -26,7 +26,7 @@ MISSING_COLUMNS = ("task", "split", "record", "reason")
 ABSENT = "not_in_corpus"
 
 
-@dataclass(frozen=True)
+@checked
 class Splits:
     """The `splits` section of params.yaml."""
 
@@ -36,9 +36,9 @@ class Splits:
 
     def __post_init__(self) -> None:
         if self.source == "official" and self.labels == "merl":
-            raise ParamsError(
-                "splits.labels is merl, but splits.source is official: MERL's labels belong to "
-                "MERL's records. Set splits.source to merl too, or splits.labels to corrected"
+            raise ValueError(
+                "labels is merl, but source is official: MERL's labels belong to MERL's records. "
+                "Set source to merl too, or labels to corrected"
             )
 
 

@@ -3,14 +3,15 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed, seeds
-from kmerl.params import ParamsError
+from kmerl.params import Count, PositiveOrZero, checked
 from kmerl.progress import Meter
 from kmerl.training.checkpoint import Checkpoint
 from kmerl.training.data import Loader
@@ -18,24 +19,20 @@ from kmerl.training.monitors import effective_rank, spread, watched
 from kmerl.training.optimiser import Optimiser, learning_rate
 
 
-@dataclass(frozen=True)
+@checked
 class PretrainParams:
     """The `pretrain` section of params.yaml (App. A)."""
 
     corpus: str
-    share: float
-    epochs: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    warmup_epochs: float
-    clip: float
+    share: Annotated[float, Field(gt=0, le=100)]
+    epochs: Count
+    batch: Count
+    learning_rate: PositiveOrZero
+    weight_decay: PositiveOrZero
+    warmup_epochs: PositiveOrZero
+    clip: PositiveOrZero
     precision: Literal["fp32", "bf16", "fp16"]
     keep: Literal["last", "best"]
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 100:
-            raise ParamsError(f"pretrain.share={self.share:g}: per cent, 0 < share <= 100")
 
     def local_batch(self, world_size: int) -> int:
         """This process's share of the global batch."""

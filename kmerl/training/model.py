@@ -4,9 +4,7 @@ import dataclasses
 import importlib
 import json
 import pkgutil
-import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +16,13 @@ from torch import Tensor, nn
 from kmerl import files, methods, seeds
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import EVERY_LEAD, MaskParams
-from kmerl.params import ParamsError, build
+from kmerl.params import ParamsError, build, checked
 from kmerl.text import TextEncoderParams
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
-@dataclass(frozen=True)
+@checked
 class ModelConfig:
     """What models/config.json holds: enough to rebuild the model and to feed it."""
 
@@ -118,9 +116,7 @@ def load(directory: Path, device: str = "cpu") -> tuple[ModelConfig, Any]:
 
 
 def _settings(method: str, sections: Mapping[str, Any]) -> Any:
-    kind = _module(method).MethodParams
-    hints = typing.get_type_hints(kind)
-    return kind(**{name: build(hints[name], values, name) for name, values in sections.items()})
+    return build(_module(method).MethodParams, sections, "")
 
 
 def _options(method: str, whole: Mapping[str, Any]) -> dict[str, Any]:

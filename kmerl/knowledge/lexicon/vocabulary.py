@@ -6,8 +6,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-import yaml
-
+from kmerl.files import read_yaml
 from kmerl.knowledge.lexicon.patterns import LexiconError, expressions
 from kmerl.knowledge.lexicon.spelling import Speller
 
@@ -136,8 +135,7 @@ def vocabulary() -> Vocabulary:
 
 
 def _read(name: str) -> dict[str, Any]:
-    text = resources.files("kmerl.knowledge.lexicon").joinpath(name).read_text(encoding="utf-8")
-    content: dict[str, Any] = yaml.safe_load(text)
+    content: dict[str, Any] = read_yaml(resources.files("kmerl.knowledge.lexicon").joinpath(name))
     return content
 
 

@@ -7,8 +7,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-import yaml
-
+from kmerl.files import read_yaml
 from kmerl.knowledge.backend import MiningError
 from kmerl.knowledge.vllm.settings import LLM
 
@@ -36,8 +35,7 @@ class Question:
 
 @lru_cache(maxsize=1)
 def prompts() -> dict[str, Any]:
-    text = resources.files("kmerl.knowledge.vllm").joinpath("prompts.yaml").read_text("utf-8")
-    found: dict[str, Any] = yaml.safe_load(text)
+    found: dict[str, Any] = read_yaml(resources.files("kmerl.knowledge.vllm") / "prompts.yaml")
     return found
 
 

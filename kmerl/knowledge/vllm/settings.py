@@ -1,9 +1,9 @@
 """The `llm` section of params.yaml: which model is asked, how, and what may leave the machine."""
 
-from dataclasses import dataclass
+from kmerl.params import Count, PositiveOrZero, checked
 
 
-@dataclass(frozen=True)
+@checked
 class Example:
     """A report and the entities it states, shown to the model before the question."""
 
@@ -11,15 +11,15 @@ class Example:
     entities: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@checked
 class Price:
     """Of a million tokens, in any currency; 0 on one's own machine."""
 
-    prompt: float
-    completion: float
+    prompt: PositiveOrZero
+    completion: PositiveOrZero
 
 
-@dataclass(frozen=True)
+@checked
 class LLM:
     """The `llm` section of params.yaml."""
 
@@ -27,9 +27,9 @@ class LLM:
     revision: str
     base_url: str | None
     allow_remote: bool
-    max_model_len: int
-    max_tokens: int
-    temperature: float
+    max_model_len: Count
+    max_tokens: Count
+    temperature: PositiveOrZero
     seed: int
     structured: bool
     system: str

@@ -1,0 +1,46 @@
+"""Can the code read what experiments set? Apart from the catalogue, as it imports that code."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kmerl import params
+from kmerl.experiments.catalogue import FILE, Catalogue, changed
+from kmerl.params import SECTIONS, ParamsError, build
+from kmerl.training.model import sections_of
+
+
+def check(catalogue: Catalogue, parameters: Path | str = "params.yaml") -> None:
+    """Each value of experiments.yaml, beside those of a params.yaml that stay as they are.
+
+    Raises:
+        ParamsError: a value is not allowed; the message names table, row, key and value.
+    """
+    values = params.read(parameters)
+    given: dict[str, Mapping[str, Any]] = {"every": catalogue.every}
+    known = set()
+    for table in catalogue.tables.values():
+        for name in [row.experiment for row in table.rows if row.experiment not in known]:
+            place = f"tables.{table.name}.rows.{name}.set"  # the first row, which defines it
+            given[place] = {**catalogue.every, **catalogue.experiments[name].set}
+            known.add(name)
+    for place, keys in given.items():
+        try:
+            check_values(changed(values, keys), dict.fromkeys(key.split(".")[0] for key in keys))
+        except ParamsError as error:
+            raise ParamsError(f"{FILE}: {place}: {error}") from None
+
+
+def check_values(values: Mapping[str, Any], sections: Iterable[str] = SECTIONS) -> None:
+    """Some sections of params.yaml, and what its method is made of.
+
+    Raises:
+        ParamsError: a value is not allowed; the message names its key.
+    """
+    for section in sections:
+        build(pkgutil.resolve_name(SECTIONS[section]), values[section], section)
+    made_of = sections_of(values["method"], values)
+    method = importlib.import_module(f"kmerl.methods.{values['method']}")
+    build(method.MethodParams, made_of, "")
