@@ -18,41 +18,14 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from kmerl.files import read_yaml
 
-SECTIONS = {
-    "seed": "builtins:int",
-    "corpora": "kmerl.corpora.ingest:Corpora",
-    "synthesize": "kmerl.synthetic.cohort:Synthesize",
-    "ingest": "kmerl.corpora.conform:Ingest",
-    "splits": "kmerl.tasks.splits:Splits",
-    "text": "kmerl.knowledge.reports:Text",
-    "reports": "kmerl.knowledge.statements:Reports",
-    "llm": "kmerl.knowledge.vllm.settings:LLM",
-    "extract": "kmerl.knowledge.extract:Extract",
-    "verify": "kmerl.knowledge.verify:Verify",
-    "merge": "kmerl.knowledge.merge:Merge",
-    "aggregate": "kmerl.knowledge.aggregate:Aggregate",
-    "label_matrix": "kmerl.knowledge.labels:LabelMatrix",
-    "text_encoder": "kmerl.text:TextEncoderParams",
-    "method": "builtins:str",
-    "options": "builtins:dict",  # each method knows its own: kmerl.training.model.settings
-    "signal": "kmerl.models.inputs:SignalParams",
-    "encoder": "kmerl.models.vit:EncoderParams",
-    "mask": "kmerl.models.masking:MaskParams",
-    "query_network": "kmerl.models.query:QueryParams",
-    "loss": "kmerl.losses:LossParams",
-    "pretrain": "kmerl.training.loop:PretrainParams",
-    "prompts": "kmerl.tasks.prompts:Kind",
-    "encode": "kmerl.evaluation.encode:EncodeParams",
-    "zero_shot": "kmerl.evaluation.zero_shot:ZeroShot",
-    "linear_probe": "kmerl.evaluation.linear_probe:LinearProbe",
-    "fine_tune": "kmerl.evaluation.fine_tune_fit:FineTune",
-    "partial_leads": "kmerl.evaluation.partial_leads:PartialLeads",
-    "seen_unseen": "kmerl.evaluation.seen_unseen:SeenUnseen",
-    "statistics": "kmerl.evaluation.bootstrap:Statistics",
-    "report": "kmerl.report.page:Report",
-    "runtime": "kmerl.runtime:Runtime",
-}
-"""Each section in the order of the file, and where its class stands, which is imported by need."""
+SECTIONS = (
+    "seed", "corpora", "synthesize", "ingest", "splits", "text", "reports", "llm", "extract",
+    "verify", "merge", "aggregate", "label_matrix", "text_encoder", "method", "options", "signal",
+    "encoder", "mask", "query_network", "loss", "pretrain", "prompts", "encode", "zero_shot",
+    "linear_probe", "fine_tune", "partial_leads", "seen_unseen", "statistics", "report",
+    "runtime",
+)  # fmt: skip
+"""In the order of the file."""
 
 Built = TypeVar("Built")
 Count = Annotated[int, Field(ge=1)]
@@ -97,7 +70,7 @@ def read(path: Path | str = "params.yaml") -> dict[str, Any]:
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise ParamsError(f"{path} holds no mapping of parameters")
-    for key in values.keys() - SECTIONS.keys():
+    for key in values.keys() - set(SECTIONS):
         raise ParamsError(f"{path}: unknown key {key!r}; typo? {nearest(key, SECTIONS)}")
     return values
 

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from kmerl import files, params
-from kmerl.experiments.sections import check_values
+from kmerl.experiments.sections import CLASSES, check_values
 from kmerl.params import Count, Share, checked
 
 PROFILES = sorted(Path("params").glob("*.yaml"))
@@ -107,7 +107,7 @@ def keys(values, prefix=""):
 def test_profiles_hold_the_same_keys_in_the_same_order_and_no_wrong_value(profile):
     demo, values = params.read("params/demo.yaml"), params.read(profile)
     assert list(keys(values)) == list(keys(demo))
-    assert list(demo) == list(params.SECTIONS)
+    assert list(demo) == list(params.SECTIONS) == list(CLASSES)
     check_values(values)
 
 

@@ -8,8 +8,44 @@ from typing import Any
 
 from kmerl import params
 from kmerl.experiments.catalogue import FILE, Catalogue, changed
-from kmerl.params import SECTIONS, ParamsError, build
+from kmerl.params import ParamsError, build
 from kmerl.training.model import sections_of
+
+CLASSES = {
+    "seed": "builtins:int",
+    "corpora": "kmerl.corpora.ingest:Corpora",
+    "synthesize": "kmerl.synthetic.cohort:Synthesize",
+    "ingest": "kmerl.corpora.conform:Ingest",
+    "splits": "kmerl.tasks.splits:Splits",
+    "text": "kmerl.knowledge.reports:Text",
+    "reports": "kmerl.knowledge.statements:Reports",
+    "llm": "kmerl.knowledge.vllm.settings:LLM",
+    "extract": "kmerl.knowledge.extract:Extract",
+    "verify": "kmerl.knowledge.verify:Verify",
+    "merge": "kmerl.knowledge.merge:Merge",
+    "aggregate": "kmerl.knowledge.aggregate:Aggregate",
+    "label_matrix": "kmerl.knowledge.labels:LabelMatrix",
+    "text_encoder": "kmerl.text:TextEncoderParams",
+    "method": "builtins:str",
+    "options": "builtins:dict",  # each method knows its own: kmerl.training.model.settings
+    "signal": "kmerl.models.inputs:SignalParams",
+    "encoder": "kmerl.models.vit:EncoderParams",
+    "mask": "kmerl.models.masking:MaskParams",
+    "query_network": "kmerl.models.query:QueryParams",
+    "loss": "kmerl.losses:LossParams",
+    "pretrain": "kmerl.training.loop:PretrainParams",
+    "prompts": "kmerl.tasks.prompts:Kind",
+    "encode": "kmerl.evaluation.encode:EncodeParams",
+    "zero_shot": "kmerl.evaluation.zero_shot:ZeroShot",
+    "linear_probe": "kmerl.evaluation.linear_probe:LinearProbe",
+    "fine_tune": "kmerl.evaluation.fine_tune_fit:FineTune",
+    "partial_leads": "kmerl.evaluation.partial_leads:PartialLeads",
+    "seen_unseen": "kmerl.evaluation.seen_unseen:SeenUnseen",
+    "statistics": "kmerl.evaluation.bootstrap:Statistics",
+    "report": "kmerl.report.page:Report",
+    "runtime": "kmerl.runtime:Runtime",
+}
+"""Where each section's class stands; it is imported when a value is checked, and not before."""
 
 
 def check(catalogue: Catalogue, parameters: Path | str = "params.yaml") -> None:
@@ -33,14 +69,14 @@ def check(catalogue: Catalogue, parameters: Path | str = "params.yaml") -> None:
             raise ParamsError(f"{FILE}: {place}: {error}") from None
 
 
-def check_values(values: Mapping[str, Any], sections: Iterable[str] = SECTIONS) -> None:
+def check_values(values: Mapping[str, Any], sections: Iterable[str] = CLASSES) -> None:
     """Some sections of params.yaml, and what its method is made of.
 
     Raises:
         ParamsError: a value is not allowed; the message names its key.
     """
     for section in sections:
-        build(pkgutil.resolve_name(SECTIONS[section]), values[section], section)
+        build(pkgutil.resolve_name(CLASSES[section]), values[section], section)
     made_of = sections_of(values["method"], values)
     method = importlib.import_module(f"kmerl.methods.{values['method']}")
     build(method.MethodParams, made_of, "")
