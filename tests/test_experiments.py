@@ -21,32 +21,23 @@ DATA = Path(os.environ.get("KMERL_REAL_DATA", ROOT.parent / "shared/data"))
 PAPER = DATA.parent / "paper/k-merl.txt"
 CATALOGUE = catalogue.read(ROOT / "experiments.yaml", ROOT / "params.yaml")
 SYMBOL = re.compile(r" \(\$?\\")  # "- ECG-Condition Alignment (\\mathcal{L}_{CQ})"
-PRINTED = {  # numbers in each table of the paper
+HELD = {  # of each table of the paper, its numbers; of each figure, its columns
     "table-1": 15 * 18, "table-2a": 3 * 2, "table-2b": 4 * 2, "table-2c": 3 * 2, "table-2d": 5 * 2,
     "table-2e": 3 * 2, "table-6a": 4 * 2, "table-6b": 5 * 2, "table-6c": 5 * 2,
-}  # fmt: skip
-DRAWN = {  # columns of each figure of the paper, and experiments beside K-MERL and MERL
-    "figure-4": (7, set()), "figure-5a": (2, set()), "figure-5b": (2, set()),
-    "figure-5c": (7, {"merl-resnet-ckepe", "merl-vit-ckepe"}),
-    "figure-6a": (12, set()), "figure-6b": (12, set()),
+    "figure-4": 7, "figure-5a": 2, "figure-5b": 2, "figure-5c": 7, "figure-6a": 12, "figure-6b": 12,
 }  # fmt: skip
 
 
-# ---------------------------------------------------------------- what the paper has
-
-
-@pytest.mark.parametrize("table", PRINTED)
-def test_every_number_of_a_table_has_an_experiment(table):
-    assert sum(len(row.paper) for row in CATALOGUE.tables[table].rows) == PRINTED[table]
-
-
-@pytest.mark.parametrize("figure", DRAWN)
-def test_every_curve_and_bar_of_a_figure_has_an_experiment(figure):
-    columns, further = DRAWN[figure]
-    table = CATALOGUE.tables[figure]
-    drawn = {row.experiment for row in table.rows}
-    assert {"kmerl", "merl-resnet", "merl-vit", *further} <= drawn
-    assert len(table.columns) == columns
+@pytest.mark.parametrize("name", HELD)
+def test_every_number_curve_and_bar_of_the_paper_has_an_experiment(name):
+    table = CATALOGUE.tables[name]
+    if name.startswith("table"):
+        assert sum(len(row.paper) for row in table.rows) == HELD[name]
+    else:
+        further = {"merl-resnet-ckepe", "merl-vit-ckepe"} if name == "figure-5c" else set()
+        drawn = {row.experiment for row in table.rows}
+        assert {"kmerl", "merl-resnet", "merl-vit"} | further <= drawn
+        assert len(table.columns) == HELD[name]
 
 
 def value_at(row: catalogue.Row, key: str, name: str = "paper"):
@@ -59,28 +50,23 @@ def points(figure: str) -> list[catalogue.Row]:
 
 
 def test_every_point_of_figures_7_and_8_has_an_experiment():
-    left = {value_at(row, "encoder.token_samples") for row in points("figure-7-left")}
-    assert left == {25, 50, 100, 200}
-    keys = ("mask.segments", "mask.min_leads")
-    right = {tuple(value_at(row, key) for key in keys) for row in points("figure-7-right")}
+    assert {row.x for row in points("figure-7-left")} == {25, 50, 100, 200}
+    right = {(value_at(row, "mask.segments"), row.x) for row in points("figure-7-right")}
     assert right == {(share, leads) for share in (0.25, 0.5, 0.75) for leads in (9, 10, 11)}
-    sizes = [value_at(row, "encoder.size") for row in points("figure-8")]
+    sizes = [row.x for row in points("figure-8")]
     assert sizes == ["nano", "micro", "tiny", "small", "middle", "base"]
-    assert sizes == [row.x for row in points("figure-8")]
 
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_point_stands_where_its_experiment_is(name):
-    for row in points("figure-7-left"):
-        assert row.x == value_at(row, "encoder.token_samples", name)
+    keys = {"7-left": "encoder.token_samples", "7-right": "mask.min_leads", "8": "encoder.size"}
+    for figure, key in keys.items():
+        assert all(row.x == value_at(row, key, name) for row in points(f"figure-{figure}"))
     for row in points("figure-7-right"):
-        share = value_at(row, "mask.segments", name)
-        assert row.group == f"{share:.0%} of segments".replace("%", " %")
-        assert row.x == value_at(row, "mask.min_leads", name)
-    for row in CATALOGUE.tables["table-6b"].rows:
-        assert int(row.label) == value_at(row, "query_network.layers", name)
-    for row in CATALOGUE.tables["table-6c"].rows:
-        assert int(row.label) == value_at(row, "query_network.heads", name)
+        assert row.group == f"{100 * value_at(row, 'mask.segments', name):g} % of segments"
+    for table, key in {"table-6b": "layers", "table-6c": "heads"}.items():
+        for row in CATALOGUE.tables[table].rows:
+            assert int(row.label) == value_at(row, f"query_network.{key}", name)
 
 
 @pytest.mark.skipif(not PAPER.exists(), reason="the paper's text is not beside the project")
@@ -122,9 +108,6 @@ def test_a_wrong_number_would_be_seen():
     assert stands("ASTCL (from its abstract)", [72.5, 77.3], ["ASTCL", "72.50", "77.3"])
     assert not stands("ASTCL", [72.5, 77.3], ["ASTCL", "72.50", "77.31"])
     assert not stands("BYOL", [72.5, 77.3], ["ASTCL", "72.50", "77.3"])
-
-
-# ---------------------------------------------------------------- what params.yaml has
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -170,8 +153,6 @@ def test_only_evaluation_changes_where_nothing_needs_training():
         assert new and not new & of_training
 
 
-# ---------------------------------------------------------------- what is wrong is said
-
 SMALL = """
 every: {mask.scope: record}
 targets: [zero_shot]
@@ -184,12 +165,8 @@ tables:
       first: {label: A, paper: [76.52], set: {mask.min_leads: 9}}
       second: {label: B, like: first, set: {mask.segments: 0.5}, needs: [gpu]}
   two:
-    caption: Another
-    source: ours
-    kind: points
-    columns: {12 leads: zero_shot.average.12.auroc}
-    rows:
-      second: {label: B, x: 1, metrics: {zero_shot: fine_tune}}
+    {caption: Another, source: ours, kind: points, columns: {12 leads: zero_shot.average.12.auroc},
+     rows: {second: {label: B, x: 1, metrics: {zero_shot: fine_tune}}}}
 """
 
 
@@ -212,6 +189,8 @@ def test_an_experiment_like_another_has_its_keys_and_its_own(tmp_path):
     assert [each.name for each in found.of("second")] == ["second"]
     with pytest.raises(ParamsError, match="no table 'three'; choose one of one, two"):
         found.of("three")
+    with pytest.raises(ParamsError, match="does not exist"):
+        catalogue.read(tmp_path / "nowhere.yaml")
 
 
 @pytest.mark.parametrize(
@@ -245,11 +224,6 @@ def test_what_is_wrong_in_the_file_is_said(tmp_path, old, new, message):
         small(tmp_path, old, new)
 
 
-def test_a_missing_file_is_said(tmp_path):
-    with pytest.raises(ParamsError, match="does not exist"):
-        catalogue.read(tmp_path / "experiments.yaml")
-
-
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -269,9 +243,6 @@ def test_a_value_that_the_code_cannot_read_is_said(tmp_path, given, message):
         sections.check(small(tmp_path, held, given), ROOT / "params.yaml")
     with pytest.raises(ParamsError, match=r"every: mask\.scope is 'all'; it must be 'group'"):
         sections.check(small(tmp_path, "scope: record", "scope: all"), ROOT / "params.yaml")
-
-
-# ---------------------------------------------------------------- what is queued
 
 
 def test_what_is_known_already_or_needs_more_is_skipped_with_its_reason(tmp_path):
@@ -307,9 +278,6 @@ FAILED = "ERROR: failed to reproduce"
 )
 def test_the_reason_of_a_failure_is_its_stage_and_its_last_line(log, said):
     assert queueing.reason(log) == said
-
-
-# ---------------------------------------------------------------- what is kept
 
 
 def test_runs_come_back_as_they_were_and_in_order(tmp_path):
