@@ -1,18 +1,13 @@
 """CPSC2018 as it was first published, beside the Challenge form, and MERL's five seconds of it."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
 from kmerl.corpora import cpsc2018
-from kmerl.corpora.conform import Ingest
-from kmerl.params import ParamsError, build
 from kmerl.signal import NAN
 from tests.official_layouts import (
     REAL,
-    SETTINGS,
     real,
     run,
     signal,
@@ -151,19 +146,6 @@ def test_only_the_first_seconds_are_kept_where_that_is_asked(tmp_path):
     other, _ = run("cpsc2018", root, tmp_path, first_seconds={"csn": 5})
     assert other == whole
     assert all(np.array_equal(full[k], v) for k, v in stored_signals(tmp_path).items())
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        ({"cpsc": 5}, r"ingest\.first_seconds\.cpsc is 'cpsc'; it must be 'mimic-iv-ecg'"),
-        ({"cpsc2018": 0}, r"ingest\.first_seconds\.cpsc2018 is 0; .* equal to 1"),
-        ({"cpsc2018": 11}, r"ingest\.first_seconds\.cpsc2018=11 is above seconds=10"),
-    ],
-)
-def test_first_seconds_are_checked(value, message):
-    with pytest.raises(ParamsError, match=message):
-        build(Ingest, dataclasses.asdict(SETTINGS) | {"first_seconds": value}, "ingest")
 
 
 # ---------------------------------------------------------------- real recordings

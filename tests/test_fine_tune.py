@@ -167,26 +167,6 @@ def test_bf16_trains_and_a_diverging_loss_says_what_to_lower():
         run(train, train, wild, rate=1e30)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"batch": 0}, r"fine_tune\.batch"),
-        ({"epochs": 0}, r"fine_tune\.epochs"),
-        ({"seeds": 0}, r"fine_tune\.seeds"),
-        ({"warmup_epochs": 4.0}, r"fine_tune\.warmup_epochs"),
-        ({"ratios": ()}, r"fine_tune\.ratios"),
-        ({"ratios": (1, 5)}, r"fine_tune\.ratios\[1\] is 5; it must be 1, 10 or 100"),
-        ({"leads": ("2", "2")}, r"fine_tune\.leads"),
-        ({"leads": ("V7",)}, r"fine_tune\.leads\[0\]: unknown lead 'V7'"),
-        ({"leads": ("13",)}, r"fine_tune\.leads\[0\]: a lead count is 1 to 12"),
-        ({"learning_rate": 0.0}, r"fine_tune\.learning_rate"),
-    ],
-)
-def test_parameters_out_of_range_are_named(change, message):
-    with pytest.raises(params.ParamsError, match=message):
-        params.build(FineTune, dataclasses.asdict(SETTINGS) | change, "fine_tune")
-
-
 def test_the_profiles_are_read():
     for name in ("demo", "ptbxl", "paper"):
         found = params.load("fine_tune", FineTune, ROOT / f"params/{name}.yaml")

@@ -1,6 +1,5 @@
 """Ingest as a whole: bad records, other rates and lengths, same bytes, clear errors."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 
 from kmerl import params
-from kmerl.corpora.ingest import Ingest, corpus_files
+from kmerl.corpora.ingest import corpus_files
 from kmerl.corpora.records import CorpusError
 from kmerl.signal import NAN
 from kmerl.store import read_table
@@ -16,7 +15,6 @@ from stages import ingest as stage
 from tests import official_layouts as layouts
 from tests.official_layouts import (
     DEMO,
-    SETTINGS,
     run,
     signal,
     stored,
@@ -234,17 +232,7 @@ def test_the_stage_writes_where_the_chain_looks(tmp_path, monkeypatch):
         stage.main("ptbxl")
 
 
-def test_parameters_are_checked(tmp_path):
-    text = DEMO.read_text()
-    path = tmp_path / "params.yaml"
-    path.write_text(text.replace("  flat_leads:", "  flat_lead:"))
-    with pytest.raises(params.ParamsError, match="did you mean 'flat_leads'"):
-        params.load("ingest", Ingest, path)
-    path.write_text(text.replace("require_report: [mimic-iv-ecg]", "require_report: [mimic]"))
-    with pytest.raises(params.ParamsError, match=r"require_report\[0\] is 'mimic'; .*'ptb-xl'"):
-        params.load("ingest", Ingest, path)
-    with pytest.raises(params.ParamsError, match=r"ingest\.group is 0"):
-        params.build(Ingest, dataclasses.asdict(SETTINGS) | {"group": 0}, "ingest")
+def test_a_corpus_has_its_files():
     assert corpus_files("csn", DEMO).manifest == "SHA256SUMS.txt"
     with pytest.raises(params.ParamsError, match="unknown corpus 'ptbxl'"):
         corpus_files("ptbxl", DEMO)

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from kmerl import params
 from kmerl.evaluation import linear_probe, neighbours, probe_fit
 from kmerl.evaluation.encodings import open_encodings
 from kmerl.evaluation.linear_probe import LinearProbe
@@ -199,23 +198,6 @@ def test_learning_rate_warms_up_and_ends_near_zero() -> None:
     assert rates[10] == 1.0
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[-1] < 0.01
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"batch": 0},
-        {"epochs": 0},
-        {"warmup_epochs": 8},
-        {"seeds": 0},
-        {"neighbours": 0},
-        {"weight_decays": (100.0,)},
-        {"weight_decays": (-1.0,)},
-    ],
-)
-def test_parameters_out_of_range_are_named(change: dict[str, object]) -> None:
-    with pytest.raises(params.ParamsError, match=rf"linear_probe\.{next(iter(change))}"):
-        params.build(LinearProbe, dataclasses.asdict(SETTINGS) | change, "linear_probe")
 
 
 # ---------------------------------------------------------------- a task

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from kmerl import distributed, params
+from kmerl import distributed
 from kmerl.losses import contrastive_loss, contrastive_loss_as_released
 from kmerl.methods import merl
 from kmerl.models.heads import AttentionPool
@@ -152,16 +152,6 @@ def test_two_views_drop_a_share_apart_and_keep_the_mean():
         assert float((view == 0).float().mean()) == pytest.approx(0.2, abs=0.02)
     assert float(((one == 0) & (two == 0)).float().mean()) == pytest.approx(0.04, abs=0.01)
     assert torch.equal(merl.two_views(feature, feature, 0.0, generator())[1], feature)
-
-
-@pytest.mark.parametrize("options", [{"dropout": 1.0}, {"out": 18}])
-def test_impossible_options_are_named(options):
-    with pytest.raises(ValueError, match=f"options.{next(iter(options))}"):
-        small("merl", **options)
-    with pytest.raises(
-        params.ParamsError, match=r"options\.fidelity is 'true'; it must be 'fixed' or"
-    ):
-        small("merl", fidelity="true")
 
 
 # ---------------------------------------------------------------- its ResNet18's attention pooling

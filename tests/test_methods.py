@@ -58,15 +58,6 @@ def test_options_have_defaults_and_an_unknown_one_lists_them(name):
     assert sections_of(name, DEMO) == sections_of(name, {**DEMO, "options": {}})
 
 
-def test_options_of_a_wrong_type_are_named():
-    with pytest.raises(
-        params.ParamsError, match=r"options\.temperature is 'hot'; it must be a valid number"
-    ):
-        small("simclr", temperature="hot")
-    with pytest.raises(params.ParamsError, match=r"options is None; it must be a mapping"):
-        sections_of("simclr", {**DEMO, "options": None})
-
-
 def test_the_rate_of_a_methods_options_is_the_records_own():
     """astcl filters in Hz; at another rate than the records' its bands would be others."""
     slower = {**DEMO, "ingest": {**DEMO["ingest"], "rate": 250}}

@@ -11,7 +11,6 @@ from jaxtyping import TypeCheckError
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, roc_auc_score
 
 from kmerl.evaluation import bootstrap, metrics
-from kmerl.params import ParamsError, build
 from kmerl.seeds import generator
 
 
@@ -216,10 +215,3 @@ def test_intervals_over_patients_cover_the_true_auroc() -> None:
 def test_intervals_over_records_would_not() -> None:
     """The same records drawn one by one: the test above sees that fault."""
     assert _share_covered([f"r{i}" for i in range(320)]) < 0.8
-
-
-@pytest.mark.parametrize(("replicates", "level"), [(0, 0.95), (10, 1.0), (10, 0.0)])
-def test_parameters_out_of_range_are_named(replicates: int, level: float) -> None:
-    values = {"replicates": replicates, "level": level, "min_positives": 5}
-    with pytest.raises(ParamsError, match=r"statistics\.(replicates|level)"):
-        build(bootstrap.Statistics, values, "statistics")

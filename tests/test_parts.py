@@ -290,11 +290,6 @@ def test_clocs_learns_from_leads_too():
     assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
 
 
-def test_one_lead_cannot_agree():
-    with pytest.raises(ValueError, match=r"options\.leads is 1"):
-        small("clocs", leads=1)
-
-
 # ---------------------------------------------------------------- ASTCL
 
 

@@ -1,13 +1,10 @@
 """Changes that views are made of: shuffled time, noise of recordings, and its removal."""
 
-import dataclasses
-
 import pytest
 import torch
 
 from kmerl.methods import astcl, ts_tcc
 from kmerl.models.perturbations import band_pass, deviation, ecg_noise, permute
-from kmerl.params import build
 
 RATE, SAMPLES = 500, 5000
 
@@ -151,20 +148,3 @@ def test_views_of_astcl_are_noisier_and_cleaner_and_of_the_records_size():
     assert left.max() < 0.99  # 20 dB
     assert left.min() > 0.7  # 5 dB
     assert power(clean - 3, 99, 101).max() < 1e-3
-
-
-@pytest.mark.parametrize(
-    ("options", "changes"),
-    [
-        (ts_tcc.Options, {"gain": 0.5}),
-        (ts_tcc.Options, {"segments": 0}),
-        (ts_tcc.Options, {"ahead": 1.0}),
-        (ts_tcc.Options, {"context_width": 99}),
-        (astcl.Options, {"low": 50.0}),
-        (astcl.Options, {"snr_min": 30.0}),
-        (astcl.Options, {"steps": 1}),
-    ],
-)
-def test_impossible_options_are_refused(options, changes):
-    with pytest.raises(ValueError, match=r"options\." + next(iter(changes))):
-        build(options, dataclasses.asdict(options()) | changes, "options")

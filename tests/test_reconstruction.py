@@ -370,8 +370,6 @@ def test_both_train_in_mixed_precision(name):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: small("st_mem", drop=1.0), r"options\.drop is 1\.0; .* less than 1"),
-        (lambda: small("crt", drop_first=0.9), r"options\.drop_first=0\.9 .* drop_last=0\.8"),
         (lambda: LeadPatchEncoder(NANO, 200, 150), r"options\.patch=150: a record of 200"),
         (lambda: CrossDomainEncoder(NANO, 400, 30), r"options\.patch=30: a record of 400"),
         (lambda: CrossDomainEncoder(NANO, 400, 400), r"options\.patch=400: a record of 400"),

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from kmerl import params
 from kmerl.evaluation.scores import Scores
 from kmerl.leads import LEADS
 from kmerl.report import counts, curves, ecg_paper, figures, page, probe_tables, tables
@@ -255,18 +254,6 @@ def test_empty_corpora_are_said_to_be_empty(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"ingest\.json does not exist; run `dvc repro`"):
         page.read_inputs(tmp_path, REPORT)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"task": "ptbxl_all"}, "report.task is 'ptbxl_all'; choose one of ptbxl_super"),
-        ({"leads": "I+IV"}, "report.leads: unknown lead 'IV'"),
-    ],
-)
-def test_bad_parameters_are_named(values: dict[str, str], message: str) -> None:
-    with pytest.raises(params.ParamsError, match=re.escape(message)):
-        params.build(page.Report, {"task": "csn", "leads": "2", "top": 3} | values, "report")
 
 
 def test_the_stage_writes_the_page(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

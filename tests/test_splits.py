@@ -149,11 +149,6 @@ def test_a_store_without_any_of_merls_records_is_an_error(world: Path) -> None:
 # ---------------------------------------------------------------- parameters
 
 
-def test_labels_of_merl_need_the_records_of_merl() -> None:
-    with pytest.raises(params.ParamsError, match=r"splits\.labels is merl.*Set source to merl"):
-        params.build(Splits, {"source": "official", "labels": "merl", "merl": ""}, "splits")
-
-
 def test_simulated_records_have_no_labels_in_the_real_files(world: Path) -> None:
     settings = Splits("merl", "merl", "raw/merl")
     with pytest.raises(params.ParamsError, match=r"corpus csn is simulated.*lists real records"):

@@ -13,7 +13,6 @@ import pytest
 from scipy.io import loadmat
 
 from kmerl.leads import LEADS, canonical
-from kmerl.params import build
 from kmerl.synthetic.catalogue import CATALOGUE, HIDES, NORMAL, is_normal
 from kmerl.synthetic.cohort import CORPORA, Synthesize, synthesize
 from kmerl.synthetic.layouts import cpsc2018, csn, mimic, ptbxl
@@ -261,17 +260,3 @@ def test_bytes_depend_on_the_seed_and_on_nothing_else(cohort, tmp_path):
     synthesize(none, 1, root=tmp_path / "raw", truth=tmp_path / "truth")
     changed, same = tree(tmp_path / "raw" / "csn"), tree(cohort / "raw" / "csn")
     assert all(changed[p] != same[p] for p in changed if p.endswith(".mat"))
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"records": {"ptbxl": 1}}, r"records\.ptbxl is 'ptbxl'; .*'ptb-xl'"),
-        ({"records": {**SMALL.records, "csn": -1}}, "csn is -1"),
-        ({"records": {"csn": 1}}, "no number for"),
-        ({"test_share": 0.95}, "leave no patients to train on"),
-    ],
-)
-def test_wrong_parameters_are_named(change, words):
-    with pytest.raises(ValueError, match=words):
-        build(Synthesize, dataclasses.asdict(SMALL) | change, "synthesize")

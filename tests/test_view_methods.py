@@ -198,8 +198,3 @@ def test_simsiams_residual_blocks_start_as_their_shortcuts():
     blocks = [m for m in small("simsiam").encoder.modules() if isinstance(m, ResidualBlock)]
     assert len(blocks) == 8
     assert all((block.norm.weight == 0).all() for block in blocks)
-
-
-def test_simsiams_predictor_narrows():
-    with pytest.raises(ValueError, match=r"options\.bottleneck=64 .*out=32"):
-        small("simsiam", bottleneck=64, out=32)

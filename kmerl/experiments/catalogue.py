@@ -22,6 +22,7 @@ NEEDS: Mapping[Need, str] = {
     "gpu": "hours to days on a CPU",
 }
 Kind = Literal["table", "curves", "points", "bars"]
+
 _OF_AN_EXPERIMENT = ("like", "set", "targets", "needs")
 
 
@@ -189,20 +190,21 @@ def read(path: Path | str = FILE, parameters: Path | str = "params.yaml") -> Cat
     """
     if not Path(path).exists():
         raise ParamsError(f"{path} does not exist; it stands in the repository's root")
-    file, values = build(_File, read_yaml(Path(path)), f"{path}: "), params.read(parameters)
-    _check_set(file.every, values, f"{path}: every")
+    file, known = build(_File, read_yaml(Path(path)), f"{path}: "), params.read(parameters)
+    _check_set(file.every, known, f"{path}: every")
     experiments: dict[str, Experiment] = {}
     tables: dict[str, Table] = {}
     for name, table in file.tables.items():
         rows = []
         for row, held in table.rows.items():
             where = f"{path}: tables.{name}.rows.{row}"
-            _define(row, held, experiments, file.targets, values, where)
+            if row not in experiments:
+                experiments[row] = _experiment(row, held, experiments, file.targets, where)
+                _check_set(experiments[row].set, known, f"{where}.set")
+            elif doubled := [key for key in _OF_AN_EXPERIMENT if getattr(held, key) is not None]:
+                raise ParamsError(f"{where}.{doubled[0]}: an earlier table has defined {row!r}")
             rows.append(_row(row, held, table.columns, where))
-        tables[name] = Table(
-            name, table.caption, table.source, table.columns, tuple(rows),
-            table.kind, table.x_label, table.y_label, table.note,
-        )  # fmt: skip
+        tables[name] = Table(**{**vars(table), "name": name, "rows": tuple(rows)})
     for name in experiments.keys() & tables.keys():
         raise ParamsError(f"{path}: {name!r} is a table and an experiment; rename one")
     return Catalogue(file.every, file.targets, experiments, tables)
@@ -256,27 +258,20 @@ def _row(name: str, held: _Row, columns: Mapping[str, str], where: str) -> Row:
     return Row(name, held.label, numbers, held.x, held.group, held.metrics)
 
 
-def _define(
+def _experiment(
     name: str,
     held: _Row,
-    experiments: dict[str, Experiment],
+    above: Mapping[str, Experiment],
     targets: tuple[str, ...],
-    values: Mapping[str, Any],
     where: str,
-) -> None:
-    """What a row says of its experiment, if it is the first table that has it."""
-    if name in experiments:
-        for key in _OF_AN_EXPERIMENT:
-            if getattr(held, key) is not None:
-                raise ParamsError(f"{where}.{key}: an earlier table has defined {name!r}")
-        return
+) -> Experiment:
+    """What the first row of an experiment says of it."""
     if held.set is None:
         raise ParamsError(f"{where}.set is missing; {{}} changes nothing")
     base = Experiment(name, {}, targets)
     if held.like is not None:
-        check_known(held.like, experiments, f"{where}.like", "experiment above it")
-        base = experiments[held.like]
-    _check_set(held.set, values, f"{where}.set")
+        check_known(held.like, above, f"{where}.like", "experiment above it")
+        base = above[held.like]
     runs = base.targets if held.targets is None else held.targets
     needs = base.needs if held.needs is None else held.needs
-    experiments[name] = Experiment(name, {**base.set, **held.set}, runs, needs)
+    return Experiment(name, {**base.set, **held.set}, runs, needs)

@@ -1,9 +1,9 @@
 """One file a method; `method:` of params.yaml names it. A file here exports
 
-- `Options`, where the method has hyper-parameters of its own: a frozen dataclass with defaults
+- `Options`, where the method has hyper-parameters of its own: a `checked` class with defaults
   and their sources, which `options:` of params.yaml overrides. A field `rate` is the records'
   own, ingest.rate, and can be nothing else.
-- `MethodParams`: a frozen dataclass whose fields are the sections of params.yaml that make the
+- `MethodParams`: a `checked` class whose fields are the sections of params.yaml that make the
   model, `options: Options` among them.
 - `Method(params, entities, record_samples)`: a module. `forward(batch, generator)` gives named,
   weighted loss terms, whose sum is trained; chance comes from `generator` alone, but for dropout.

@@ -12,6 +12,7 @@ import yaml
 from markupsafe import Markup
 
 from kmerl.experiments import catalogue, runs
+from kmerl.files import parse_yaml
 from kmerl.leads import LeadKey, parse_leads
 from kmerl.params import Count, checked
 from kmerl.report import counts, curves, ecg_paper, probe_tables, results, section, tables
@@ -82,7 +83,7 @@ def read_inputs(root: Path, report: Report) -> Inputs:
         loss_rows=_rows(root / "plots" / "pretrain.csv"),
         partial_rows=_rows(root / "plots" / "partial_leads.csv"),
         class_rows=_rows(root / "plots" / "zero_shot_classes.csv"),
-        entities=yaml.safe_load(_text(root / "data" / "labels" / "entities.yaml")) or [],
+        entities=parse_yaml(_text(root / "data/labels/entities.yaml"), "entities.yaml") or [],
         examples=examples(report.task, report.leads, report.top, root / "data") if some else [],
         experiments=experiments,
         results=results.results(experiments, runs.read(root / runs.FILE)),
