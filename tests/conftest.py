@@ -6,8 +6,6 @@ from jaxtyping import install_import_hook
 CHECKED = [
     "kmerl.distributed",
     "kmerl.losses",
-    "kmerl.losses_parts",
-    "kmerl.losses_reconstruction",
     "kmerl.methods",
     "kmerl.models",
     "kmerl.predict.scoring",

@@ -6,11 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kmerl.losses import LossParams, contrastive_loss, negative_cosine, nt_xent, query_loss
-from kmerl.methods.kmerl import Method, MethodParams
+from kmerl.losses import contrastive_loss, negative_cosine, nt_xent
+from kmerl.methods.kmerl import LossParams, Method, MethodParams, QueryParams, query_loss
 from kmerl.models.inputs import Batch
 from kmerl.models.masking import MaskParams
-from kmerl.models.query import QueryParams
 from kmerl.models.vit import EncoderParams
 
 

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed, params
-from kmerl.losses import contrastive_loss, contrastive_loss_as_released
+from kmerl.losses import contrastive_loss
 from kmerl.methods import merl
-from kmerl.models.heads import AttentionPool
+from kmerl.methods.merl import AttentionPool, contrastive_loss_as_released
+from kmerl.models.backbone import ResNet, token_count
 from kmerl.models.masking import EVERY_LEAD, MaskParams
 from kmerl.models.norm import BatchNorm
-from kmerl.models.resnet import ResNet, token_count
 from kmerl.models.vit import EncoderParams, pool
 from kmerl.training import session
 from kmerl.training.model import lead_mask

@@ -42,9 +42,8 @@ def total(terms: dict[str, Tensor]) -> Tensor:
 
 
 @EVERY
-def test_a_method_is_one_short_file_that_needs_no_other_method(name):
+def test_a_method_is_one_file_that_needs_no_other_method(name):
     source = (ROOT / "kmerl" / "methods" / f"{name}.py").read_text(encoding="utf-8")
-    assert len(source.splitlines()) < 150
     # dvc.yaml depends on the chosen method's file alone
     assert "kmerl.methods" not in source.replace("`", "")
 
@@ -139,9 +138,8 @@ def test_steps_lower_the_loss(name):
 
 
 def _advance(model: nn.Module, progress: float) -> None:
-    if hasattr(model, "advance"):
-        with torch.no_grad():
-            model.advance(progress)
+    with torch.no_grad():
+        model.advance(progress)
 
 
 def two_steps(rank: int, processes: int, name: str) -> dict[str, dict[str, Tensor]]:
@@ -229,7 +227,7 @@ def test_every_method_trains_from_params_alone(here, name):
 
 TOY = """
 from dataclasses import dataclass
-from torch import nn
+from kmerl import methods
 from kmerl.models.backbone import twelve_lead_encoder
 from kmerl.models.vit import EncoderParams, pool
 
@@ -242,7 +240,7 @@ class MethodParams:
     encoder: EncoderParams
     options: Options
 
-class Method(nn.Module):
+class Method(methods.Method):
     def __init__(self, params, entities, record_samples):
         super().__init__()
         self.weight, self.progress = params.options.weight, []

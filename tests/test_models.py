@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmerl.leads import LEADS
-from kmerl.losses import query_loss
+from kmerl.methods.kmerl import QueryNetwork, QueryParams, query_loss
 from kmerl.models.masking import MaskParams, draw_leads, draw_segments, segments_kept
-from kmerl.models.query import QueryNetwork, QueryParams
 from kmerl.models.tokens import JointTokenizer, LeadTokenizer
 from kmerl.models.vit import EncoderParams, LeadEncoder, pool
 from kmerl.training.model import create

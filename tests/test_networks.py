@@ -4,13 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from kmerl.models.backbone import ResNet, TwelveLeadViT
 from kmerl.models.heads import mlp
 from kmerl.models.inputs import twelve_leads
 from kmerl.models.norm import BatchNorm
-from kmerl.models.resnet import ResNet
 from kmerl.models.target import Target, momentum_at
 from kmerl.models.vit import EncoderParams
-from kmerl.models.vit12 import TwelveLeadViT
 
 
 def params(size: str = "nano") -> EncoderParams:

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed
-from kmerl.losses_parts import patient_contrast, patient_cosine, step_contrast
 from kmerl.methods import astcl, clocs
+from kmerl.methods.astcl import patient_cosine, reverse_gradient
+from kmerl.methods.clocs import patient_contrast
+from kmerl.methods.ts_tcc import step_contrast
+from kmerl.models.backbone import ResNet
 from kmerl.models.foresight import Foresight, ForesightOptions
-from kmerl.models.resnet import ResNet
-from kmerl.models.reversal import reverse_gradient
 from kmerl.models.vit import EncoderParams, pool
 from kmerl.training.monitors import spread
 from tests.methods import RECORDS, SAMPLES, batch, small
@@ -134,8 +135,7 @@ def step_of(rank: int, processes: int, name: str, options: dict[str, str]) -> di
         if hasattr(module, "two_views"):
             patch.setattr(module, "two_views", lambda signal, *_: (signal, signal.flip(2)))
         model = small(name, **options).double()
-        if hasattr(model, "advance"):
-            model.advance(0.5)
+        model.advance(0.5)
         network: nn.Module = model
         if processes > 1:
             network = DistributedDataParallel(model, find_unused_parameters=True)

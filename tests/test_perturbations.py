@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from kmerl.methods import astcl, ts_tcc
-from kmerl.models.perturbations import band_pass, deviation, ecg_noise, permute
+from kmerl.methods.astcl import band_pass, ecg_noise
+from kmerl.methods.ts_tcc import permute
+from kmerl.models.views import deviation
 
 RATE, SAMPLES = 500, 5000
 

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from kmerl.losses_reconstruction import (
-    dropped_error,
-    instance_discrimination,
-    normalised_patches,
-)
 from kmerl.methods import crt, st_mem
-from kmerl.models.crt_network import CrossDomainEncoder, spectral_domains
+from kmerl.methods.crt import CrossDomainEncoder, instance_discrimination, spectral_domains
+from kmerl.methods.st_mem import (
+    LeadPatchEncoder,
+    dropped_error,
+    normalised_patches,
+    sine_positions,
+)
 from kmerl.models.masking import segments_kept
-from kmerl.models.st_mem_network import LeadPatchEncoder, sine_positions
 from kmerl.models.vit import EncoderParams
 from tests.methods import RECORDS, SAMPLES, batch, small
 from tests.test_losses import same_in_value_and_gradient
@@ -126,7 +126,7 @@ def test_kept_patches_have_the_positions_they_had():
 
 def test_a_separator_stands_at_both_ends_of_each_lead():
     encoder, shown = small("st_mem").encoder, batch()
-    encoder.blocks, encoder.norm = nn.ModuleList(), nn.Identity()
+    encoder.blocks, encoder.norm = nn.Sequential(), nn.Identity()
     tokens = encoder.encode(shown.signal, shown.leads, None)
     assert tokens.shape == (RECORDS, 12, 1 + 8 + 1, 96)
     for end in (0, -1):
@@ -148,7 +148,7 @@ def test_the_decoder_reads_lead_by_lead():
 
 def test_the_decoder_puts_each_token_in_its_own_place():
     decoder, count = small("st_mem").decoder, 2
-    decoder.blocks = nn.ModuleList()
+    decoder.blocks = nn.Sequential()
     kept = torch.tensor([6, 1]).expand(1, 3, -1)
     encoded = torch.randn(1, 3, count + 2, 96, requires_grad=True)
     for patch in range(8):
@@ -319,7 +319,7 @@ def test_the_feature_of_crt_is_the_mean_of_three_summaries():
 def test_the_decoder_of_crt_predicts_each_patch_in_its_own_place():
     """The public code compares predictions of kept patches with targets of dropped ones."""
     model, patches, _ = crt_parts()
-    model.decoder.blocks = nn.ModuleList()
+    model.decoder.blocks = nn.Sequential()
     places = [torch.tensor([[6, 1]]), torch.tensor([[3]]), torch.tensor([[0]])]
     encoded = model.encoder.encode([part[:1] for part in patches], places)
     tokens = encoded.tokens.detach().requires_grad_()

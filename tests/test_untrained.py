@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from kmerl import seeds
-from kmerl.models.resnet import ResNet
+from kmerl.models.backbone import ResNet, TwelveLeadViT
 from kmerl.models.vit import LeadEncoder
-from kmerl.models.vit12 import TwelveLeadViT
 from kmerl.report import counts, curves
 from kmerl.training import loop, session
 from kmerl.training.checkpoint import NAME as CHECKPOINTS

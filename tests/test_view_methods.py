@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kmerl.methods.barlow_twins import identity_loss
 from kmerl.methods.simsiam import Options as SimSiamOptions
-from kmerl.models.resnet import ResidualBlock
+from kmerl.models.backbone import ResidualBlock
 from kmerl.models.target import momentum_at
 from kmerl.models.vit import pool
 from tests.methods import RECORDS, batch, small
