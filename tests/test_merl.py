@@ -1,7 +1,5 @@
 """MERL: both contrasts against loops, and what `fidelity: faithful` does on purpose."""
 
-import math
-
 import pytest
 import torch
 
@@ -15,7 +13,6 @@ from kmerl.training.model import lead_mask
 from tests.gradients import descend, generator, same_in_value_and_gradient
 from tests.methods import DEMO, NANO, RECORDS, batch, config, small
 from tests.test_losses import loop_of_directions
-from tests.test_training import train
 
 MODELS = pytest.mark.parametrize(
     ("backbone", "fidelity"),
@@ -127,20 +124,3 @@ def test_lead_masking_takes_the_leads_of_the_mask_section():
     mask = {**DEMO["mask"], "segments": 0.0}
     masked = config("merl", lead_masking=True).sections
     assert lead_mask("merl", masked) == MaskParams(**mask)
-
-
-@pytest.mark.parametrize("lead_masking", [False, True])
-def test_training_shows_the_leads_that_the_option_says(here, monkeypatch, lead_masking):
-    counts = set()
-    real = merl.Method.forward
-
-    def watched(self, shown, generator):
-        counts.add(shown.signal.shape[1])
-        return real(self, shown, generator)
-
-    monkeypatch.setattr(merl.Method, "forward", watched)
-    options = {"lead_masking": lead_masking, "hidden": 16, "out": 16}
-    _, metrics = train(here, method="merl", options=options, pretrain__epochs=2)
-    assert counts <= {1, 2, 3} if lead_masking else counts == {12}
-    assert math.isfinite(metrics["val_uni_modal"])
-    assert metrics["loss"] == pytest.approx(metrics["cross_modal"] + metrics["uni_modal"], rel=1e-3)

@@ -33,10 +33,10 @@ LOSSES = {
     "patient contrast": lambda one, two, patients: patient_contrast(one, two, patients, 0.5),
     "patient cosine": patient_cosine,
 }
-CASES: list[tuple[str, dict[str, str]]] = [
+CASES: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in TRAINED_NAMES),
-    ("clocs", {"views": "cmlc"}),
-    ("clocs", {"views": "cmsmlc"}),
+    ("clocs", {"views": "cmlc", "leads": 2}),
+    ("clocs", {"views": "cmsmlc", "leads": 2}),
     ("merl", {"backbone": "vit"}),
 ]
 
@@ -59,16 +59,8 @@ def losses(rank: int, processes: int) -> dict[str, list[Tensor]]:
     return found
 
 
-def network_of(model: nn.Module, processes: int) -> nn.Module:
-    return model if processes == 1 else DistributedDataParallel(model, find_unused_parameters=True)
-
-
-def gradients(model: nn.Module) -> dict[str, Tensor]:
-    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-
-
 def two_steps(
-    rank: int, processes: int, name: str, options: dict[str, str]
+    rank: int, processes: int, name: str, options: dict[str, Any]
 ) -> dict[str, dict[str, Tensor]]:
     """Loss terms, gradients and state after two steps on this process's rows, in float64. Each
     process draws what it draws by itself from a generator of its own."""
@@ -83,7 +75,9 @@ def two_steps(
 
             patch.setattr(module, "draw_segments", drawn)
         model = small(name, **options).double()
-        network = network_of(model, processes)
+        network: nn.Module = model
+        if processes > 1:
+            network = DistributedDataParallel(model, find_unused_parameters=True)
         optimiser = torch.optim.SGD(model.parameters(), 0.01)
         values = {}
         for step in (0, 1):
@@ -95,27 +89,22 @@ def two_steps(
             total(terms).backward()
             optimiser.step()
             values |= {f"{term}{step}": distributed.mean(v) for term, v in terms.items()}
-    return {"values": values, "gradients": gradients(model), "state": model.state_dict()}
+    gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+    return {"values": values, "gradients": gradients, "state": model.state_dict()}
 
 
-def as_released(rank: int, processes: int) -> dict[str, Any]:
-    """MERL's gradients with batch norm at rest, so that records meet in the loss alone; and what
-    its projector's batch norm has seen after a step."""
-    model = small("merl", backbone="vit", fidelity="faithful", dropout=0.0).double().eval()
-    shown = batch(share(RECORDS, rank, processes), torch.float64)
-    network = network_of(model, processes)
-    total(network(shown, generator())).backward()
-    found = gradients(model)
-    model.train()(shown, generator())
-    return {"gradients": found, "seen": model.project_ecg[1].running_mean}
+def seen_as_released(rank: int, processes: int) -> Tensor:
+    """By the batch norm of MERL's projector after a step."""
+    model = small("merl", backbone="vit", fidelity="faithful")
+    model(batch(share(RECORDS, rank, processes)), generator())
+    return model.project_ecg[1].running_mean
 
 
-def every_case(rank: int, processes: int) -> dict[str, Any]:
-    steps = [two_steps(rank, processes, name, options) for name, options in CASES]
+def every_case(rank: int) -> dict[str, Any]:
     return {
-        "steps": steps,
-        "losses": losses(rank, processes),
-        "released": as_released(rank, processes),
+        "steps": [two_steps(rank, 2, *case) for case in CASES],
+        "losses": losses(rank, 2),
+        "seen as released": seen_as_released(rank, 2),
     }
 
 
@@ -125,7 +114,7 @@ def _run(rank: int, port: int, folder: Path) -> None:
     )
     torch.set_num_threads(1)
     distributed.join("cpu")
-    torch.save(every_case(rank, 2), folder / f"{rank}.pt")
+    torch.save(every_case(rank), folder / f"{rank}.pt")
     distributed.leave()
 
 
@@ -143,7 +132,7 @@ def in_two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     "case",
     range(len(CASES)),
-    ids=lambda case: "-".join([CASES[case][0], *CASES[case][1].values()]),
+    ids=lambda case: "-".join([CASES[case][0], *map(str, CASES[case][1].values())]),
 )
 def test_two_steps_of_a_method_equal_those_of_one_process(in_two, case):
     alone = two_steps(0, 1, *CASES[case])
@@ -171,14 +160,7 @@ def test_a_loss_is_the_mean_over_processes_and_merls_as_released_has_half_the_gr
         torch.testing.assert_close([factor * gradient for gradient in averaged], owed)
 
 
-def test_as_released_merl_has_half_the_gradient_and_batch_norm_of_one_process(in_two):
-    alone = as_released(0, 1)
-    for both in in_two:
-        assert both["released"]["gradients"].keys() == alone["gradients"].keys()
-        for name, gradient in alone["gradients"].items():
-            found = both["released"]["gradients"][name]
-            torch.testing.assert_close(2 * found, gradient, rtol=1e-7, atol=1e-10)
-            assert "bias" in name or gradient.abs().max() > 0, name
-    zero, one = (both["released"]["seen"] for both in in_two)
+def test_as_released_merls_batch_norm_sees_the_records_of_its_own_process(in_two):
+    zero, one = (both["seen as released"] for both in in_two)
     assert not torch.allclose(zero, one, rtol=0.1)
-    torch.testing.assert_close((zero + one) / 2, alone["seen"])
+    torch.testing.assert_close((zero + one) / 2, seen_as_released(0, 1))

@@ -78,6 +78,9 @@ def test_kmerl_trains_as_it_always_has(here):
         "val_query": [7.96437, 7.82155, 7.54766],
     }.items():
         assert [float(row[name]) for row in curves(here)] == pytest.approx(expected, rel=1e-3), name
+    for row in curves(here):
+        parts = float(row["contrast"]) + float(row["query"])
+        assert float(row["loss"]) == pytest.approx(parts, rel=1e-4)
 
 
 def test_a_batch_knows_whose_records_it_holds(here):
