@@ -30,6 +30,7 @@ def joint() -> LeadEncoder:
     return LeadEncoder(JOINT, SAMPLES).eval()
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(0, 11), st.integers(0, 2**32))
 def test_dynamic_lead_masking_keeps_sorted_distinct_leads(groups, low, seed):
     high = min(11, low + 2)
@@ -51,7 +52,7 @@ def test_dynamic_lead_masking_draws_9_10_and_11_equally_and_every_lead():
 
 
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(2, 50), st.sampled_from([0.25, 0.5, 0.75]))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_segment_masking_keeps_the_same_number_in_each_lead(batch, leads, segments, ratio):
     kept = draw_segments(batch, leads, segments, ratio, torch.Generator().manual_seed(1))
     each = segments_kept(segments, ratio)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
@@ -192,6 +192,7 @@ def some_pairs(patients, seed=3, records=400):
     )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(0, 5), st.sampled_from([0.01, 1, 10, 33.3, 99, 100]))
 def test_a_share_takes_whole_patients_and_holds_the_smaller_shares(patients, seed, share):
     every = some_pairs(patients)

@@ -27,8 +27,11 @@ from kmerl.models.vit import Encoder
 
 
 class Method(nn.Module, ABC):
-    """Batch in, named loss terms out; a child module `projector`, if any, is watched by the
-    monitors of collapse. Class names are answered by what has `Query` or `Cosine`, too."""
+    """What every method must have, and what it may change: batch in, named loss terms out.
+
+    A child module called `projector`, if any, is watched for collapse (kmerl.training.monitors).
+    A method that answers class names has the functions of `Query` or `Cosine` besides.
+    """
 
     untrained: ClassVar[bool] = False
     """Whether the initial weights are the model, and no loss term is ever given."""
@@ -46,7 +49,7 @@ class Method(nn.Module, ABC):
         """Weighted loss terms, whose sum is trained.
 
         Args:
-            batch: records whose leads `lead_mask` kept, alike in training and validation.
+            batch: records with the leads that `lead_mask` left.
             generator: on the CPU; all chance comes from it, but for dropout.
         """
 
