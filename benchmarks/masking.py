@@ -25,6 +25,7 @@ from kmerl.evaluation.bootstrap import auroc_replicates, draw_patients, interval
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.files import read_json, rounded
 from kmerl.leads import lead_indices, parse_leads
+from kmerl.methods import Query
 from kmerl.models.inputs import prepare
 from kmerl.store import read_signals, read_table
 from kmerl.tasks.classes import classes
@@ -80,6 +81,7 @@ def _zero_shot(models: Path) -> dict[str, dict[str, float]]:
 def _scores(models: Path, cohort: Cohort, leads: tuple[str, ...]) -> np.ndarray:
     """Logits (records of the cohort, classes)."""
     config, model = load(models)
+    assert isinstance(model, Query)
     names = read_json(DATA / "text/names.json")["classes"]
     vectors = load_file(DATA / "text/names.safetensors")["classes"]
     asked = vectors[[names.index(kind.name) for kind in classes(TASK)]]

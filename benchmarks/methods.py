@@ -54,7 +54,7 @@ class Case:
         self.model = arithmetic.model_on("cpu", config)
         self.generator = torch.Generator().manual_seed(0)
         mask = lead_mask(config.method, config.sections)
-        counts = () if hasattr(self.model, "untrained") else arithmetic.leads_shown(mask)
+        counts = () if self.model.untrained else arithmetic.leads_shown(mask)
         self.batches = [arithmetic.shown(config, self.batch, count, "cpu") for count in counts]
         self.encoded = {
             "encode_12": arithmetic.shown(config, encode_batch, len(LEADS), "cpu"),
@@ -96,8 +96,7 @@ class Case:
         assert self.optimiser is not None
         for batch in self.batches:
             with torch.no_grad():
-                if hasattr(self.model, "advance"):
-                    self.model.advance(0.5)
+                self.model.advance(0.5)
             with self.optimiser.autocast():
                 total = arithmetic.loss(self.model, batch, self.generator)
             self.optimiser.step(total, 1e-4)

@@ -1,4 +1,8 @@
-"""What is trained: the two alignments of Sec. 3.5, and the losses that several methods share."""
+"""The losses that several methods share; a loss of one method is in its file.
+
+Losses are means over this process's rows that see the rows of every process; averaged over
+processes, they are those of the whole batch.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -6,16 +10,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kmerl.distributed import gather, rank
-from kmerl.params import Positive, PositiveOrZero, checked
-
-
-@checked
-class LossParams:
-    """The `loss` section of params.yaml; a weight of 0 removes the term (Table 2a)."""
-
-    contrast: PositiveOrZero
-    query: PositiveOrZero
-    temperature: Positive
 
 
 def contrastive_loss(
@@ -25,9 +19,6 @@ def contrastive_loss(
 
     Eq. 2 read as MERL's code has it: the positive stays in the denominator and both directions
     count, here as their mean (docs/decisions.md). Inputs need not be normalised.
-
-    Returns:
-        The mean over this process's rows; averaged over processes, it is the global mean.
     """
     ecg, text = F.normalize(ecg, dim=1), F.normalize(text, dim=1)
     return (info_nce(ecg, text, temperature) + info_nce(text, ecg, temperature)) / 2
@@ -39,42 +30,6 @@ def info_nce(
     """Which key of all processes is a query's own? Unit vectors; the mean over local queries."""
     own = torch.arange(len(queries), device=queries.device) + rank() * len(queries)
     return F.cross_entropy(queries @ gather(keys).T / temperature, own)
-
-
-def contrastive_loss_as_released(
-    ecg: Float[Tensor, "local width"], text: Float[Tensor, "local width"], temperature: float
-) -> Float[Tensor, ""]:
-    """`contrastive_loss` as MERL's code has it: both directions added, rows of other processes
-    gathered without gradient.
-
-    Returns:
-        The sum over both directions of the mean over the *global* batch, the same number in every
-        process. Only this process's rows have a gradient, so that averaging over processes leaves
-        the true one divided by their number.
-    """
-    ecg, text = (_own_rows_learn(F.normalize(rows, dim=1)) for rows in (ecg, text))
-    target = torch.arange(len(ecg), device=ecg.device)
-    similarity = ecg @ text.T / temperature
-    return F.cross_entropy(similarity, target) + F.cross_entropy(similarity.T, target)
-
-
-def _own_rows_learn(
-    rows: Float[Tensor, "local width"],
-) -> Float[Tensor, "whole width"]:
-    before, local = rank() * len(rows), len(rows)
-    everyone = gather(rows.detach())
-    return torch.cat([everyone[:before], rows, everyone[before + local :]])
-
-
-def query_loss(
-    logits: Float[Tensor, "batch query"], labels: Float[Tensor, "batch query"]
-) -> Float[Tensor, ""]:
-    """Binary cross-entropy of F_CQ against the label vectors y (Eq. 3), mean over both axes.
-
-    Of a two-way head `logits` are differences, present less absent; their binary cross-entropy is
-    the softmax cross-entropy over the two, as KAD trains, in value and gradient.
-    """
-    return F.binary_cross_entropy_with_logits(logits, labels)
 
 
 def nt_xent(
@@ -90,8 +45,7 @@ def nt_xent(
         patient: where given, other records of the same patient are no negatives.
 
     Returns:
-        The mean over this process's 2 x local views; averaged over processes, the global mean.
-        Chance is log(2N - 1) for N records.
+        The mean over this process's 2 x local views. Chance is log(2N - 1) for N records.
     """
     local = len(one)
     views = F.normalize(torch.cat([one, two]), dim=1)
@@ -113,3 +67,11 @@ def negative_cosine(
     BYOL's squared distance between unit vectors is twice this and two.
     """
     return -F.cosine_similarity(predicted, target.detach(), dim=1).mean()
+
+
+def patient_shares(
+    patient: Int[Tensor, " local"], dtype: torch.dtype
+) -> Float[Tensor, "local whole"]:
+    """Equal shares, of sum 1, of the records of each row's patient."""
+    same = (patient[:, None] == gather(patient)).to(dtype)
+    return same / same.sum(dim=1, keepdim=True)

@@ -43,7 +43,7 @@ def closure(stage: str) -> set[str]:
 
 
 def is_method(path: str) -> bool:
-    return Path(path).parent == Path(METHOD).parent
+    return Path(path).parent == Path(METHOD).parent and Path(path).name != "__init__.py"
 
 
 def folded(paths: set[str]) -> set[str]:
@@ -85,7 +85,8 @@ def _file(module: str) -> str:
     if module.split(".", maxsplit=1)[0] not in PACKAGES:
         return ""
     path = module.replace(".", "/")
-    return f"{path}.py" if (ROOT / f"{path}.py").exists() else ""
+    files = (f"{path}.py", f"{path}/__init__.py")
+    return next((file for file in files if (ROOT / file).exists()), "")
 
 
 def _data(path: str) -> list[str]:

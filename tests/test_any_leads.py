@@ -2,7 +2,6 @@
 
 from copy import deepcopy
 from itertools import combinations
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -201,4 +200,4 @@ def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask_of, sign
 
 def test_a_method_without_a_query_network_is_not_asked() -> None:
     with pytest.raises(ValueError, match="'simclr', which has no query network"):
-        scoring.Predictor(methods.config("simclr"), SimpleNamespace())
+        scoring.Predictor(methods.config("simclr"), methods.small("simclr"))

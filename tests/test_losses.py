@@ -1,72 +1,47 @@
-"""Losses against loops; tests/test_methods.py has two processes against one."""
-
-import math
+"""Losses that methods share against loops; tests/test_processes.py has one process and two."""
 
 import pytest
 import torch
-import torch.nn.functional as F
 
-from kmerl.losses import LossParams, contrastive_loss, negative_cosine, nt_xent, query_loss
-from kmerl.methods.kmerl import Method, MethodParams
-from kmerl.models.inputs import Batch
-from kmerl.models.masking import MaskParams
-from kmerl.models.query import QueryParams
-from kmerl.models.vit import EncoderParams
-
-
-def loop_contrast(ecg, text, temperature):
-    """Eq. 2 with the positive in the denominator, both directions, one pair at a time."""
-    total = 0.0
-    for a, b in ((ecg, text), (text, ecg)):
-        for i in range(len(a)):
-            scores = [
-                float(a[i] @ b[j] / a[i].norm() / b[j].norm()) / temperature for j in range(len(b))
-            ]
-            total += -scores[i] + math.log(sum(math.exp(s) for s in scores))
-    return total / (2 * len(ecg))
+from kmerl.losses import contrastive_loss, nt_xent
+from kmerl.methods.kmerl import query_loss
+from kmerl.methods.merl import contrastive_loss_as_released
+from kmerl.training.model import create
+from tests.gradients import generator, pairs_of_views, same_in_value_and_gradient
+from tests.methods import batch, config
 
 
-@pytest.mark.parametrize(("size", "temperature"), [(1, 0.07), (5, 0.07), (8, 1.0)])
-def test_contrastive_loss_equals_the_loop(size, temperature):
-    generator = torch.Generator().manual_seed(size)
-    ecg, text = (torch.randn(size, 6, generator=generator) for _ in range(2))
-    expected = loop_contrast(ecg, text, temperature)
-    assert float(contrastive_loss(ecg, text, temperature)) == pytest.approx(
-        expected, rel=1e-5, abs=1e-6
-    )
+def loop_of_directions(one, two, temperature):
+    """InfoNCE (Eq. 2) of each direction, one record at a time, the positive in the denominator."""
+    means = []
+    for a, b in ((one, two), (two, one)):
+        total = 0.0
+        for i, row in enumerate(a):
+            shares = [(row @ x / row.norm() / x.norm() / temperature).exp() for x in b]
+            total = total - (shares[i] / sum(shares)).log()
+        means.append(total / len(a))
+    return means
+
+
+@pytest.mark.parametrize(("size", "temperature"), [(1, 0.07), (2, 0.07), (5, 0.07), (8, 1.0)])
+def test_contrast_is_the_mean_of_both_directions_and_as_released_their_sum(size, temperature):
+    one, two = pairs_of_views(size)
+    for loss, share in ((contrastive_loss, 0.5), (contrastive_loss_as_released, 1.0)):
+        expected = share * sum(loop_of_directions(one, two, temperature))
+        same_in_value_and_gradient(loss(one, two, temperature), expected, (one, two))
 
 
 def test_contrastive_loss_ignores_scale_and_joint_order():
-    generator = torch.Generator().manual_seed(0)
-    ecg, text = (torch.randn(6, 4, generator=generator) for _ in range(2))
+    ecg, text = pairs_of_views(6)
     order = torch.tensor([2, 5, 0, 1, 4, 3])
     base = contrastive_loss(ecg, text, 0.1)
     torch.testing.assert_close(contrastive_loss(3 * ecg, text, 0.1), base)
     torch.testing.assert_close(contrastive_loss(ecg[order], text[order], 0.1), base)
 
 
-def test_contrastive_loss_of_matching_pairs_is_small():
-    eye = torch.eye(8)
-    assert contrastive_loss(eye, eye, 0.07) < 1e-4
-    assert contrastive_loss(eye, eye.roll(1, 0), 0.07) > 10
-
-
-def test_query_loss_equals_the_loop():
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(3, 4, generator=generator)
-    labels = (torch.rand(3, 4, generator=generator) > 0.5).float()
-    total = 0.0
-    for row in range(3):
-        for column in range(4):
-            p = 1 / (1 + math.exp(-float(logits[row, column])))
-            total -= math.log(p if labels[row, column] else 1 - p)
-    assert float(query_loss(logits, labels)) == pytest.approx(total / 12, rel=1e-5)
-
-
 def test_query_loss_of_differences_is_the_softmax_of_absent_and_present():
-    generator = torch.Generator().manual_seed(0)
-    pair = torch.randn(3, 4, 2, generator=generator, dtype=torch.float64).requires_grad_()
-    labels = (torch.rand(3, 4, generator=generator) > 0.5).double()
+    pair = torch.randn(3, 4, 2, generator=generator(), dtype=torch.float64).requires_grad_()
+    labels = (torch.rand(3, 4, generator=generator()) > 0.5).double()
     total = 0.0
     for row in range(3):
         for column in range(4):
@@ -75,60 +50,16 @@ def test_query_loss_of_differences_is_the_softmax_of_absent_and_present():
     same_in_value_and_gradient(query_loss(pair[..., 1] - pair[..., 0], labels), total / 12, (pair,))
 
 
-def small_method(**loss):
-    torch.manual_seed(0)
-    weights = {"contrast": 1.0, "query": 1.0, "temperature": 0.07, **loss}
-    params = MethodParams(
-        encoder=EncoderParams("nano", "lead", 100, True, True),
-        mask=MaskParams("dynamic", 9, 11, "group", 0.0, True),
-        query_network=QueryParams(16, 1, 4, 16, 0.0, True, "logit", False),
-        loss=LossParams(**weights),
-    )
-    return Method(params, torch.randn(5, 12), record_samples=500)
-
-
-def batch_of_four():
-    generator = torch.Generator().manual_seed(1)
-    return Batch(
-        signal=torch.randn(4, 2, 500, generator=generator),
-        leads=torch.tensor([[0, 6]]).repeat(4, 1),
-        text=torch.randn(4, 12, generator=generator),
-        labels=(torch.rand(4, 5, generator=generator) > 0.5).float(),
-        patient=torch.arange(4),
-    )
-
-
 def test_weights_of_zero_remove_their_term():
-    batch = batch_of_four()
-    generator = torch.Generator()
-    assert set(small_method(contrast=0.0)(batch, generator)) == {"query"}
-    assert set(small_method(query=0.0)(batch, generator)) == {"contrast"}
-    both, double = small_method()(batch, generator), small_method(query=2.0)(batch, generator)
-    torch.testing.assert_close(double["query"], 2 * both["query"])
+    def terms(**weights):
+        torch.manual_seed(0)
+        small = config("kmerl")
+        small.sections["loss"] = {**small.sections["loss"], "query": 1.0, **weights}
+        return create(small, torch.ones(5, 12))(batch(), generator())
 
-
-# ---------------------------------------------------------------- losses of views
-
-
-def pairs_of_views(size: int, seed: int = 0):
-    """Projections of two views, in float64 and with gradient."""
-    generator = torch.Generator().manual_seed(seed)
-    return [
-        torch.randn(size, 6, generator=generator, dtype=torch.float64).requires_grad_()
-        for _ in range(2)
-    ]
-
-
-def same_in_value_and_gradient(loss, reference, inputs):
-    torch.testing.assert_close(loss, reference)
-    for ours, theirs in zip(
-        torch.autograd.grad(loss, inputs, allow_unused=True),
-        torch.autograd.grad(reference, inputs, allow_unused=True),
-        strict=True,
-    ):
-        assert (ours is None) == (theirs is None)
-        if ours is not None:
-            torch.testing.assert_close(ours, theirs)
+    assert set(terms(contrast=0.0)) == {"query"}
+    assert set(terms(query=0.0)) == {"contrast"}
+    torch.testing.assert_close(terms(query=2.0)["query"], 2 * terms()["query"])
 
 
 def loop_nt_xent(one, two, temperature, patients):
@@ -147,40 +78,11 @@ def loop_nt_xent(one, two, temperature, patients):
     return total / (2 * size)
 
 
-@pytest.mark.parametrize("size", [1, 2, 5])
 @pytest.mark.parametrize("temperature", [0.1, 1.0])
-def test_nt_xent_equals_the_loop(size, temperature):
-    one, two = pairs_of_views(size)
-    loss = nt_xent(one, two, temperature)
-    reference = loop_nt_xent(one, two, temperature, list(range(size)))
-    same_in_value_and_gradient(loss, reference, (one, two))
-
-
-def test_nt_xent_leaves_a_patients_other_records_out():
-    one, two = pairs_of_views(5)
-    patients = [3, 8, 3, 3, 1]
-    loss = nt_xent(one, two, 0.5, torch.tensor(patients))
-    same_in_value_and_gradient(loss, loop_nt_xent(one, two, 0.5, patients), (one, two))
-    assert not torch.isclose(loss, nt_xent(one, two, 0.5))
-
-
-def test_nt_xent_of_one_answer_for_all_is_chance():
-    ones = torch.ones(7, 4)
-    assert float(nt_xent(ones, ones, 0.1)) == pytest.approx(math.log(13))
-
-
-def test_negative_cosine_equals_the_loop_and_stops_at_the_target():
-    predicted, target = pairs_of_views(4)
-    total = sum(
-        -(p @ t.detach() / p.norm() / t.norm().detach())
-        for p, t in zip(predicted, target, strict=True)
-    )
-    loss = negative_cosine(predicted, target)
-    same_in_value_and_gradient(loss, total / 4, (predicted, target))
-    assert torch.autograd.grad(loss, target, allow_unused=True) == (None,)
-
-
-def test_byols_distance_of_unit_vectors_is_two_and_twice_the_negative_cosine():
-    one, two = pairs_of_views(4)
-    squared = (F.normalize(one) - F.normalize(two)).square().sum(dim=1).mean()
-    torch.testing.assert_close(2 + 2 * negative_cosine(one, two), squared)
+@pytest.mark.parametrize("patients", [[0], [0, 1], [0, 1, 2, 3, 4], [3, 8, 3, 3, 1]])
+def test_nt_xent_equals_the_loop_and_leaves_a_patients_other_records_out(patients, temperature):
+    one, two = pairs_of_views(len(patients))
+    loss = nt_xent(one, two, temperature, torch.tensor(patients))
+    same_in_value_and_gradient(loss, loop_nt_xent(one, two, temperature, patients), (one, two))
+    ignored = len(set(patients)) < len(patients)
+    assert torch.isclose(loss, nt_xent(one, two, temperature)) == (not ignored)

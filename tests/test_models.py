@@ -8,36 +8,29 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmerl.leads import LEADS
-from kmerl.losses import query_loss
+from kmerl.methods.kmerl import QueryNetwork, QueryParams
 from kmerl.models.masking import MaskParams, draw_leads, draw_segments, segments_kept
-from kmerl.models.query import QueryNetwork, QueryParams
 from kmerl.models.tokens import JointTokenizer, LeadTokenizer
-from kmerl.models.vit import EncoderParams, LeadEncoder, pool
+from kmerl.models.vit import LeadEncoder
 from kmerl.training.model import create
 from tests import methods
 
 SAMPLES, TOKEN = 500, 100
-ENCODER = EncoderParams(
-    size="nano", tokens="lead", token_samples=TOKEN, lead_embedding=True, temporal_embedding=True
-)
-
-
+ENCODER = methods.NANO
 JOINT = dataclasses.replace(ENCODER, tokens="joint")
 
 
 @pytest.fixture(scope="module")
 def encoder() -> LeadEncoder:
-    torch.manual_seed(0)
     return LeadEncoder(ENCODER, SAMPLES).eval()
 
 
 @pytest.fixture(scope="module")
 def joint() -> LeadEncoder:
-    torch.manual_seed(0)
     return LeadEncoder(JOINT, SAMPLES).eval()
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(0, 11), st.integers(0, 2**32))
 def test_dynamic_lead_masking_keeps_sorted_distinct_leads(groups, low, seed):
     high = min(11, low + 2)
@@ -59,7 +52,7 @@ def test_dynamic_lead_masking_draws_9_10_and_11_equally_and_every_lead():
 
 
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(2, 50), st.sampled_from([0.25, 0.5, 0.75]))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_segment_masking_keeps_the_same_number_in_each_lead(batch, leads, segments, ratio):
     kept = draw_segments(batch, leads, segments, ratio, torch.Generator().manual_seed(1))
     each = segments_kept(segments, ratio)
@@ -69,8 +62,10 @@ def test_segment_masking_keeps_the_same_number_in_each_lead(batch, leads, segmen
         assert len(set(row.tolist())) == len(row)
 
 
-def test_a_quarter_of_fifty_segments_leaves_thirty_seven():
+def test_what_remains_is_rounded_down_but_not_for_want_of_digits():
     assert segments_kept(50, 0.25) == 37
+    assert [segments_kept(count, 0.8) for count in (250, 125)] == [50, 25]
+    assert [segments_kept(count, 0.3) for count in (250, 125)] == [175, 87]
 
 
 def test_flat_segment_masking_may_treat_leads_unequally():
@@ -86,47 +81,21 @@ def test_segment_masks_differ_between_leads_and_records():
     assert not torch.equal(kept[0, 0], kept[1, 0])
 
 
-@given(st.permutations(range(12)), st.integers(1, 12), st.sampled_from([ENCODER, JOINT]))
-@settings(max_examples=25, deadline=None)
-def test_order_of_leads_does_not_matter(order, count, params):
-    torch.manual_seed(0)
-    encoder = LeadEncoder(params, SAMPLES).eval()
-    signal = torch.randn(2, 12, SAMPLES, generator=torch.Generator().manual_seed(0))
-    chosen = torch.tensor(order[:count])
-    ordered = chosen.sort().values
-    with torch.no_grad():
-        one = pool(encoder(signal[:, chosen], chosen.expand(2, -1)))
-        other = pool(encoder(signal[:, ordered], ordered.expand(2, -1)))
-    torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("kind", ["encoder", "joint"])
-def test_a_lead_is_recognised_by_its_name(kind, request):
-    encoder = request.getfixturevalue(kind)
-    signal = torch.randn(1, 1, SAMPLES)
-    with torch.no_grad():
-        as_i = pool(encoder(signal, torch.tensor([[0]])))
-        as_v6 = pool(encoder(signal, torch.tensor([[11]])))
-    assert (as_i - as_v6).abs().max() > 1e-4
-
-
-def test_dropped_tokens_are_gathered_away(encoder):
-    signal = torch.randn(1, 2, SAMPLES)
-    leads = torch.tensor([[0, 1]])
-    kept = torch.tensor([[0, 3, 5, 9]])
-    changed = signal.clone()
-    changed[:, 0, TOKEN : 3 * TOKEN] = 99.0  # tokens 1 and 2 of the first lead, both dropped
-    with torch.no_grad():
-        assert encoder(signal, leads, kept).shape == (1, 4, encoder.width)
-        torch.testing.assert_close(encoder(signal, leads, kept), encoder(changed, leads, kept))
-
-
-def test_all_tokens_kept_equals_no_mask(encoder):
+@pytest.mark.parametrize(("kind", "rows"), [("encoder", 3), ("joint", 1)])
+def test_dropped_tokens_are_gathered_away(kind, rows, request):
+    encoder, leads = request.getfixturevalue(kind), torch.tensor([[0, 4, 7], [1, 2, 11]])
     signal = torch.randn(2, 3, SAMPLES)
-    leads = torch.tensor([[0, 4, 7], [1, 2, 11]])
-    every = torch.arange(15).expand(2, -1)
+    kept, changed = torch.tensor([[0, 3], [1, 2]]), signal.clone()
+    if rows > 1:  # tokens of a lead: none of the second lead and the third is kept
+        changed[:, 1:] = 99.0
+    changed[0, :, TOKEN : 3 * TOKEN] = 99.0
+    changed[1, :, 3 * TOKEN :] = 99.0
     with torch.no_grad():
-        torch.testing.assert_close(encoder(signal, leads), encoder(signal, leads, every))
+        one = encoder(signal, leads, kept)
+        assert one.shape == (2, 2, encoder.width)
+        torch.testing.assert_close(one, encoder(changed, leads, kept))
+        every = encoder(signal, leads, torch.arange(rows * 5).expand(2, -1))
+        torch.testing.assert_close(encoder(signal, leads), every)
 
 
 def test_token_is_projection_plus_its_lead_plus_its_time():
@@ -142,13 +111,6 @@ def test_token_is_projection_plus_its_lead_plus_its_time():
                 tokenizer.project(piece) + tokenizer.lead[leads[0, lead]] + tokenizer.temporal[time]
             )
             torch.testing.assert_close(tokens[0, lead * 5 + time], expected)
-
-
-@pytest.mark.parametrize("switch", ["lead_embedding", "temporal_embedding"])
-def test_embeddings_can_be_ablated(switch):
-    tokenizer = LeadTokenizer(8, TOKEN, SAMPLES, **{switch: False})
-    names = [name for name, _ in tokenizer.named_parameters()]
-    assert switch.split("_")[0] not in names
 
 
 @pytest.mark.parametrize("kind", [LeadTokenizer, JointTokenizer])
@@ -178,28 +140,22 @@ def test_a_joint_token_is_a_segment_of_twelve_leads_plus_its_time(joint):
             torch.testing.assert_close(tokens[0, time], expected, atol=1e-5, rtol=1e-5)
 
 
-def test_joint_tokens_have_no_lead_embedding_whatever_is_set(joint):
-    names = {name for name, _ in joint.tokenizer.named_parameters()}
-    assert names == {"project.weight", "temporal"}
-    assert joint.tokenizer.temporal.std() < 0.03
-    ablated = LeadEncoder(
-        dataclasses.replace(JOINT, lead_embedding=False, temporal_embedding=False), SAMPLES
-    )
-    assert [name for name, _ in ablated.tokenizer.named_parameters()] == ["project.weight"]
-
-
-def test_masked_segments_of_joint_tokens_are_gathered_away(joint):
-    signal, leads = torch.randn(2, 3, SAMPLES), torch.tensor([[0, 4, 7], [1, 2, 11]])
-    kept = torch.tensor([[0, 3], [1, 2]])
-    changed = signal.clone()
-    changed[0, :, TOKEN : 3 * TOKEN] = 99.0
-    changed[1, :, 3 * TOKEN :] = 99.0
-    with torch.no_grad():
-        one = joint(signal, leads, kept)
-        assert one.shape == (2, 2, joint.width)
-        torch.testing.assert_close(one, joint(changed, leads, kept))
-        every = joint(signal, leads, torch.arange(5).expand(2, -1))
-        torch.testing.assert_close(joint(signal, leads), every)
+@pytest.mark.parametrize(
+    ("lead", "temporal", "of_leads", "of_joint"),
+    [
+        (True, True, {"lead", "temporal"}, {"temporal"}),
+        (True, False, {"lead"}, set()),
+        (False, True, {"temporal"}, {"temporal"}),
+    ],
+)
+def test_embeddings_can_be_ablated_and_joint_tokens_have_none_of_leads(
+    lead, temporal, of_leads, of_joint
+):
+    for params, names in ((ENCODER, of_leads | {"project.bias"}), (JOINT, of_joint)):
+        chosen = dataclasses.replace(params, lead_embedding=lead, temporal_embedding=temporal)
+        tokenizer = LeadEncoder(chosen, SAMPLES).tokenizer
+        assert set(tokenizer.state_dict()) == names | {"project.weight"}
+        assert not temporal or tokenizer.temporal.std() < 0.03
 
 
 @pytest.mark.parametrize("per_lead", [True, False])
@@ -222,12 +178,6 @@ def test_training_masks_the_share_of_the_tokens_there_are(tokens, expected, per_
     assert model.encoder.tokenizer.project.weight.grad.abs().sum() > 0
 
 
-def test_tokens_of_each_lead_are_the_default():
-    """A model that was trained before there was a choice has these names."""
-    names = set(create(methods.config("kmerl")).encoder.tokenizer.state_dict())
-    assert names == {"project.weight", "project.bias", "lead", "temporal"}
-
-
 QUERY = QueryParams(16, 2, 4, 32, 0.1, self_attention=True, head="logit", shared_norm=False)
 
 
@@ -237,27 +187,14 @@ def query_network(**changes) -> QueryNetwork:
     return QueryNetwork(QueryParams(**values), text_width=12, token_width=20).eval()
 
 
-def test_query_network_answers_each_name_for_each_record():
-    assert query_network()(torch.randn(7, 12), torch.randn(3, 9, 20)).shape == (3, 7)
-
-
-def test_one_query_batch_equals_a_query_batch_a_record():
+def test_each_name_is_answered_for_each_record_in_any_order_and_batch():
     network = query_network()
-    names, tokens = torch.randn(5, 12), torch.randn(3, 9, 20)
+    names, tokens, order = torch.randn(5, 12), torch.randn(3, 9, 20), torch.tensor([3, 0, 4, 1, 2])
     with torch.no_grad():
         together = network(names, tokens)
-        apart = torch.cat([network(names, tokens[i : i + 1]) for i in range(3)])
-    torch.testing.assert_close(together, apart, atol=1e-5, rtol=1e-5)
-
-
-def test_order_of_names_does_not_matter():
-    network = query_network()
-    names, tokens = torch.randn(5, 12), torch.randn(3, 9, 20)
-    order = torch.tensor([3, 0, 4, 1, 2])
-    with torch.no_grad():
-        torch.testing.assert_close(
-            network(names[order], tokens), network(names, tokens)[:, order], atol=1e-5, rtol=1e-5
-        )
+        apart = torch.cat([network(names[order], tokens[i : i + 1]) for i in range(3)])
+    assert together.shape == (3, 5)
+    torch.testing.assert_close(together[:, order], apart, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("self_attention", [True, False])
@@ -301,23 +238,6 @@ def test_a_shared_norm_is_one_object_on_tokens_names_and_answers():
         assert not torch.allclose(found, query_network()(names, tokens), atol=1e-3)
 
 
-@pytest.mark.parametrize("shared_norm", [True, False])
-@pytest.mark.parametrize("head", ["logit", "two_way"])
-def test_every_query_network_learns(head, shared_norm):
-    network = query_network(head=head, shared_norm=shared_norm)
-    names, tokens = torch.randn(5, 12), torch.randn(8, 3, 20)
-    labels = (torch.rand(8, 5) > 0.5).float()
-    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
-    losses = []
-    for _ in range(60):
-        loss = query_loss(network(names, tokens), labels)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.5 * losses[0]
-
-
 @pytest.mark.parametrize("heads", [1, 3, 5, 16])
 def test_any_number_of_heads_attends_each_by_itself(heads):
     """Table 6c has 3 and 5 heads, which divide no usual width."""
@@ -350,7 +270,3 @@ def test_masked_range_of_each_strategy():
     assert mask(min_leads=10).masked_range == (10, 11)
     assert mask(leads="fixed").masked_range == (9, 9)
     assert mask(leads="none").masked_range == (0, 0)
-
-
-def test_twelve_lead_embeddings():
-    assert len(LEADS) == 12

@@ -6,11 +6,12 @@ import torch.nn.functional as F
 
 from kmerl.methods import simsiam
 from kmerl.training.monitors import effective_rank, spread, watched
+from tests.gradients import descend, generator
 from tests.methods import batch, small
 
 
 def gaussian(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    return torch.randn(*shape, generator=generator())
 
 
 def test_spread_features_have_deviation_and_rank_of_their_width():
@@ -42,19 +43,17 @@ def test_rank_is_the_exponential_entropy_of_the_variances(records, width):
     assert effective_rank(features) == pytest.approx(expected, rel=1e-5)
 
 
-def trained(steps: int = 80) -> dict[str, float]:
+def trained() -> dict[str, float]:
     """What the monitors say of a SimSiam after a short training without any batch norm in its
     encoder, which would keep features apart."""
     model, records = small("simsiam", backbone="vit"), batch(records=32)
     optimiser = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
-    for step in range(steps):
-        loss = model(records, torch.Generator().manual_seed(step))["prediction"]
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+    losses = descend(
+        model, 60, lambda step: model(records, generator(step))["prediction"], optimiser
+    )
     with torch.no_grad():
         seen = watched(model.eval(), records)
-    return {"loss": loss.item(), **{name: spread(vectors) for name, vectors in seen.items()}}
+    return {"loss": losses[-1], **{name: spread(vectors) for name, vectors in seen.items()}}
 
 
 def test_simsiam_without_its_stop_gradient_is_seen_to_collapse(monkeypatch):

@@ -1,16 +1,13 @@
-"""Encoders of twelve leads, heads, batch norm, and targets that follow."""
+"""Encoders of twelve leads, heads and batch norm."""
 
 import pytest
 import torch
 from torch import nn
 
+from kmerl.models.backbone import ResNet, TwelveLeadViT
 from kmerl.models.heads import mlp
-from kmerl.models.inputs import twelve_leads
 from kmerl.models.norm import BatchNorm
-from kmerl.models.resnet import ResNet
-from kmerl.models.target import Target, momentum_at
 from kmerl.models.vit import EncoderParams
-from kmerl.models.vit12 import TwelveLeadViT
 
 
 def params(size: str = "nano") -> EncoderParams:
@@ -22,16 +19,6 @@ EVERY_LEAD = torch.arange(12).expand(2, -1)
 
 def parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def test_missing_leads_are_zero_and_leads_go_by_name():
-    signal = torch.randn(2, 2, 30)
-    whole = twelve_leads(signal, torch.tensor([[7, 1], [0, 11]]))
-    assert torch.equal(whole[0, [7, 1]], signal[0])
-    assert torch.equal(whole[1, [0, 11]], signal[1])
-    assert torch.equal(whole.abs().sum(dim=2) > 0, whole.new_zeros(2, 12).scatter(
-        1, torch.tensor([[7, 1], [0, 11]]), 1.0
-    ).bool())  # fmt: skip
 
 
 @pytest.mark.parametrize(("size", "width"), [("nano", 128), ("micro", 192), ("tiny", 512)])
@@ -66,30 +53,14 @@ def test_vit_has_merls_tokens_and_size():
     assert 0.9 < encoder.tokenizer.temporal.std() < 1.1
 
 
-def test_vit_token_sees_its_own_fifty_samples_before_attention():
-    encoder = TwelveLeadViT(params(), 500)
-    signal = torch.randn(1, 12, 500)
-    token = torch.einsum("wls,ls->w", encoder.tokenizer.project.weight, signal[0, :, 150:200])
-    torch.testing.assert_close(
-        encoder.tokenizer.project(signal)[0, :, 3], token, atol=1e-4, rtol=1e-4
-    )
-
-
 def test_vit_refuses_a_record_that_its_tokens_do_not_fill():
     with pytest.raises(ValueError, match="520 samples"):
         TwelveLeadViT(params(), 520)
 
 
-@pytest.mark.parametrize(
-    ("last", "kinds"),
-    [
-        ("linear", [nn.Linear]),
-        ("linear with bias", [nn.Linear]),
-        ("norm", [nn.Linear, BatchNorm]),
-        ("norm without scale", [nn.Linear, BatchNorm]),
-    ],
-)
-def test_heads_end_as_they_are_told(last, kinds):
+@pytest.mark.parametrize("last", ["linear", "linear with bias", "norm", "norm without scale"])
+def test_heads_end_as_they_are_told(last):
+    kinds = [nn.Linear, BatchNorm] if last.startswith("norm") else [nn.Linear]
     head = mlp(8, 16, 20, out=4, last=last)
     hidden = [nn.Linear, BatchNorm, nn.ReLU]
     assert [type(layer) for layer in head] == hidden * 2 + kinds
@@ -105,41 +76,3 @@ def test_heads_end_as_they_are_told(last, kinds):
 def test_batch_norm_keeps_half_precision():
     features = torch.randn(4, 3).bfloat16()
     assert BatchNorm(3)(features).dtype == torch.bfloat16
-
-
-# ---------------------------------------------------------------- target
-
-
-class Online(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = ResNet(params())
-        self.projector = mlp(self.encoder.width, 16, out=8)
-        self.predictor = mlp(8, out=8)
-
-
-def test_a_target_starts_as_a_copy_and_follows_its_parameters_alone():
-    online = Online()
-    target = Target(online.encoder, online.projector)
-    before = {name: p.clone() for name, p in target.named_parameters()}
-    assert all(torch.equal(p, online.get_parameter(name)) for name, p in before.items())
-    with torch.no_grad():
-        for tensor in [*online.parameters(), *online.buffers()]:
-            tensor.add_(1)
-    target.follow(online, 0.75)
-    for name, parameter in target.named_parameters():
-        torch.testing.assert_close(parameter, before[name] + 0.25)
-    assert all((b == 0).all() for n, b in target.named_buffers() if "running_mean" in n)
-
-
-def test_no_gradient_reaches_a_target():
-    online = Online()
-    target = Target(online.encoder, online.projector)
-    assert not target(torch.randn(2, 12, 200), EVERY_LEAD).requires_grad
-    assert not any(parameter.requires_grad for parameter in target.parameters())
-
-
-def test_momentum_rises_to_one_along_half_a_cosine():
-    assert momentum_at(0.9, 0.0) == pytest.approx(0.9)
-    assert momentum_at(0.9, 0.5) == pytest.approx(0.95)
-    assert momentum_at(0.9, 1.0) == 1.0

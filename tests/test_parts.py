@@ -1,36 +1,24 @@
 """Methods of steps, halves and leads (TS-TCC, CLOCS, ASTCL): losses against loops, and parts."""
 
-import importlib
 from itertools import combinations
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import nn
 
-from kmerl import distributed
-from kmerl.losses_parts import patient_contrast, patient_cosine, step_contrast
-from kmerl.methods import astcl, clocs
+from kmerl.methods import astcl
+from kmerl.methods.astcl import patient_cosine
+from kmerl.methods.clocs import patient_contrast
+from kmerl.methods.ts_tcc import step_contrast
+from kmerl.models.backbone import ResNet
 from kmerl.models.foresight import Foresight, ForesightOptions
-from kmerl.models.resnet import ResNet
-from kmerl.models.reversal import reverse_gradient
-from kmerl.models.vit import EncoderParams, pool
+from kmerl.models.vit import pool
 from kmerl.training.monitors import spread
-from tests.methods import RECORDS, SAMPLES, batch, small
-from tests.processes import in_two_processes
-from tests.test_losses import pairs_of_views, same_in_value_and_gradient
+from tests.gradients import descend, generator, pairs_of_views, same_in_value_and_gradient, total
+from tests.methods import NANO, RECORDS, SAMPLES, batch, small
 
-PATIENTS = [3, 8, 3, 1, 8, 3]  # a patient's records on both sides of two processes
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def steps(records: int, count: int, seed: int = 0) -> list[Tensor]:
-    drawn = torch.randn(2, records, count, 4, generator=generator(seed), dtype=torch.float64)
-    return [half.clone().requires_grad_() for half in drawn]
+PATIENTS = [3, 8, 3, 1, 8, 3]
 
 
 # ---------------------------------------------------------------- losses against loops
@@ -38,19 +26,15 @@ def steps(records: int, count: int, seed: int = 0) -> list[Tensor]:
 
 @pytest.mark.parametrize(("records", "count"), [(1, 3), (4, 1), (5, 3)])
 def test_step_contrast_equals_the_loop(records, count):
-    foretold, future = steps(records, count)
+    views = pairs_of_views(records, count * 4)
+    foretold, future = (view.unflatten(1, (count, 4)) for view in views)
     total = 0.0
     for i in range(records):
         for step in range(count):
             scores = [foretold[i, step] @ future[j, step] for j in range(records)]
             total = total - (scores[i].exp() / sum(score.exp() for score in scores)).log()
     loss = step_contrast(foretold, future)
-    same_in_value_and_gradient(loss, total / (records * count), (foretold, future))
-
-
-def test_step_contrast_of_one_answer_for_all_is_chance():
-    same = torch.ones(7, 2, 3, dtype=torch.float64)
-    torch.testing.assert_close(step_contrast(same, same).exp(), torch.tensor(7.0).double())
+    same_in_value_and_gradient(loss, total / (records * count), views)
 
 
 def loop_patient_contrast(one, two, patients, temperature):
@@ -58,12 +42,8 @@ def loop_patient_contrast(one, two, patients, temperature):
     for a, b in ((one, two), (two, one)):
         for i, mine in enumerate(patients):
             shares = [(F.cosine_similarity(a[i], o, dim=0) / temperature).exp() for o in b]
-            logs = [
-                (shares[j] / sum(shares)).log()
-                for j, theirs in enumerate(patients)
-                if theirs == mine
-            ]
-            total = total - sum(logs) / len(logs)
+            own = [s for s, theirs in zip(shares, patients, strict=True) if theirs == mine]
+            total = total - sum((share / sum(shares)).log() for share in own) / len(own)
     return total / (2 * len(patients))
 
 
@@ -78,95 +58,12 @@ def test_patient_contrast_equals_the_loop(patients, temperature):
 
 def test_patient_cosine_equals_the_loop_and_stops_at_the_target():
     predicted, target = pairs_of_views(len(PATIENTS))
-    total = 0.0
-    for i, mine in enumerate(PATIENTS):
-        found = [
-            F.cosine_similarity(predicted[i], target[j].detach(), dim=0)
-            for j, theirs in enumerate(PATIENTS)
-            if theirs == mine
-        ]
-        total = total - sum(found) / len(found)
+    total, learned = 0.0, target.detach()
+    for row, mine in zip(predicted, PATIENTS, strict=True):
+        own = [one for one, theirs in zip(learned, PATIENTS, strict=True) if theirs == mine]
+        total = total - sum(F.cosine_similarity(row, one, dim=0) for one in own) / len(own)
     loss = patient_cosine(predicted, target, torch.tensor(PATIENTS))
     same_in_value_and_gradient(loss, total / len(PATIENTS), (predicted, target))
-
-
-def test_what_passes_a_reversal_learns_the_opposite():
-    features = torch.randn(3, 4, requires_grad=True)
-    weight = torch.randn(3, 4)
-    reverse_gradient(features, 0.25).mul(weight).sum().backward()
-    assert torch.equal(reverse_gradient(features, 0.25), features)
-    torch.testing.assert_close(features.grad, -0.25 * weight)
-
-
-# ---------------------------------------------------------------- two processes
-
-VARIANTS = [
-    ("ts_tcc", {}),
-    ("astcl", {}),
-    ("clocs", {"views": "cmlc"}),
-    ("clocs", {"views": "cmsmlc"}),
-]
-
-
-def losses_of(rows: slice) -> dict[str, Tensor]:
-    """Losses over rows of six records, and what they owe those rows."""
-    patients = torch.tensor(PATIENTS)[rows]
-    found = {}
-    for name, inputs, loss in (
-        ("step", steps(6, 2), step_contrast),
-        ("contrast", pairs_of_views(6), lambda a, b: patient_contrast(a, b, patients, 0.5)),
-        ("cosine", pairs_of_views(6), lambda a, b: patient_cosine(a, b, patients)),
-    ):
-        local = [whole.detach()[rows].requires_grad_() for whole in inputs]
-        value = loss(*local)
-        value.backward()
-        found[name] = value.detach()
-        for side, leaf in enumerate(local):
-            if leaf.grad is not None:
-                found[f"{name} gradient {side}"] = leaf.grad
-    return found
-
-
-def step_of(rank: int, processes: int, name: str, options: dict[str, str]) -> dict[str, Tensor]:
-    """Terms and gradients where each process draws from a generator of its own."""
-    module = importlib.import_module(f"kmerl.methods.{name}")
-    with pytest.MonkeyPatch.context() as patch:
-        if hasattr(module, "two_views"):
-            patch.setattr(module, "two_views", lambda signal, *_: (signal, signal.flip(2)))
-        model = small(name, **options).double()
-        if hasattr(model, "advance"):
-            model.advance(0.5)
-        network: nn.Module = model
-        if processes > 1:
-            network = DistributedDataParallel(model, find_unused_parameters=True)
-        share = RECORDS // processes
-        terms = network(
-            batch(slice(rank * share, (rank + 1) * share), torch.float64), generator(rank)
-        )
-        torch.stack(list(terms.values())).sum().backward()
-    found = {term: distributed.mean(value) for term, value in terms.items()}
-    gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
-    return found | gradients
-
-
-def half_of_all(rank: int) -> list[dict[str, Tensor]]:
-    steps_of_variants = [step_of(rank, 2, name, options) for name, options in VARIANTS]
-    return [losses_of(slice(3 * rank, 3 * rank + 3)), *steps_of_variants]
-
-
-def test_two_processes_equal_one_whatever_each_draws():
-    (first, *one), (second, *two) = in_two_processes(half_of_all)
-    for name, expected in losses_of(slice(None)).items():
-        if "gradient" in name:  # DDP averages over processes
-            torch.testing.assert_close(torch.cat([first[name], second[name]]) / 2, expected)
-        else:
-            torch.testing.assert_close((first[name] + second[name]) / 2, expected)
-    for (name, options), found, other in zip(VARIANTS, one, two, strict=True):
-        expected = step_of(0, 1, name, options)
-        assert found.keys() == other.keys() == expected.keys()
-        for key, value in expected.items():
-            torch.testing.assert_close(found[key], value, rtol=1e-7, atol=1e-10)
-            torch.testing.assert_close(other[key], value, rtol=1e-7, atol=1e-10)
 
 
 # ---------------------------------------------------------------- foresight
@@ -174,7 +71,7 @@ def test_two_processes_equal_one_whatever_each_draws():
 
 def foresight(samples: int = 5000, **options: float) -> tuple[ResNet, Foresight]:
     torch.manual_seed(0)
-    encoder = ResNet(EncoderParams("nano", "lead", 100, True, True))
+    encoder = ResNet(NANO)
     state = {name: value.clone() for name, value in encoder.state_dict().items()}
     made = Foresight(encoder, samples, ForesightOptions(**options))
     assert encoder.training
@@ -221,31 +118,22 @@ def test_a_record_too_short_to_foretell_is_refused():
 
 
 @pytest.mark.parametrize(("views", "count"), [("cmsc", 2), ("cmlc", 3), ("cmsmlc", 6)])
-def test_clocs_averages_all_pairs_of_its_views(views, count, monkeypatch):
-    seen = []
-
-    def contrast(one, two, patient, temperature):
-        seen.append((one, two))
-        return patient_contrast(one, two, patient, temperature)
-
-    monkeypatch.setattr(clocs, "patient_contrast", contrast)
-    model = small("clocs", views=views, leads=3)
-    whole = batch()
+def test_clocs_averages_all_pairs_of_its_views(views, count):
+    model, whole = small("clocs", views=views, leads=3).eval(), batch()
     loss = model(whole, generator())["contrast"]
     drawn = model._views(whole, generator())
+    seen = [model.embed(pool(model.encoder.network(*one))) for one in drawn]
+    each = [patient_contrast(a, b, whole.patient, 0.1) for a, b in combinations(seen, 2)]
     assert len(drawn) == count
-    assert len(seen) == count * (count - 1) // 2
-    each = [patient_contrast(one, two, whole.patient, 0.1) for one, two in seen]
     torch.testing.assert_close(loss, torch.stack(each).mean())
     halves = whole.signal.chunk(2, dim=2)
-    assert [signal.shape[1] for signal, _ in drawn] == [12 if views == "cmsc" else 1] * count
+    for signal, leads in drawn:
+        assert signal.shape[1] == (12 if views == "cmsc" else 1)
+        assert any(torch.equal(signal, half[:, leads[0]]) for half in halves)
     for (signal, leads), (other, others) in combinations(drawn, 2):
         assert signal.shape == other.shape
         assert not torch.equal(signal, other)
         assert views != "cmlc" or not torch.equal(leads, others)
-    for signal, leads in drawn:
-        rows = leads[0]
-        assert any(torch.equal(signal, half[:, rows]) for half in halves)
 
 
 def test_one_half_of_all_is_drawn_for_leads():
@@ -277,19 +165,6 @@ def test_clocs_features_are_means_of_halves_and_of_leads_that_are_read_alone(bac
     torch.testing.assert_close(found, torch.stack(features).mean(dim=0), atol=1e-5, rtol=1e-4)
 
 
-def test_clocs_learns_from_leads_too():
-    model = small("clocs", views="cmsmlc", leads=2)
-    optimiser = torch.optim.Adam(model.parameters(), 1e-3)
-    losses = []
-    for step in range(12):
-        loss = model(batch(), generator(step))["contrast"]
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
-
-
 # ---------------------------------------------------------------- ASTCL
 
 
@@ -319,20 +194,13 @@ def test_the_monitor_sees_astcl_collapse_without_its_guards(monkeypatch):
         if not guarded:
             model.projector = nn.Linear(model.encoder.width, 16)
             model.predictor = model.centre = nn.Identity()
-        optimiser = torch.optim.Adam(model.parameters(), 3e-3)
-        for step in range(15):
-            loss = torch.stack(list(model(batch(), generator(step)).values())).sum()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+        descend(model, 20, lambda step: total(model(batch(), generator(step))))
         with torch.no_grad():
             return spread(pool(model.eval().encoder(batch().signal, batch().leads)))
 
     assert features_after_training(guarded=True) > 0.3
-    monkeypatch.setattr(
-        astcl, "negative_cosine", lambda one, two: -F.cosine_similarity(one, two, dim=1).mean()
-    )
-    monkeypatch.setattr(
-        astcl, "patient_cosine", lambda one, two, _: -F.cosine_similarity(one, two, dim=1).mean()
-    )
+    for name in ("negative_cosine", "patient_cosine"):
+        monkeypatch.setattr(
+            astcl, name, lambda one, two, *_: -F.cosine_similarity(one, two, dim=1).mean()
+        )
     assert features_after_training(guarded=False) < 0.05

@@ -17,7 +17,8 @@ FLOORS = (  # a room imports rooms on lower floors alone
     "tasks losses",
     "store text",
     "runtime",
-    "leads signal files progress seeds distributed errors params",
+    "params",
+    "leads signal files progress seeds distributed errors",
 )
 MOST_ROOMS = 28
 

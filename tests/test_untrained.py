@@ -1,31 +1,21 @@
 """Method random: nothing is trained, and every file that a training leaves is there."""
 
-import csv
-import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from kmerl import seeds
-from kmerl.models.resnet import ResNet
+from kmerl.models.backbone import ResNet, TwelveLeadViT
 from kmerl.models.vit import LeadEncoder
-from kmerl.models.vit12 import TwelveLeadViT
 from kmerl.report import counts, curves
-from kmerl.training import loop, session
+from kmerl.training import loop
 from kmerl.training.checkpoint import NAME as CHECKPOINTS
-from kmerl.training.model import create
-from tests.cohorts import write_cohort
+from kmerl.training.model import create, load
+from tests.gradients import generator
 from tests.methods import batch, small
-from tests.test_methods import generator, train
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(session, "_live", lambda: None)
-    write_cohort(tmp_path)
-    return tmp_path
+from tests.test_training import curves as rows_of
+from tests.test_training import train
 
 
 @pytest.mark.parametrize(
@@ -34,7 +24,8 @@ def here(tmp_path, monkeypatch):
 )
 def test_the_initial_weights_are_the_model(here, monkeypatch, capsys, backbone, kind):
     monkeypatch.setattr(loop.Pretraining, "_epoch", None)
-    config, model, metrics = train(here, method="random", options={"backbone": backbone})
+    _, metrics = train(here, method="random", options={"backbone": backbone})
+    config, model = load(here / "models")
     assert type(model.encoder) is kind
     torch.manual_seed(seeds.stream(0, "initial weights"))
     initial = create(config)
@@ -59,11 +50,9 @@ def test_it_starts_where_another_method_of_the_same_network_starts():
 
 
 def test_curves_and_numbers_of_a_training_without_epochs_are_shown_as_none(here):
-    train(here, method="random")
-    with open(here / "plots" / "pretrain.csv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    _, metrics = train(here, method="random")
+    rows = rows_of(here)
     assert [row["epoch"] for row in rows] == ["0"]
     assert {"loss", "val_loss"} <= rows[0].keys()
     assert all("no records" in chart for _, chart in curves.losses(rows))
-    metrics = json.loads((here / "metrics" / "pretrain.json").read_text())
     assert counts.nested(metrics, "Pretraining, last epoch")

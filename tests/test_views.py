@@ -1,16 +1,25 @@
-"""Random views: what they change, by how much, and that nothing but the generator decides."""
+"""Random views, and noise and filters that views are made of: what they change, and by how much."""
 
 import pytest
 import torch
 
-from kmerl.models.views import ViewOptions, crop, noise, scale, time_out, two_views, view
+from kmerl.methods import astcl, ts_tcc
+from kmerl.methods.astcl import band_pass, ecg_noise
+from kmerl.methods.ts_tcc import permute
+from kmerl.models.views import (
+    ViewOptions,
+    crop,
+    deviation,
+    noise,
+    scale,
+    time_out,
+    two_views,
+    view,
+)
+from tests.gradients import generator
 
-SAMPLES = 400
+SAMPLES, RATE = 400, 500
 STILL = ViewOptions(crop=1.0, gain=1.0, noise=0.0, time_out_min=0.0, time_out_max=0.0)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture
@@ -22,27 +31,31 @@ def test_a_view_with_nothing_to_change_is_the_record(signal):
     torch.testing.assert_close(view(signal, STILL, generator()), signal)
 
 
-def test_two_views_differ_and_the_generator_repeats_them(signal):
-    one, two = two_views(signal, ViewOptions(), generator())
-    assert one.shape == two.shape == signal.shape
-    assert (one - two).abs().mean() > 0.1
-    again = two_views(signal, ViewOptions(), generator())
-    assert torch.equal(again[0], one) and torch.equal(again[1], two)
-    assert not torch.equal(two_views(signal, ViewOptions(), generator(1))[0], one)
-
-
 def test_records_are_drawn_apart(signal):
     same = signal[:1].repeat(2, 1, 1)
     one, other = view(same, ViewOptions(), generator())
     assert not torch.allclose(one, other, atol=0.1)
 
 
+VIEWS = {
+    "views": lambda signal, chance: two_views(signal, ViewOptions(), chance),
+    "ts_tcc": lambda signal, chance: ts_tcc.two_views(signal, ts_tcc.Options(), chance),
+    "astcl": lambda signal, chance: astcl.two_views(signal, astcl.Options(), chance),
+}
+
+
+@pytest.mark.parametrize("kind", VIEWS)
 @pytest.mark.parametrize(("size", "level"), [(0.1, 0.5), (500.0, -3000.0)])
-def test_units_of_the_signal_do_not_matter(signal, size, level):
+def test_views_follow_the_generator_and_the_units_of_the_signal(signal, kind, size, level):
     """minmax in 0 to 1, z-score or millivolt: the same view."""
-    expected = view(signal, ViewOptions(), generator()) * size + level
-    changed = view(signal * size + level, ViewOptions(), generator())
-    torch.testing.assert_close(changed, expected, rtol=1e-3, atol=1e-3 * size)
+    plain, wide = VIEWS[kind](signal.double(), generator()), size * signal.double() + level
+    for one, other in zip(plain, VIEWS[kind](wide, generator()), strict=True):
+        torch.testing.assert_close(one * size + level, other)
+    assert (plain[0] - plain[1]).abs().mean() > 0.1
+    again = VIEWS[kind](signal.double(), generator(1))
+    assert not torch.allclose(again[0], plain[0], atol=0.01)
+    flat = torch.full((2, 12, 100), 3.0)
+    assert all(torch.isfinite(view).all() for view in VIEWS[kind](flat, generator()))
 
 
 def test_a_stretched_crop_is_a_part_of_the_record_at_its_length():
@@ -100,3 +113,120 @@ def test_time_out_blanks_one_span_of_all_leads():
     assert (blank.int().diff(dim=1).abs().sum(dim=1) <= 2).all()
     touched = blank.any(dim=0).float().mean()
     assert touched == 1
+
+
+def wave(hertz: float, samples: int = 5000) -> torch.Tensor:
+    time = torch.arange(samples, dtype=torch.float64) / RATE
+    return torch.sin(2 * torch.pi * hertz * time + 1).expand(1, 1, -1)
+
+
+def power(noise: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """Share of each record's power between two frequencies."""
+    spectrum = torch.fft.rfft(noise, dim=2).abs().square().sum(dim=1)
+    frequency = torch.fft.rfftfreq(noise.shape[2], 1 / RATE)
+    return spectrum[:, (frequency >= low) & (frequency <= high)].sum(1) / spectrum.sum(1)
+
+
+# ---------------------------------------------------------------- permutation
+
+
+def test_shuffling_keeps_every_sample_and_moves_all_leads_alike():
+    place = torch.arange(200.0).expand(300, 12, -1)
+    lead = torch.arange(12.0).view(12, 1) * 1000
+    shuffled = permute(place + lead, 8, generator()) - lead
+    assert torch.equal(shuffled, shuffled[:, :1].expand_as(shuffled))
+    assert torch.equal(shuffled.sort(dim=2).values, place)
+    pieces = (shuffled[:, 0].diff(dim=1) != 1).sum(dim=1) + 1
+    assert pieces.min() == 1
+    assert pieces.max() == 8
+    first, last = shuffled[:, 0, 0], shuffled[:, 0, -1]
+    assert len(first.unique()) > 50
+    assert (first > last).float().mean() > 0.3
+
+
+def test_one_segment_is_the_record():
+    signal = torch.randn(3, 12, 50, generator=generator())
+    assert torch.equal(permute(signal, 1, generator()), signal)
+
+
+def test_the_strong_view_of_ts_tcc_keeps_leads_apart():
+    """Its public code fills all leads with the first (issue 17 there)."""
+    signal = torch.arange(12.0).view(1, 12, 1) * 100 + torch.randn(
+        6, 12, 400, generator=generator()
+    )
+    options = ts_tcc.Options(noise=0.0)
+    weak, strong = ts_tcc.two_views(signal, options, generator())
+    expected = signal.sort(dim=2).values
+    torch.testing.assert_close(strong.sort(dim=2).values, expected, rtol=1e-6, atol=1e-4)
+    assert (strong - signal).abs().mean() > 0.1
+    about = signal - signal.mean(dim=2, keepdim=True)
+    gains = (weak - signal.mean(dim=2, keepdim=True)) / about
+    gains = gains.where(about.abs() > 0.1, gains.median(dim=2, keepdim=True).values)
+    torch.testing.assert_close(gains, gains[..., :1].expand_as(gains), rtol=1e-2, atol=0)
+    assert gains.min() > 0.79
+    assert gains.max() < 1.26
+
+
+# ---------------------------------------------------------------- noise and filter
+
+
+def test_noise_has_the_drawn_ratio_to_the_record():
+    signal = torch.randn(300, 2, 1000, generator=generator()) * 7 + 30
+    noise = ecg_noise(signal, RATE, 5.0, 20.0, generator())
+    ratio = 20 * torch.log10(deviation(signal) / deviation(noise)).flatten()
+    assert ratio.min() > 5 - 0.01
+    assert ratio.max() < 20 + 0.01
+    assert abs(ratio.mean() - 12.5) < 0.6
+    exact = ecg_noise(signal, RATE, 6.0, 6.0, generator())
+    torch.testing.assert_close(deviation(exact), deviation(signal) * 10**-0.3)
+
+
+def test_noise_is_wander_muscle_mains_and_white_in_each_records_proportions():
+    noise = ecg_noise(torch.randn(100, 3, 5000, generator=generator()), RATE, 5.0, 5.0, generator())
+    wander, muscle = power(noise, 0.01, 0.5), power(noise, 20, 49) + power(noise, 61, 150)
+    mains = power(noise, 49.95, 50.05) + power(noise, 59.95, 60.05)
+    quiet = power(noise, 2, 19) + power(noise, 151, 250)
+    for share in (wander, muscle, mains, quiet):
+        assert 0.08 < share.mean() < 0.4
+        assert share.std() > 0.05
+    european = power(noise, 49.95, 50.05) > power(noise, 59.95, 60.05)
+    assert 0.35 < european.float().mean() < 0.65
+    leads = torch.corrcoef(noise[0])
+    assert (leads - torch.eye(3)).abs().max() < 0.5
+
+
+def test_short_and_slow_records_have_the_noise_that_fits():
+    signal = torch.randn(4, 12, 100, generator=generator())
+    noise = ecg_noise(signal, 60, 10.0, 10.0, generator())
+    torch.testing.assert_close(deviation(noise), deviation(signal) * 10**-0.5)
+    assert torch.isfinite(noise).all()
+
+
+@pytest.mark.parametrize(
+    ("hertz", "gain"), [(0.05, 0.0), (0.5, 0.7071), (2, 1.0), (15, 1.0), (40, 0.7071), (150, 0.0)]
+)
+def test_the_band_passes_what_an_ecg_is_made_of_without_delay(hertz, gain):
+    signal = wave(hertz)
+    passed = band_pass(signal, RATE, 0.5, 40.0)
+    middle = slice(1000, 4000)  # away from the mirrored ends
+    torch.testing.assert_close(passed[..., middle], gain * signal[..., middle], atol=0.03, rtol=0)
+
+
+def test_a_drift_does_not_jump_where_the_record_ends():
+    ramp = torch.linspace(-1, 1, 5000, dtype=torch.float64).expand(1, 1, -1)
+    passed = band_pass(ramp, RATE, 0.5, 40.0)
+    assert passed.abs().max() < 0.25  # 1 where the end is thought to meet the start
+
+
+def test_views_of_astcl_are_noisier_and_cleaner_and_of_the_records_size():
+    signal = (wave(7, 2000) + wave(100, 2000)).float().repeat(5, 12, 1) + 3
+    noisy, clean = astcl.two_views(signal, astcl.Options(), generator())
+    for changed in (noisy, clean):
+        torch.testing.assert_close(deviation(changed), deviation(signal))
+        torch.testing.assert_close(changed.mean(dim=2), signal.mean(dim=2), atol=0.05, rtol=0)
+    lines = power(signal - 3, 6, 8) + power(signal - 3, 99, 101)
+    assert lines.min() > 0.999
+    left = power(noisy - 3, 6, 8) + power(noisy - 3, 99, 101)
+    assert left.max() < 0.99  # 20 dB
+    assert left.min() > 0.7  # 5 dB
+    assert power(clean - 3, 99, 101).max() < 1e-3

@@ -19,8 +19,9 @@ from torch import Tensor
 from kmerl import files
 from kmerl.evaluation.encodings import ScoreKind
 from kmerl.leads import LEADS, LeadKey, lead_indices, parse_leads
+from kmerl.methods import Cosine, Method, Query
 from kmerl.models.inputs import SignalParams, prepare
-from kmerl.models.vit import pool
+from kmerl.models.vit import Encoder, pool
 from kmerl.params import Count, checked
 from kmerl.progress import Meter
 from kmerl.store import read_signals, read_table, whole_range
@@ -63,8 +64,8 @@ class Names:
 class Encoders:
     """The trained model, and the untrained encoder that is its reference."""
 
-    model: Any
-    untrained: Any
+    model: Method
+    untrained: Encoder
 
 
 def lead_sets(params: EncodeParams) -> dict[str, tuple[str, ...]]:
@@ -85,10 +86,13 @@ def held_out(cohorts: Iterable[Cohort]) -> set[str]:
     return {str(one) for cohort in cohorts for one in cohort.records[cohort.splits != "train"]}
 
 
-def score_kinds(model: Any) -> list[ScoreKind]:
+def score_kinds(model: Method) -> list[ScoreKind]:
     """The zero-shot scores that a method gives: none where it never saw a text."""
-    given: dict[ScoreKind, str] = {"query": "score", "cosine": "similarity"}
-    return [kind for kind, function in given.items() if hasattr(model, function)]
+    given: dict[ScoreKind, bool] = {
+        "query": isinstance(model, Query),
+        "cosine": isinstance(model, Cosine),
+    }
+    return [kind for kind, is_given in given.items() if is_given]
 
 
 @dataclass(frozen=True)
@@ -222,10 +226,9 @@ def _encode(
     answer = {"features": pool(tokens)}
     if compared:
         answer["random"] = pool(encoding.encoders.untrained(values, index))
-    if vectors and "query" in score_kinds(model):
+    if vectors and isinstance(model, Query):
         scores = model.score(tokens, *vectors.values())
         answer |= {f"query/{task}": logits for task, logits in zip(vectors, scores, strict=True)}
-    if vectors and "cosine" in score_kinds(model):
-        for task, asked in vectors.items():
-            answer[f"cosine/{task}"] = model.similarity(tokens, asked)
+    if isinstance(model, Cosine):
+        answer |= {f"cosine/{task}": model.similarity(tokens, v) for task, v in vectors.items()}
     return {name: value.float().cpu().numpy() for name, value in answer.items()}

@@ -9,23 +9,29 @@ filters, networks, losses and every number below. A result of it is not ASTCL's.
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from kmerl.losses import negative_cosine
-from kmerl.losses_parts import patient_cosine
+from kmerl import methods
+from kmerl.distributed import gather
+from kmerl.losses import negative_cosine, patient_shares
 from kmerl.models.backbone import Backbone, twelve_lead_encoder
 from kmerl.models.foresight import Foresight, ForesightOptions
 from kmerl.models.heads import mlp
 from kmerl.models.inputs import Batch
 from kmerl.models.norm import BatchNorm
-from kmerl.models.perturbations import band_pass, deviation, ecg_noise
-from kmerl.models.reversal import reverse_gradient
+from kmerl.models.views import Signal, deviation, uniform, white_noise
 from kmerl.models.vit import EncoderParams, pool
 from kmerl.params import Count, Positive, checked
+
+WANDER = 0.5  # Hz, highest frequency of baseline wander
+MUSCLE = (20.0, 150.0)  # Hz, band of an electromyogram that a recorder lets through
+MAINS = (50.0, 60.0)  # Hz
+ORDER = 4  # of the band-pass: how steep its flanks are
 
 
 @checked
@@ -61,9 +67,7 @@ class MethodParams:
     options: Options
 
 
-class Method(nn.Module):
-    """Batch in, loss out; `.encoder` is what evaluation freezes."""
-
+class Method(methods.Method):
     def __init__(
         self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
     ) -> None:
@@ -119,8 +123,8 @@ class Method(nn.Module):
 
 
 def two_views(
-    signal: Float[Tensor, "batch lead sample"], options: Options, generator: torch.Generator
-) -> tuple[Float[Tensor, "batch lead sample"], Float[Tensor, "batch lead sample"]]:
+    signal: Signal, options: Options, generator: torch.Generator
+) -> tuple[Signal, Signal]:
     """With noise of recordings, and without: filtered. Both have the record's own level and
     deviation, so that the discriminator does not tell them by their size."""
     level, unit = signal.mean(dim=2, keepdim=True), deviation(signal)
@@ -129,3 +133,82 @@ def two_views(
     passed = band_pass(still, options.rate, options.low, options.high)
     noisy, clean = (view * (unit / deviation(view)) for view in (still + added, passed))
     return noisy + level, clean + level
+
+
+def ecg_noise(
+    like: Signal, rate: int, low: float, high: float, generator: torch.Generator
+) -> Signal:
+    """Noise of recordings: wander of the baseline, muscle, mains and white noise, in proportions of
+    each record's own, independent between leads.
+
+    Args:
+        like: gives shape, type and device, and with its deviation the unit of the noise.
+        rate: Hz; a kind of noise that a record of this rate and length cannot hold is left out.
+        low, high: dB, range of the signal-to-noise ratio, drawn for each record.
+    """
+    batch, _, samples = like.shape
+    frequency = torch.fft.rfftfreq(samples, 1 / rate, device=like.device, dtype=like.dtype)
+    hertz = rate / samples
+    mains = torch.tensor(MAINS)[torch.randint(len(MAINS), (batch, 1, 1), generator=generator)]
+    away = (frequency - mains.to(like.device, like.dtype)).abs()
+    kinds = torch.stack(
+        [
+            ((frequency > 0) & (frequency <= WANDER)).expand_as(away),
+            ((frequency >= MUSCLE[0]) & (frequency <= MUSCLE[1])).expand_as(away),
+            (away <= hertz / 2) & (away == away.amin(dim=2, keepdim=True)),
+            (frequency > 0).expand_as(away),
+        ]
+    ).to(like.dtype)
+    kinds = kinds / kinds.sum(dim=3, keepdim=True).clamp(min=1)
+    power = (uniform(like, (4, batch, 1, 1), 0.05, 1.0, generator) * kinds).sum(dim=0)
+    spectrum = torch.fft.rfft(white_noise(like, generator), dim=2) * power.sqrt()
+    noise = torch.fft.irfft(spectrum, n=samples, dim=2)
+    ratio = 10 ** (-uniform(like, (batch, 1, 1), low, high, generator) / 20)
+    return noise * (ratio * deviation(like) / deviation(noise))
+
+
+def band_pass(signal: Signal, rate: int, low: float, high: float) -> Signal:
+    """Frequencies from `low` to `high` Hz, by a Butterworth's gains and without its delays.
+
+    A record goes on beyond its end as its mirror image, so that its end does not meet its start.
+    """
+    samples = signal.shape[2]
+    mirrored = torch.cat([signal, signal.flip(2)], dim=2)
+    frequency = torch.fft.rfftfreq(2 * samples, 1 / rate, device=signal.device, dtype=signal.dtype)
+    gain = (1 + (frequency / high) ** (2 * ORDER)).rsqrt()
+    rising = (frequency / low) ** ORDER
+    gain = gain * rising / (1 + rising.square()).sqrt()
+    return torch.fft.irfft(torch.fft.rfft(mirrored, dim=2) * gain, dim=2)[..., :samples]
+
+
+class _Reverse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, share: float) -> Tensor:
+        ctx.share = share
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return -ctx.share * gradients[0], None
+
+
+def reverse_gradient(
+    features: Float[Tensor, "*batch width"], share: float
+) -> Float[Tensor, "*batch width"]:
+    """`features` as they are; of the gradient to them, minus `share` (Ganin and Lempitsky, ICML
+    2015): what one network learns, another unlearns."""
+    return _Reverse.apply(features, share)
+
+
+def patient_cosine(
+    predicted: Float[Tensor, "local width"],
+    target: Float[Tensor, "local width"],
+    patient: Int[Tensor, " local"],
+) -> Float[Tensor, ""]:
+    """`kmerl.losses.negative_cosine` to the targets of all records of the same patient: -1 to 1.
+
+    Targets do not learn; a patient's count alike.
+    """
+    targets = F.normalize(gather(target.detach()), dim=1)
+    wanted = patient_shares(patient, targets.dtype) @ targets
+    return -(F.normalize(predicted, dim=1) * wanted).sum(dim=1).mean()

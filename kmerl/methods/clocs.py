@@ -5,17 +5,18 @@ from itertools import combinations
 from typing import Annotated, Literal
 
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Float, Int
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from kmerl.distributed import of_first
-from kmerl.losses_parts import patient_contrast
-from kmerl.models.backbone import Backbone
-from kmerl.models.halves import HalfEncoder
+from kmerl import methods
+from kmerl.distributed import gather, of_first
+from kmerl.losses import patient_shares
+from kmerl.models.backbone import Backbone, twelve_lead_encoder
 from kmerl.models.heads import mlp
 from kmerl.models.inputs import Batch
-from kmerl.models.vit import EncoderParams, pool
+from kmerl.models.vit import Encoder, EncoderParams, pool
 from kmerl.params import Count, Positive, checked
 
 
@@ -41,8 +42,8 @@ class MethodParams:
     options: Options
 
 
-class Method(nn.Module):
-    """Batch in, loss out; `.encoder` is what evaluation freezes."""
+class Method(methods.Method):
+    encoder: "HalfEncoder"
 
     def __init__(
         self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
@@ -78,3 +79,59 @@ class Method(nn.Module):
             halves = (halves[int(half)],)
         rows = chosen.unsqueeze(1)
         return [(half[:, row], batch.leads[:, row]) for half in halves for row in rows]
+
+
+class HalfEncoder(Encoder):
+    """Any leads to tokens of the first half and then of the second, as CLOCS trains on halves.
+
+    With `lead_by_lead` each lead is read alone, by the same network with eleven leads missing, and
+    a token is the mean over leads; it knows which lead it reads.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        encoder: EncoderParams,
+        record_samples: int,
+        lead_by_lead: bool = False,
+    ) -> None:
+        super().__init__()
+        if record_samples % 2:
+            raise ValueError(
+                f"a record of {record_samples} samples has no halves; change ingest.seconds or "
+                "ingest.rate"
+            )
+        self.network = twelve_lead_encoder(backbone, encoder, record_samples // 2)
+        self.width = self.network.width
+        self.lead_by_lead = lead_by_lead
+
+    def forward(
+        self, signal: Float[Tensor, "batch lead sample"], leads: Int[Tensor, "batch lead"]
+    ) -> Float[Tensor, "batch token width"]:
+        """Tokens in the order of time."""
+        if not self.lead_by_lead:
+            return self._read(signal, leads)
+        tokens = self._read(signal.flatten(0, 1).unsqueeze(1), leads.flatten().unsqueeze(1))
+        return tokens.unflatten(0, leads.shape).mean(dim=1)
+
+    def _read(self, signal: Tensor, leads: Tensor) -> Tensor:
+        return torch.cat([self.network(half, leads) for half in signal.chunk(2, dim=2)], dim=1)
+
+
+def patient_contrast(
+    one: Float[Tensor, "local width"],
+    two: Float[Tensor, "local width"],
+    patient: Int[Tensor, " local"],
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """CLOCS' contrast between two kinds of parts: whose is it, of all patients'?
+
+    All parts of a record's patient are positives: minus the log of their shares, mean over them,
+    over records and over both directions. A positive is also in the denominator of the others, as
+    in the public code; where every patient has one record, this is that code's loss.
+    """
+    one, two = F.normalize(one, dim=1), F.normalize(two, dim=1)
+    positive = patient_shares(patient, one.dtype)
+    from_one = one @ gather(two).T / temperature
+    from_two = two @ gather(one).T / temperature
+    return (F.cross_entropy(from_one, positive) + F.cross_entropy(from_two, positive)) / 2

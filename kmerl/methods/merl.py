@@ -11,16 +11,18 @@ from collections.abc import Mapping
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kmerl.losses import contrastive_loss, contrastive_loss_as_released
-from kmerl.models.backbone import Backbone, twelve_lead_encoder
-from kmerl.models.heads import AttentionPool, mlp
+from kmerl import methods
+from kmerl.distributed import gather, rank
+from kmerl.losses import contrastive_loss
+from kmerl.models.backbone import Backbone, token_count, twelve_lead_encoder
+from kmerl.models.heads import mlp
 from kmerl.models.inputs import Batch
 from kmerl.models.masking import EVERY_LEAD, MaskParams
 from kmerl.models.norm import BatchNorm
-from kmerl.models.resnet import token_count
 from kmerl.models.vit import EncoderParams, pool
 from kmerl.params import Count, Positive, ShareBelowOne, checked
 
@@ -53,15 +55,7 @@ class MethodParams:
     options: Options
 
 
-def lead_mask(params: MethodParams) -> MaskParams:
-    """All leads, or with `lead_masking` those of section `mask`; the others are zero. Segments
-    are never masked: this encoder has no token of one lead."""
-    return params.mask if params.options.lead_masking else EVERY_LEAD
-
-
-class Method(nn.Module):
-    """Batch in, named loss terms out; `.encoder` is what evaluation freezes."""
-
+class Method(methods.Method):
     def __init__(
         self, params: MethodParams, entities: Float[Tensor, "query text"], record_samples: int
     ) -> None:
@@ -86,6 +80,12 @@ class Method(nn.Module):
         if self.options.fidelity == "faithful":
             self._faithful(width)
 
+    @staticmethod
+    def lead_mask(params: MethodParams) -> MaskParams:
+        """All leads, or with `lead_masking` those of section `mask`; the others are zero. Segments
+        are never masked: this encoder has no token of one lead."""
+        return params.mask if params.options.lead_masking else EVERY_LEAD
+
     def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """CMA and UMA, weighted; `generator` draws the dropout, in validation too."""
         tokens = self.narrow(self.encoder(batch.signal, batch.leads))
@@ -102,8 +102,8 @@ class Method(nn.Module):
         self, tokens: Float[Tensor, "batch token width"], names: Float[Tensor, "query text"]
     ) -> Float[Tensor, "batch query"]:
         """Zero-shot cosine between projected ECGs and names."""
-        ecg = nn.functional.normalize(self._embed(self.narrow(tokens)), dim=1)
-        return ecg @ nn.functional.normalize(self.project_text(names), dim=1).T
+        ecg = F.normalize(self._embed(self.narrow(tokens)), dim=1)
+        return ecg @ F.normalize(self.project_text(names), dim=1).T
 
     def _embed(self, tokens: Tensor) -> Tensor:
         embedding: Tensor = self.attend(tokens) if self.attend else self.project_ecg(pool(tokens))
@@ -136,3 +136,42 @@ def two_views(
 def _dropout(feature: Tensor, share: float, generator: torch.Generator) -> Tensor:
     kept = torch.rand(feature.shape, generator=generator) >= share
     return feature * kept.to(feature.device) / (1 - share)
+
+
+class AttentionPool(nn.Module):
+    """One vector a record by attention: the tokens' mean asks them and itself (CLIP, Radford et
+    al. 2021, Sec. 2.4), each with an embedding of its place."""
+
+    def __init__(self, width: int, tokens: int, heads: int) -> None:
+        super().__init__()
+        self.position = nn.Parameter(torch.randn(tokens + 1, width) / width**0.5)
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+
+    def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch width"]:
+        placed = torch.cat([tokens.mean(dim=1, keepdim=True), tokens], dim=1) + self.position
+        return self.attention(placed[:, :1], placed, placed, need_weights=False)[0].squeeze(1)
+
+
+def contrastive_loss_as_released(
+    ecg: Float[Tensor, "local width"], text: Float[Tensor, "local width"], temperature: float
+) -> Float[Tensor, ""]:
+    """`contrastive_loss` as MERL's code has it: both directions added, rows of other processes
+    gathered without gradient.
+
+    Returns:
+        The sum over both directions of the mean over the *global* batch, the same number in every
+        process. Only this process's rows have a gradient, so that averaging over processes leaves
+        the true one divided by their number.
+    """
+    ecg, text = (_own_rows_learn(F.normalize(rows, dim=1)) for rows in (ecg, text))
+    target = torch.arange(len(ecg), device=ecg.device)
+    similarity = ecg @ text.T / temperature
+    return F.cross_entropy(similarity, target) + F.cross_entropy(similarity.T, target)
+
+
+def _own_rows_learn(
+    rows: Float[Tensor, "local width"],
+) -> Float[Tensor, "whole width"]:
+    before, local = rank() * len(rows), len(rows)
+    everyone = gather(rows.detach())
+    return torch.cat([everyone[:before], rows, everyone[before + local :]])

@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kmerl import methods
 from kmerl.losses import info_nce
-from kmerl.models.backbone import Backbone, twelve_lead_encoder
+from kmerl.models.backbone import Backbone, TwelveLeadViT, twelve_lead_encoder
 from kmerl.models.heads import mlp
 from kmerl.models.inputs import Batch
 from kmerl.models.target import Target, momentum_at
 from kmerl.models.views import ViewOptions, two_views
 from kmerl.models.vit import EncoderParams, pool
-from kmerl.models.vit12 import TwelveLeadViT
 from kmerl.params import Count, Positive, Share, checked
 
 
@@ -37,9 +37,7 @@ class MethodParams:
     options: Options
 
 
-class Method(nn.Module):
-    """Batch in, loss out; `.encoder` is what evaluation freezes."""
-
+class Method(methods.Method):
     def __init__(
         self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
     ) -> None:

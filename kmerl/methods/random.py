@@ -9,8 +9,9 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from kmerl import methods
 from kmerl.models.backbone import twelve_lead_encoder
 from kmerl.models.inputs import Batch
 from kmerl.models.vit import EncoderParams, LeadEncoder
@@ -32,7 +33,7 @@ class MethodParams:
     options: Options
 
 
-class Method(nn.Module):
+class Method(methods.Method):
     """An encoder with nothing to learn: the weights that other methods start from, of one seed."""
 
     untrained = True
@@ -43,7 +44,7 @@ class Method(nn.Module):
         super().__init__()
         backbone = params.options.backbone
         if backbone == "lead_tokens":
-            self.encoder: nn.Module = LeadEncoder(params.encoder, record_samples)
+            self.encoder = LeadEncoder(params.encoder, record_samples)
         else:
             self.encoder = twelve_lead_encoder(backbone, params.encoder, record_samples)
 

@@ -5,8 +5,9 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from kmerl import methods
 from kmerl.losses import nt_xent
 from kmerl.models.backbone import Backbone, twelve_lead_encoder
 from kmerl.models.heads import mlp
@@ -35,9 +36,7 @@ class MethodParams:
     options: Options
 
 
-class Method(nn.Module):
-    """Batch in, loss out; `.encoder` is what evaluation freezes."""
-
+class Method(methods.Method):
     def __init__(
         self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
     ) -> None:

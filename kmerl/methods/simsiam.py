@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kmerl import methods
 from kmerl.losses import negative_cosine
-from kmerl.models.backbone import Backbone, twelve_lead_encoder
+from kmerl.models.backbone import Backbone, ResidualBlock, twelve_lead_encoder
 from kmerl.models.heads import mlp
 from kmerl.models.inputs import Batch
-from kmerl.models.resnet import ResidualBlock
 from kmerl.models.views import ViewOptions, two_views
 from kmerl.models.vit import EncoderParams, pool
 from kmerl.params import Count, checked
@@ -39,9 +39,7 @@ class MethodParams:
     options: Options
 
 
-class Method(nn.Module):
-    """Batch in, loss out; `.encoder` is what evaluation freezes."""
-
+class Method(methods.Method):
     def __init__(
         self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
     ) -> None:

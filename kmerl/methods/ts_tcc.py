@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from kmerl import methods
+from kmerl.distributed import gather, rank
 from kmerl.losses import nt_xent
-from kmerl.losses_parts import step_contrast
 from kmerl.models.backbone import Backbone, twelve_lead_encoder
 from kmerl.models.foresight import Foresight, ForesightOptions
 from kmerl.models.heads import mlp
 from kmerl.models.inputs import Batch
-from kmerl.models.perturbations import deviation, permute
-from kmerl.models.views import noise, scale
+from kmerl.models.views import Signal, deviation, noise, scale
 from kmerl.models.vit import EncoderParams
 from kmerl.params import Count, Factor, Positive, PositiveOrZero, checked
 
@@ -43,9 +44,7 @@ class MethodParams:
     options: Options
 
 
-class Method(nn.Module):
-    """Batch in, loss out; `.encoder` is what evaluation freezes."""
-
+class Method(methods.Method):
     def __init__(
         self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
     ) -> None:
@@ -86,8 +85,8 @@ class Method(nn.Module):
 
 
 def two_views(
-    signal: Float[Tensor, "batch lead sample"], options: Options, generator: torch.Generator
-) -> tuple[Float[Tensor, "batch lead sample"], Float[Tensor, "batch lead sample"]]:
+    signal: Signal, options: Options, generator: torch.Generator
+) -> tuple[Signal, Signal]:
     """Weak: leads scaled, and noise. Strong: time in segments, shuffled alike in all leads, and
     noise (the public code copies the first lead into all others)."""
     level = signal.mean(dim=2, keepdim=True)
@@ -96,3 +95,35 @@ def two_views(
     unit = deviation(signal)
     weak, strong = (v + unit * noise(v, options.noise, generator) for v in (weak, strong))
     return weak + level, strong + level
+
+
+def permute(signal: Signal, most: int, generator: torch.Generator) -> Signal:
+    """Each record cut at random into one to `most` segments, put together in a random order, which
+    is the same for all its leads."""
+    batch, _, samples = signal.shape
+    device = signal.device
+    count = torch.randint(1, most + 1, (batch, 1), generator=generator)
+    cuts = torch.randint(1, max(samples, 2), (batch, most - 1), generator=generator)
+    cuts = cuts.masked_fill(torch.arange(1, most) >= count, samples).to(device)
+    order = torch.rand(batch, most, generator=generator).argsort(dim=1).to(device)
+    place = torch.arange(samples, device=device)
+    segment = (place[None, :, None] >= cuts[:, None, :]).sum(dim=2)
+    moved = order.gather(1, segment).argsort(dim=1, stable=True)
+    return signal.gather(2, moved.unsqueeze(1).expand_as(signal))
+
+
+def step_contrast(
+    foretold: Float[Tensor, "local step width"], future: Float[Tensor, "local step width"]
+) -> Float[Tensor, ""]:
+    """TS-TCC's temporal contrast: which record's step came, of all records' steps at that time?
+
+    The score is the plain product, without temperature; chance is log(N) for N records. The sum
+    runs over the futures, as in the paper; the public code's runs over the predictions.
+
+    Args:
+        foretold: predictions of later steps; the same steps for all records of all processes.
+        future: what came.
+    """
+    scores = torch.einsum("isw,jsw->sij", foretold, gather(future))
+    place = torch.arange(len(foretold), device=foretold.device) + rank() * len(foretold)
+    return F.cross_entropy(scores.flatten(0, 1), place.repeat(len(scores)))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kmerl.distributed import of_first
 from kmerl.models.tokens import EMBEDDING_STD
-from kmerl.models.vit import Block
+from kmerl.models.vit import stack
 from kmerl.params import Count, ProperShare, checked
 
 
@@ -56,10 +56,8 @@ class Foresight(nn.Module):
         width = options.context_width
         self.embed = nn.Linear(width_in, width)
         self.summary = nn.Parameter(torch.randn(1, 1, width) * EMBEDDING_STD)
-        self.blocks = nn.ModuleList(
-            Block(width, options.context_heads, options.context_mlp)
-            for _ in range(options.context_depth)
-        )
+        heads, depth = options.context_heads, options.context_depth
+        self.blocks = stack(width, heads, depth, options.context_mlp)
         self.foretell = nn.Linear(width, self.ahead * width_in)
 
     def steps_of(
@@ -88,9 +86,7 @@ class Foresight(nn.Module):
         """Summary of the steps up to and with `moment`, and the foretold ones after it."""
         read = self.embed(steps[:, : moment + 1])
         read = torch.cat([self.summary.expand(len(read), -1, -1), read], dim=1)
-        for block in self.blocks:
-            read = block(read)
-        summary = read[:, 0]
+        summary = self.blocks(read)[:, 0]
         return summary, self.foretell(summary).unflatten(1, (self.ahead, -1))
 
 

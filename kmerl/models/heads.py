@@ -1,11 +1,9 @@
-"""Projectors and predictors: multilayer perceptrons with batch normalisation, and a pooling."""
+"""Projectors and predictors: multilayer perceptrons with batch normalisation."""
 
 from itertools import pairwise
 from typing import Literal
 
-import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from kmerl.models.norm import BatchNorm
 
@@ -28,17 +26,3 @@ def mlp(*widths: int, out: int, last: Last = "linear") -> nn.Sequential:
     if last.startswith("norm"):
         layers.append(BatchNorm(out, affine=last == "norm"))
     return nn.Sequential(*layers)
-
-
-class AttentionPool(nn.Module):
-    """One vector a record by attention: the tokens' mean asks them and itself (CLIP, Radford et
-    al. 2021, Sec. 2.4), each with an embedding of its place."""
-
-    def __init__(self, width: int, tokens: int, heads: int) -> None:
-        super().__init__()
-        self.position = nn.Parameter(torch.randn(tokens + 1, width) / width**0.5)
-        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
-
-    def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch width"]:
-        placed = torch.cat([tokens.mean(dim=1, keepdim=True), tokens], dim=1) + self.position
-        return self.attention(placed[:, :1], placed, placed, need_weights=False)[0].squeeze(1)

@@ -103,6 +103,13 @@ def time_out(signal: Signal, least: float, most: float, generator: torch.Generat
     return signal * shown.to(signal.dtype).unsqueeze(1)
 
 
+def deviation(signal: Signal) -> Float[Tensor, "batch 1 1"]:
+    """Of each record's leads about their means, all leads together; zero becomes one."""
+    centred = signal - signal.mean(dim=2, keepdim=True)
+    found = centred.square().mean(dim=(1, 2), keepdim=True).sqrt()
+    return torch.where(found > 0, found, torch.ones_like(found))
+
+
 def _take(signal: Signal, place: Tensor) -> Tensor:
     return signal.gather(2, place.unsqueeze(1).expand(-1, signal.shape[1], -1))
 

@@ -1,5 +1,6 @@
-"""The ECG encoder F_E: a pre-norm vision transformer over tokens (Sec. 3.2, Fig. 8)."""
+"""The ECG encoder F_E: what it promises, and K-MERL's, a pre-norm vision transformer."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,15 +67,38 @@ class Block(nn.Module):
         return tokens + self.mlp(self.norm_mlp(tokens))
 
 
-class LeadEncoder(nn.Module):
-    """F_E: any subset of leads to normalised tokens z_e, whose mean is the feature."""
+def stack(width: int, heads: int, depth: int, mlp: int | None = None) -> nn.Sequential:
+    """`depth` blocks, one after the other."""
+    return nn.Sequential(*(Block(width, heads, mlp) for _ in range(depth)))
+
+
+class Encoder(nn.Module, ABC):
+    """F_E of any method: leads in, tokens out, whose mean is the record's feature (see `pool`)."""
+
+    width: int
+    """Of a token."""
+
+    @abstractmethod
+    def forward(
+        self, signal: Float[Tensor, "batch lead sample"], leads: Int[Tensor, "batch lead"]
+    ) -> Float[Tensor, "batch token width"]:
+        """Tokens of the leads that are there, whatever their number and order.
+
+        Args:
+            signal: normalised signal.
+            leads: each lead's index into `kmerl.leads.LEADS`: a lead goes by its name.
+        """
+
+
+class LeadEncoder(Encoder):
+    """K-MERL's (Sec. 3.2, Fig. 8): any subset of leads to normalised tokens z_e."""
 
     def __init__(self, encoder: EncoderParams, record_samples: int) -> None:
         super().__init__()
         size = SIZES[encoder.size]
         self.width = size.width
         self.tokenizer = _tokenizer(encoder, record_samples)
-        self.blocks = nn.ModuleList(Block(size.width, size.heads) for _ in range(size.depth))
+        self.blocks = stack(size.width, size.heads, size.depth)
         self.norm = nn.LayerNorm(size.width)
 
     @property
@@ -93,10 +117,7 @@ class LeadEncoder(nn.Module):
         kept: Int[Tensor, "batch token"] | None = None,
     ) -> Float[Tensor, "batch token width"]:
         """Encoded tokens; see `LeadTokenizer.forward` for the arguments."""
-        tokens = self.tokenizer(signal, leads, kept)
-        for block in self.blocks:
-            tokens = block(tokens)
-        return self.norm(tokens)
+        return self.norm(self.blocks(self.tokenizer(signal, leads, kept)))
 
 
 def _tokenizer(encoder: EncoderParams, record_samples: int) -> LeadTokenizer | JointTokenizer:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Num
 
 from kmerl.leads import canonical, lead_indices
+from kmerl.methods import Method, Query
 from kmerl.models.inputs import prepare
 from kmerl.text import TextTower
 from kmerl.training.model import ModelConfig
@@ -19,8 +19,8 @@ from kmerl.training.model import load as load_model
 class Predictor:
     """Zero-shot classification of single recordings (Sec. 4.2.1)."""
 
-    def __init__(self, config: ModelConfig, model: Any) -> None:
-        if not hasattr(model, "score"):
+    def __init__(self, config: ModelConfig, model: Method) -> None:
+        if not isinstance(model, Query):
             raise ValueError(
                 f"the model is of method {config.method!r}, which has no query network to ask for "
                 "class names; `kmerl predict` needs one of method kmerl"

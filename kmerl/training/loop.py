@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed, seeds
+from kmerl.methods import Method
 from kmerl.params import Count, PositiveOrZero, checked
 from kmerl.progress import Meter
 from kmerl.training.checkpoint import Checkpoint
@@ -63,7 +64,7 @@ class Pretraining:
 
     def __init__(
         self,
-        model: Any,
+        model: Method,
         params: PretrainParams,
         train: Loader,
         validation: Loader | None,
@@ -85,7 +86,7 @@ class Pretraining:
 
     def run(self) -> History:
         """Train to the last epoch; every rank returns the same history."""
-        if getattr(self.model, "untrained", False):
+        if self.model.untrained:
             return self._untrained()
         self._resume()
         network = self._wrapped()
@@ -122,7 +123,8 @@ class Pretraining:
         for index, batch in enumerate(self.train.epoch(epoch)):
             step = epoch * len(self.train) + index
             rate = learning_rate(step, steps, warmup, self.params.learning_rate)
-            self._advance(step / steps)
+            with torch.no_grad():
+                self.model.advance(step / steps)
             with self.optimiser.autocast():
                 terms = network(batch, generator)
             loss = _sum(terms)
@@ -135,12 +137,6 @@ class Pretraining:
             _accumulate(total, terms, loss)
             meter.advance()
         return {**_means(total, len(self.train)), "learning_rate": rate}
-
-    @torch.no_grad()
-    def _advance(self, progress: float) -> None:
-        """Tell the method, if it asks, the share of the training that is done."""
-        if hasattr(self.model, "advance"):
-            self.model.advance(progress)
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:

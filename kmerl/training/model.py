@@ -6,7 +6,7 @@ import json
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from safetensors import SafetensorError
@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kmerl import files, methods, seeds
+from kmerl.methods import Method
 from kmerl.models.inputs import SignalParams
-from kmerl.models.masking import EVERY_LEAD, MaskParams
+from kmerl.models.masking import MaskParams
 from kmerl.params import ParamsError, build, checked
 from kmerl.text import TextEncoderParams
 
@@ -46,24 +47,21 @@ def sections_of(method: str, whole: Mapping[str, Any]) -> dict[str, Any]:
         ParamsError: there is no such method or option; the message lists those that exist. Or
             options.rate is another than ingest.rate.
     """
-    names = [field.name for field in dataclasses.fields(_module(method).MethodParams)]
-    missing = [name for name in names if name not in whole]
+    hints = get_type_hints(_file(method)[0])
+    missing = [name for name in hints if name not in whole]
     if missing:
         raise ParamsError(f"section {missing[0]!r} is missing; method {method!r} needs it")
-    options = _options(method, whole)
-    return {name: options if name == "options" else whole[name] for name in names}
+    options = _options(method, hints.get("options"), whole)
+    return {name: options if name == "options" else whole[name] for name in hints}
 
 
 def lead_mask(method: str, sections: Mapping[str, Any]) -> MaskParams:
-    """Which leads the method's training leaves out; none, where it does not say."""
-    module = _module(method)
-    if not hasattr(module, "lead_mask"):
-        return EVERY_LEAD
-    mask: MaskParams = module.lead_mask(_settings(method, sections))
-    return mask
+    """Which leads the method's training leaves out."""
+    params, kind = _file(method)
+    return kind.lead_mask(build(params, sections, ""))
 
 
-def create(config: ModelConfig, entities: Tensor | None = None) -> Any:
+def create(config: ModelConfig, entities: Tensor | None = None) -> Method:
     """A new model, whose class the method's name chooses (see `kmerl.methods`).
 
     Args:
@@ -72,11 +70,11 @@ def create(config: ModelConfig, entities: Tensor | None = None) -> Any:
     """
     if entities is None:
         entities = torch.zeros(len(config.entities), config.text_width)
-    settings = _settings(config.method, config.sections)
-    return _module(config.method).Method(settings, entities, config.samples)
+    params, kind = _file(config.method)
+    return kind(build(params, config.sections, ""), entities, config.samples)
 
 
-def initial(config: ModelConfig, seed: int, entities: Tensor | None = None) -> Any:
+def initial(config: ModelConfig, seed: int, entities: Tensor | None = None) -> Method:
     """The model that pretraining with this seed starts from; no weight of it is trained."""
     torch.manual_seed(seeds.stream(seed, "initial weights"))
     return create(config, entities)
@@ -91,7 +89,7 @@ def save(directory: Path, config: ModelConfig, model: nn.Module) -> None:
     files.write_text(directory / CONFIG, text + "\n")
 
 
-def load(directory: Path, device: str = "cpu") -> tuple[ModelConfig, Any]:
+def load(directory: Path, device: str = "cpu") -> tuple[ModelConfig, Method]:
     """A saved model, in evaluation mode.
 
     Raises:
@@ -115,15 +113,10 @@ def load(directory: Path, device: str = "cpu") -> tuple[ModelConfig, Any]:
     return config, model.eval().to(device)
 
 
-def _settings(method: str, sections: Mapping[str, Any]) -> Any:
-    return build(_module(method).MethodParams, sections, "")
-
-
-def _options(method: str, whole: Mapping[str, Any]) -> dict[str, Any]:
+def _options(method: str, kind: type[Any] | None, whole: Mapping[str, Any]) -> dict[str, Any]:
     chosen = whole.get("options", {})
     if not isinstance(chosen, Mapping):
         raise ParamsError(f"options is {chosen!r}; it must be a mapping, {{}} for the defaults")
-    kind = getattr(_module(method), "Options", None)
     defaults = dataclasses.asdict(kind()) if kind else {}
     for name in chosen:
         if name not in defaults:
@@ -144,8 +137,10 @@ def _rate(chosen: Mapping[str, Any], whole: Mapping[str, Any]) -> int:
     return rate
 
 
-def _module(method: str) -> Any:
+def _file(method: str) -> tuple[type[Any], type[Method]]:
+    """`MethodParams` and `Method` of the method's file (see `kmerl.methods`)."""
     known = sorted(module.name for module in pkgutil.iter_modules(methods.__path__))
     if method not in known:
         raise ParamsError(f"method is {method!r}; choose one of {', '.join(known)}")
-    return importlib.import_module(f"kmerl.methods.{method}")
+    module = importlib.import_module(f"kmerl.methods.{method}")
+    return module.MethodParams, module.Method

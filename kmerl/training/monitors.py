@@ -1,21 +1,20 @@
 """Whether a model collapses: what a loss without negatives cannot tell by itself."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from kmerl.methods import Method
 from kmerl.models.inputs import Batch
 from kmerl.models.vit import pool
 
 
-def watched(model: Any, batch: Batch) -> dict[str, Tensor]:
+def watched(model: Method, batch: Batch) -> dict[str, Tensor]:
     """What is monitored: the records' features, and what the method's projector, if it has one,
     makes of them. A projector may collapse behind an encoder whose features stay apart."""
     features = pool(model.encoder(batch.signal, batch.leads))
-    projector = getattr(model, "projector", None)
+    projector = dict(model.named_children()).get("projector")
     projections = {} if projector is None else {"projection": projector(features).float()}
     return {"feature": features.float(), **projections}
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from kmerl import distributed, files
+from kmerl.methods import Method
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
 from kmerl.params import ParamsError, build
@@ -81,7 +80,7 @@ class Session:
             )
 
     def _training(
-        self, model: torch.nn.Module, pairs: Pairs, checkpoint: Checkpoint, device: str
+        self, model: Method, pairs: Pairs, checkpoint: Checkpoint, device: str
     ) -> Pretraining:
         place = distributed.rank(), distributed.world_size()
         batch = self.pretrain.local_batch(place[1])
@@ -128,7 +127,7 @@ class Session:
         return [*sorted(small), ingested]
 
 
-def _metrics(history: History, model: Any, pairs: Pairs, every: Pairs) -> dict[str, Any]:
+def _metrics(history: History, model: Method, pairs: Pairs, every: Pairs) -> dict[str, Any]:
     best = min(history.rows, key=lambda row: row["val_loss"])
     return {
         **history.rows[-1],

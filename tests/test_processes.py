@@ -1,0 +1,166 @@
+"""What must not depend on the number of processes: two gloo processes run every case and are
+compared with one, in values, in gradients and in what a step leaves."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, multiprocessing, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from kmerl import distributed
+from kmerl.losses import contrastive_loss, negative_cosine, nt_xent
+from kmerl.methods.astcl import patient_cosine
+from kmerl.methods.barlow_twins import identity_loss
+from kmerl.methods.clocs import patient_contrast
+from kmerl.methods.merl import contrastive_loss_as_released
+from kmerl.methods.ts_tcc import step_contrast
+from kmerl.models.masking import draw_segments
+from tests.gradients import generator, pairs_of_views, total
+from tests.methods import RECORDS, TRAINED_NAMES, batch, file, small
+
+PATIENTS = torch.tensor([3, 8, 3, 1, 8, 3])  # a patient's records on both sides
+LOSSES = {
+    "contrastive": lambda one, two, _: contrastive_loss(one, two, 0.2),
+    "as released": lambda one, two, _: contrastive_loss_as_released(one, two, 0.2),
+    "nt_xent": lambda one, two, patients: nt_xent(one, two, 0.5, patients),
+    "cosine": lambda one, two, _: negative_cosine(one, two),
+    "identity": lambda one, two, _: identity_loss(one, two, 0.3),
+    "steps": lambda one, two, _: step_contrast(*(v.unflatten(1, (2, 3)) for v in (one, two))),
+    "patient contrast": lambda one, two, patients: patient_contrast(one, two, patients, 0.5),
+    "patient cosine": patient_cosine,
+}
+CASES: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in TRAINED_NAMES),
+    ("clocs", {"views": "cmlc", "leads": 2}),
+    ("clocs", {"views": "cmsmlc", "leads": 2}),
+    ("merl", {"backbone": "vit"}),
+]
+
+
+def share(whole: int, rank: int, processes: int) -> slice:
+    rows = whole // processes
+    return slice(rank * rows, (rank + 1) * rows)
+
+
+def losses(rank: int, processes: int) -> dict[str, list[Tensor]]:
+    """Each loss of this process's rows, its mean over processes, and DDP's mean of gradients."""
+    rows, found = share(len(PATIENTS), rank, processes), {}
+    for name, loss in LOSSES.items():
+        views = pairs_of_views(len(PATIENTS))
+        value = loss(*(view[rows] for view in views), PATIENTS[rows])
+        value.backward()
+        owed = [torch.zeros_like(v) if v.grad is None else v.grad for v in views]
+        means = [distributed.mean(one) for one in (value, *owed)]
+        found[name] = [value.detach(), *means]
+    return found
+
+
+def two_steps(
+    rank: int, processes: int, name: str, options: dict[str, Any]
+) -> dict[str, dict[str, Tensor]]:
+    """Loss terms, gradients and state after two steps on this process's rows, in float64. Each
+    process draws what it draws by itself from a generator of its own."""
+    module = file(name)
+    with pytest.MonkeyPatch.context() as patch:
+        if "two_views" in vars(module):
+            patch.setattr(module, "two_views", lambda signal, *_: (signal, signal.flip(-1)))
+        if "draw_segments" in vars(module):  # the same patches of every record
+
+            def drawn(records: int, *shape: Any) -> Tensor:
+                return draw_segments(1, *shape[:3], generator()).expand(records, -1)
+
+            patch.setattr(module, "draw_segments", drawn)
+        model = small(name, **options).double()
+        network: nn.Module = model
+        if processes > 1:
+            network = DistributedDataParallel(model, find_unused_parameters=True)
+        optimiser = torch.optim.SGD(model.parameters(), 0.01)
+        values = {}
+        for step in (0, 1):
+            with torch.no_grad():
+                model.advance(step / 2)
+            shown = batch(share(RECORDS, rank, processes), torch.float64)
+            terms = network(shown, generator(rank))
+            optimiser.zero_grad()
+            total(terms).backward()
+            optimiser.step()
+            values |= {f"{term}{step}": distributed.mean(v) for term, v in terms.items()}
+    gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+    return {"values": values, "gradients": gradients, "state": model.state_dict()}
+
+
+def seen_as_released(rank: int, processes: int) -> Tensor:
+    """By the batch norm of MERL's projector after a step."""
+    model = small("merl", backbone="vit", fidelity="faithful")
+    model(batch(share(RECORDS, rank, processes)), generator())
+    return model.project_ecg[1].running_mean
+
+
+def every_case(rank: int) -> dict[str, Any]:
+    return {
+        "steps": [two_steps(rank, 2, *case) for case in CASES],
+        "losses": losses(rank, 2),
+        "seen as released": seen_as_released(rank, 2),
+    }
+
+
+def _run(rank: int, port: int, folder: Path) -> None:
+    os.environ.update(
+        RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
+    )
+    torch.set_num_threads(1)
+    distributed.join("cpu")
+    torch.save(every_case(rank), folder / f"{rank}.pt")
+    distributed.leave()
+
+
+@pytest.fixture(scope="module")
+def in_two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of two processes found."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("processes")
+    multiprocessing.spawn(_run, args=(port, folder), nprocs=2)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    "case",
+    range(len(CASES)),
+    ids=lambda case: "-".join([CASES[case][0], *map(str, CASES[case][1].values())]),
+)
+def test_two_steps_of_a_method_equal_those_of_one_process(in_two, case):
+    alone = two_steps(0, 1, *CASES[case])
+    for both in in_two:
+        for part, expected in alone.items():
+            found = both["steps"][case][part]
+            assert found.keys() == expected.keys()
+            for key, value in expected.items():
+                close = {"rtol": 1e-7, "atol": 1e-10, "msg": lambda m, key=key: f"{key}: {m}"}
+                torch.testing.assert_close(found[key], value, **close)
+    for key, gradient in alone["gradients"].items():
+        assert "bias" in key or gradient.abs().max() > 0, key
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_the_mean_over_processes_and_merls_as_released_has_half_the_gradient(
+    in_two, name
+):
+    _, value, *owed = losses(0, 1)[name]
+    for own, mean, *averaged in (both["losses"][name] for both in in_two):
+        torch.testing.assert_close(mean, value)
+        if name == "as released":
+            torch.testing.assert_close(own, value)  # each computes the whole loss
+        factor = 2 if name == "as released" else 1
+        torch.testing.assert_close([factor * gradient for gradient in averaged], owed)
+
+
+def test_as_released_merls_batch_norm_sees_the_records_of_its_own_process(in_two):
+    zero, one = (both["seen as released"] for both in in_two)
+    assert not torch.allclose(zero, one, rtol=0.1)
+    torch.testing.assert_close((zero + one) / 2, seen_as_released(0, 1))
