@@ -25,7 +25,7 @@ from kmerl.evaluation.bootstrap import auroc_replicates, draw_patients, interval
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.files import read_json, rounded
 from kmerl.leads import lead_indices, parse_leads
-from kmerl.models.inputs import prepare
+from kmerl.models.inputs import normalised
 from kmerl.store import read_signals, read_table
 from kmerl.tasks.classes import classes
 from kmerl.tasks.cohort import Cohort, read_cohort
@@ -91,7 +91,7 @@ def _scores(models: Path, cohort: Cohort, leads: tuple[str, ...]) -> np.ndarray:
     with torch.inference_mode():
         for _, block in read_signals(store, leads, 8, rows[order]):
             index = torch.tensor(lead_indices(leads)).expand(len(block), -1)
-            tokens = model.encoder(torch.from_numpy(prepare(block, None, config.signal)), index)
+            tokens = model.encoder(torch.from_numpy(normalised(block, None, config.signal)), index)
             parts.append(model.score(tokens, asked)[0].numpy())
     return np.concatenate(parts)[np.argsort(order)]
 

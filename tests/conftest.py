@@ -15,7 +15,7 @@ CHECKED = [
     "kmerl.evaluation.encode",
     "kmerl.evaluation.fine_tune",
     "kmerl.evaluation.fine_tune_fit",
-    "kmerl.evaluation.recordings",
+    "kmerl.evaluation.memory_store",
 ]
 install_import_hook(CHECKED, "beartype.beartype")
 

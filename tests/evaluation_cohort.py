@@ -72,7 +72,7 @@ def write_store(root: Path, corpus: str, **changes: Callable[[list], list]) -> d
     return columns
 
 
-def write_encodings(root: Path, corpus: str, columns: dict[str, list]) -> None:
+def write_encoded(root: Path, corpus: str, columns: dict[str, list]) -> None:
     """Scores that know the label better the more leads there are; features that hold scores.
 
     The records of the training split have features alone, as stage encode leaves them.
@@ -112,7 +112,7 @@ def build(root: Path) -> None:
     (root / "metrics/ingest").mkdir(parents=True)
     for corpus, rows in ROWS.items():
         columns = write_store(root / "data/ecg", corpus)
-        write_encodings(root / "data/encode", corpus, columns)
+        write_encoded(root / "data/encode", corpus, columns)
         counts = {corpus: {"records": rows, "rejected": 2, "rejected_flat": 2}}
         (root / f"metrics/ingest/{corpus}.json").write_text(json.dumps(counts))
     for task in TASKS:

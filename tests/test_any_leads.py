@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jaxtyping import config
 from safetensors.numpy import load_file
 
-from kmerl.evaluation.encode import EncodeParams, Encoders, Encoding, Names, encode_corpus
+from kmerl.evaluation.encode import CorpusEncoder, EncodeParams, Names
 from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES, Size
@@ -149,19 +149,11 @@ def encoded(signals, ask, leads, root) -> dict[str, np.ndarray]:
     vectors = torch.from_numpy(FakeTower().embed(CLASSES))
     names = Names(vectors, {class_key(TASK, c.code): i for i, c in enumerate(classes(TASK))})
     key = "+".join(leads)
-    encode_corpus(
-        CORPUS,
-        write_store(root / "store", signals),
-        Encoding(
-            Encoders(ask.model, ask.model.encoder),
-            EncodeParams(("paper",), (key,), (key,), 2),
-            ask.config.signal,
-            names,
-            "cpu",
-        ),
-        {f"r{i}" for i in range(RECORDS)},
-        root / "out",
-    )
+    params = EncodeParams(("paper",), (key,), (key,), 2)
+    settings = params, ask.config.signal, names, "cpu"
+    encoder = CorpusEncoder(ask.model, ask.model.encoder, *settings)
+    store = write_store(root / "store", signals)
+    encoder.encode(CORPUS, store, {f"r{i}" for i in range(RECORDS)}, root / "out")
     tensors = load_file(root / "out" / f"{CORPUS}.safetensors")
     return {
         name.split("/")[0]: value for name, value in tensors.items() if name.endswith(f"/{key}")

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kmerl import cli
-from kmerl.evaluation import compare, summary
+from kmerl.evaluation import compare, metric_rows
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.scores import Scores, scored
@@ -38,7 +38,7 @@ def _scores(
     return found
 
 
-def _row(a: Scores, b: Scores, replicates: int = 200, seed: int = 0) -> summary.Row:
+def _row(a: Scores, b: Scores, replicates: int = 200, seed: int = 0) -> metric_rows.Row:
     return compare.compare([[a]], [[b]], ["12"], replicates, 0.95, seed)["csn"]["12"]
 
 
@@ -50,7 +50,7 @@ def test_differences_are_those_of_the_metrics_and_their_replicates() -> None:
     assert row["difference"] == pytest.approx(means[0] - means[1])
     statistics = Statistics(200, 0.95, 1)
     one, two = (
-        summary.evaluate([side], statistics, 0)["csn"]["12"].auroc_replicates.mean(1)
+        metric_rows.evaluate([side], statistics, 0)["csn"]["12"].auroc_replicates.mean(1)
         for side in (a, b)
     )
     assert row["ahead"] == np.mean(one > two)
@@ -96,7 +96,7 @@ def test_pairing_narrows_the_interval() -> None:
     a, b = _scores(np.random.default_rng(3), (BETTER, WORSE))
     row = _row(a, b)
     paired = row["difference_hi"] - row["difference_lo"]
-    found = [summary.evaluate([s], Statistics(200, 0.95, 1), 0)["csn"]["12"] for s in (a, b)]
+    found = [metric_rows.evaluate([s], Statistics(200, 0.95, 1), 0)["csn"]["12"] for s in (a, b)]
     spread = [np.std(one.auroc_replicates.mean(1)) for one in found]
     assert paired < 0.9 * 2 * 1.96 * np.hypot(*spread)
 

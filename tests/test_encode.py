@@ -13,11 +13,9 @@ from safetensors.numpy import load_file
 
 from kmerl import files
 from kmerl.evaluation.encode import (
+    CorpusEncoder,
     EncodeParams,
-    Encoders,
-    Encoding,
     Names,
-    encode_corpus,
     lead_sets,
 )
 from kmerl.leads import LEADS, parse_leads
@@ -105,13 +103,13 @@ def store(tmp_path_factory, signals):
 def encode(store, models, out, signal=None, batch=4, scored=EVERYONE, seed=0):
     """data/encode of one corpus: tensors, description."""
     config, model = load(models)
-    encoders = Encoders(model, initial(config, seed).encoder.eval())
     vectors = torch.from_numpy(FakeTower().embed(CLASSES))
     names = Names(vectors, {f"{TASK}/{c.code}": row for row, c in enumerate(classes(TASK))})
     settings = dataclasses.replace(SETTINGS, batch=batch)
     chosen = signal or config.signal
-    encoding = Encoding(encoders, settings, chosen, names, "cpu")
-    encode_corpus(CORPUS, store, encoding, frozenset(scored), out)
+    untrained = initial(config, seed).encoder.eval()
+    encoder = CorpusEncoder(model, untrained, settings, chosen, names, "cpu")
+    encoder.encode(CORPUS, store, frozenset(scored), out)
     text = (out / f"{CORPUS}.json").read_text(encoding="utf-8")
     return load_file(out / f"{CORPUS}.safetensors"), json.loads(text)
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from kmerl import params
-from kmerl.evaluation import partial_leads, seen_unseen, summary
+from kmerl.evaluation import metric_rows, partial_leads, seen_unseen
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.encodings import open_encodings
-from kmerl.evaluation.linear_probe import RATIOS, LinearProbe
+from kmerl.evaluation.encoded_corpus import open_encoded
+from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.scores import Scores, read_scores, read_seeds
 from kmerl.evaluation.zero_shot import ZeroShot, score_task
@@ -20,6 +20,7 @@ from kmerl.tasks import data_report
 from kmerl.tasks.classes import TASKS, classes
 from kmerl.tasks.cohort import read_cohort
 from kmerl.tasks.splits import from_store
+from kmerl.tasks.subsets import RATIOS
 from stages import linear_probe as probe_stage
 from stages import partial_leads as partial_stage
 from stages import seen_unseen as seen_stage
@@ -131,7 +132,7 @@ def test_a_method_is_measured_by_the_scores_it_gives(
     row = _json("metrics/zero_shot.json")["csn"]["12"]
     kept = read_scores(Path("data/zero_shot"), "csn")
     if given:
-        expected = open_encodings(Path("data/encode"), "csn").scores("cosine", "csn", "12")
+        expected = open_encoded(Path("data/encode"), "csn").scores("cosine", "csn", "12")
         assert set(kept.score["12"].ravel()) <= set(expected.ravel())
         assert row["records"] > 0
         assert row["query_auroc"] is None
@@ -141,14 +142,14 @@ def test_a_method_is_measured_by_the_scores_it_gives(
 
 def test_cosine_scores_are_a_parameter(world: Path) -> None:
     cohort = read_cohort(Path("data/splits"), "csn")
-    encodings = open_encodings(Path("data/encode"), "csn")
-    query, cosine = (score_task(cohort, encodings, kind) for kind in ("query", "cosine"))
+    encoded = open_encoded(Path("data/encode"), "csn")
+    query, cosine = (score_task(cohort, encoded, kind) for kind in ("query", "cosine"))
     np.testing.assert_array_equal(query.score["12"], -cosine.score["12"])
 
 
 def test_class_rows_are_counted_and_sorted(results: Path) -> None:
     rows = _rows("plots/zero_shot_classes.csv")
-    assert tuple(rows[0]) == summary.CLASS_COLUMNS
+    assert tuple(rows[0]) == metric_rows.CLASS_COLUMNS
     assert len(rows) == sum(len(classes(task)) for task in TASKS) * len(LEAD_SETS)
     keys = [(row["task"], row["leads"], row["code"]) for row in rows]
     assert keys == sorted(keys)
@@ -269,24 +270,24 @@ def test_counts_that_follow_no_order_are_an_error() -> None:
 
 def test_scores_are_of_held_out_records_and_features_of_all(world: Path) -> None:
     cohort = read_cohort(Path("data/splits"), "csn")
-    encodings = open_encodings(Path("data/encode"), "csn")
+    encoded = open_encoded(Path("data/encode"), "csn")
     held_out = cohort.take(cohort.splits != "train").records
-    rows = encodings.scored_rows(held_out)
-    assert len(set(rows)) == len(held_out) < len(encodings.scores("query", "csn", "12"))
-    assert len(encodings.features("12")) == len(encodings.row_of) == 60
-    trained, random = encodings.features("1"), encodings.features("1", "random")
+    rows = encoded.scored_rows(held_out)
+    assert len(set(rows)) == len(held_out) < len(encoded.scores("query", "csn", "12"))
+    assert len(encoded.features("12")) == len(encoded.row_of) == 60
+    trained, random = encoded.features("1"), encoded.features("1", "random")
     assert trained.shape == random.shape
     assert not np.array_equal(trained, random)
     with pytest.raises(ValueError, match=r"record 'r\d+' has no scores"):
-        encodings.scored_rows(cohort.split("train").records)
+        encoded.scored_rows(cohort.split("train").records)
     index = _json("data/encode/csn.json") | {"random_sets": ["12"]}
     Path("data/encode/csn.json").write_text(json.dumps(index))
     with pytest.raises(ValueError, match=r"did not read leads '1'; add them to encode.random"):
-        open_encodings(Path("data/encode"), "csn").features("1", "random")
+        open_encoded(Path("data/encode"), "csn").features("1", "random")
     del index["scored"]
     Path("data/encode/csn.json").write_text(json.dumps(index))
     with pytest.raises(ValueError, match=r"has no 'scored'; run `dvc repro encode`"):
-        open_encodings(Path("data/encode"), "csn")
+        open_encoded(Path("data/encode"), "csn")
 
 
 def test_seen_and_unseen_share_out_all_classes(results: Path) -> None:
@@ -345,18 +346,18 @@ def test_faults_of_the_encodings_are_named(world: Path) -> None:
     path = encode / "csn.json"
     path.write_text(json.dumps(index | {"tasks": {"csn": index["tasks"]["csn"][::-1]}}))
     with pytest.raises(ValueError, match="task csn was encoded with classes"):
-        score_task(cohort, open_encodings(encode, "csn"), "query")
+        score_task(cohort, open_encoded(encode, "csn"), "query")
     path.write_text(json.dumps(index | {"scored": ["x" + r for r in index["scored"]]}))
     with pytest.raises(ValueError, match=r"record 'r\d+' has no scores"):
-        score_task(cohort, open_encodings(encode, "csn"), "query")
+        score_task(cohort, open_encoded(encode, "csn"), "query")
     path.write_text(json.dumps(index | {"records": ["x" + r for r in index["records"]]}))
     with pytest.raises(ValueError, match=r"record 'r\d+' is missing"):
-        open_encodings(encode, "csn").rows(cohort.records)
+        open_encoded(encode, "csn").rows(cohort.records)
     path.write_text(json.dumps(index | {"records": index["records"][:1] * 60}))
     with pytest.raises(ValueError, match="listed twice"):
-        open_encodings(encode, "csn")
+        open_encoded(encode, "csn")
     with pytest.raises(FileNotFoundError, match="run `dvc repro encode`"):
-        open_encodings(encode, "ptbxl")
+        open_encoded(encode, "ptbxl")
 
 
 def test_the_demo_has_every_parameter() -> None:

@@ -15,17 +15,17 @@ import yaml
 from kmerl import params
 from kmerl.evaluation import fine_tune, fine_tune_fit
 from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, fit, scores
-from kmerl.evaluation.linear_probe import subset_size, training_order
+from kmerl.evaluation.memory_store import MemoryStore, read_into_memory
 from kmerl.evaluation.metrics import auroc, macro
-from kmerl.evaluation.recordings import Recordings, read_recordings
 from kmerl.evaluation.scores import read_scores
 from kmerl.leads import LEADS
-from kmerl.models.inputs import SignalParams, prepare
+from kmerl.models.inputs import SignalParams, normalised
 from kmerl.models.vit import EncoderParams, LeadEncoder, pool
 from kmerl.store import StoreError
 from kmerl.tasks.classes import TASKS, ClassName, tasks_of
 from kmerl.tasks.cohort import Cohort
 from kmerl.tasks.splits import from_store
+from kmerl.tasks.subsets import subset_size, training_order
 from kmerl.text import TextEncoderParams
 from kmerl.training.model import ModelConfig, create, load, save
 from stages import fine_tune as stage
@@ -64,7 +64,7 @@ def examples(records: int, seed: int, classes: int = 3) -> Examples:
     signal = random.normal(0, 300, (records, 2, SAMPLES))
     signal[:, :2] += 500 * truth[:, :2, None]
     row_of = {f"r{row}": row for row in range(records)}
-    held = Recordings(
+    held = MemoryStore(
         LEADS[:2], row_of, signal.astype(np.int16), signal.min((1, 2)).astype(int),
         signal.max((1, 2)).astype(int),
     )  # fmt: skip
@@ -391,21 +391,21 @@ def test_an_error_in_one_training_ends_all(tmp_path, monkeypatch):
 
 def test_recordings_are_those_asked_for(tmp_path):
     signals = write_signals(tmp_path, "csn", 24)
-    found = read_recordings(tmp_path / "csn", ("II", "V6"), np.array(["r020", "r003"]))
+    found = read_into_memory(tmp_path / "csn", ("II", "V6"), np.array(["r020", "r003"]))
     rows = found.rows(np.array(["r020", "r003", "r020"]))
     shown, leads = found.batch(rows, ("V6",), SIGNAL)
     expected = signals[[20, 3, 20]][:, [11]]
-    np.testing.assert_array_equal(shown.numpy(), prepare(expected, None, SIGNAL))
+    np.testing.assert_array_equal(shown.numpy(), normalised(expected, None, SIGNAL))
     assert leads.tolist() == [[11]] * 3
     whole = signals[[20, 3]].min((1, 2)), signals[[20, 3]].max((1, 2))
     np.testing.assert_array_equal(found.low[found.rows(np.array(["r020", "r003"]))], whole[0])
     leaky = SignalParams("minmax", "global12")
     shown, _ = found.batch(rows[:2], ("II",), leaky)
-    np.testing.assert_array_equal(shown.numpy(), prepare(signals[[20, 3]][:, [1]], whole, leaky))
+    np.testing.assert_array_equal(shown.numpy(), normalised(signals[[20, 3]][:, [1]], whole, leaky))
     with pytest.raises(ValueError, match=r"csn: record 'r999' is missing.*ingest@csn"):
-        read_recordings(tmp_path / "csn", ("I",), np.array(["r003", "r999"]))
+        read_into_memory(tmp_path / "csn", ("I",), np.array(["r003", "r999"]))
     with pytest.raises(StoreError, match="ingest@cpsc2018"):
-        read_recordings(tmp_path / "cpsc2018", ("I",), np.array(["r003"]))
+        read_into_memory(tmp_path / "cpsc2018", ("I",), np.array(["r003"]))
 
 
 def test_features_are_pooled_as_the_probe_s():

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from kmerl.evaluation import linear_probe, neighbours, probe_fit
-from kmerl.evaluation.encodings import open_encodings
+from kmerl.evaluation.encoded_corpus import open_encoded
 from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.probe_fit import Part, fit
 from kmerl.params import ParamsError
 from kmerl.seeds import generator
+from kmerl.tasks import subsets
 from kmerl.tasks.cohort import read_cohort
 from tests.evaluation_cohort import LEAD_SETS, RANDOM_SETS, build
 
@@ -124,7 +125,7 @@ def test_together_equals_one_by_one(views: int, records: int) -> None:
 
 
 def test_keeps_the_first_of_the_best_validation_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe_fit, "learning_rate_factor", lambda *_: 1.0)
+    monkeypatch.setattr(probe_fit, "learning_rate", lambda *_: SETTINGS.learning_rate)
     train, validation, seen = _part(3), _part(3, 40), []
     for epochs in range(3, 9):  # a constant schedule makes a shorter fit a head of a longer one
         settings = dataclasses.replace(SETTINGS, epochs=epochs, warmup_epochs=0)
@@ -179,26 +180,18 @@ def test_standardises_by_the_training_records_alone() -> None:
 
 @given(st.integers(0, 20000), st.integers(0, 3))
 def test_subsets_nest_and_are_never_empty(records: int, seed: int) -> None:
-    sizes = [linear_probe.subset_size(records, ratio) for ratio in linear_probe.RATIOS]
+    sizes = [subsets.subset_size(records, ratio) for ratio in subsets.RATIOS]
     assert sizes == sorted(sizes)
     assert sizes[-1] == records
     assert sizes[0] == (max(1, records // 100) if records else 0)
-    order = linear_probe.training_order(min(records, 50), "csn", seed, 1)
+    order = subsets.training_order(min(records, 50), "csn", seed, 1)
     assert sorted(order) == list(range(min(records, 50)))
 
 
 def test_each_seed_draws_records_of_its_own() -> None:
-    orders = [linear_probe.training_order(50, "csn", 0, number).tolist() for number in range(3)]
+    orders = [subsets.training_order(50, "csn", 0, number).tolist() for number in range(3)]
     assert len({tuple(order) for order in orders}) == 3
     assert orders[0] == generator(0, "linear_probe", "subset", "csn").permutation(50).tolist()
-
-
-def test_learning_rate_warms_up_and_ends_near_zero() -> None:
-    rates = [probe_fit.learning_rate_factor(step, 5, SETTINGS) for step in range(40)]
-    assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
-    assert rates[10] == 1.0
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[-1] < 0.01
 
 
 @pytest.mark.parametrize(
@@ -231,8 +224,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _probe(world: Path, ratio: int = 100, **changes: object) -> linear_probe.ProbedTask:
     settings = dataclasses.replace(SETTINGS, **changes)  # type: ignore[arg-type]
     cohort = read_cohort(world / "data/splits", "ptbxl_super")
-    encodings = open_encodings(world / "data/encode", "ptb-xl")
-    return linear_probe.probe_task(cohort, encodings, ratio, settings, 0)
+    encoded = open_encoded(world / "data/encode", "ptb-xl")
+    return linear_probe.probe_task(cohort, encoded, ratio, settings, 0)
 
 
 def test_the_tuned_probe_takes_what_validation_likes_best(world: Path) -> None:
@@ -257,9 +250,9 @@ def test_the_tuned_probe_takes_what_validation_likes_best(world: Path) -> None:
 def test_the_untrained_encoder_is_probed_in_the_same_way(world: Path) -> None:
     found = _probe(world).others[linear_probe.RANDOM]
     assert set(found) == set(RANDOM_SETS)
-    encodings = open_encodings(world / "data/encode", "ptb-xl")
-    swapped = dataclasses.replace(encodings, random_sets=())
-    object.__setattr__(swapped, "features", lambda key, _: encodings.features(key, "random"))
+    encoded = open_encoded(world / "data/encode", "ptb-xl")
+    swapped = dataclasses.replace(encoded, random_sets=())
+    object.__setattr__(swapped, "features", lambda key, _: encoded.features(key, "random"))
     object.__setattr__(swapped, "lead_sets", {key: LEAD_SETS[key] for key in RANDOM_SETS})
     cohort = read_cohort(world / "data/splits", "ptbxl_super")
     alone = linear_probe.probe_task(cohort, swapped, 100, SETTINGS, 0)
@@ -269,8 +262,8 @@ def test_the_untrained_encoder_is_probed_in_the_same_way(world: Path) -> None:
 
 
 def test_lead_sets_of_the_same_leads_are_fitted_once(world: Path) -> None:
-    encodings = open_encodings(world / "data/encode", "ptb-xl")
-    twice = dataclasses.replace(encodings, lead_sets=LEAD_SETS | {"twelve": LEAD_SETS["12"]})
+    encoded = open_encoded(world / "data/encode", "ptb-xl")
+    twice = dataclasses.replace(encoded, lead_sets=LEAD_SETS | {"twelve": LEAD_SETS["12"]})
     views = linear_probe.Views.of(twice)
     assert views.trained["twelve"] == views.trained["12"]
     assert len(views.sources) == len(set(LEAD_SETS.values())) + len(RANDOM_SETS)

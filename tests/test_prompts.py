@@ -13,7 +13,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from kmerl import params
-from kmerl.evaluation.encode import Encoding, Names
+from kmerl.evaluation.encode import CorpusEncoder, Names
 from kmerl.models.inputs import SignalParams
 from kmerl.synthetic.layouts import merl
 from kmerl.tasks import prompts
@@ -134,11 +134,7 @@ def test_encoding_asks_with_what_is_chosen(
     monkeypatch.setattr(encode, "load", lambda *_: (described, model))
     monkeypatch.setattr(encode, "initial", lambda *_: model)
     monkeypatch.setattr(encode, "held_out", lambda *_: frozenset())
-    monkeypatch.setattr(
-        encode,
-        "encode_corpus",
-        lambda *all: given.extend(a.names for a in all if isinstance(a, Encoding)),
-    )
+    monkeypatch.setattr(CorpusEncoder, "encode", lambda self, *_: given.append(self.names))
     encode.main()
     asked = {"names": "left bundle branch block", "ckepe": merl.prompts()["CLBBB"].lower()}
     assert len(given) == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kmerl.evaluation import seen_unseen, summary
+from kmerl.evaluation import metric_rows, seen_unseen
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.scores import Scores, read_scores, read_seeds, scored
 from kmerl.leads import parse_leads
@@ -56,8 +56,8 @@ def test_intervals_widen_when_records_share_a_patient() -> None:
     score = np.repeat(random.random((30, 1)) + 0.3 * truth[::4], 4, axis=0)
     widths = []
     for patients in ([f"p{i}" for i in range(120)], [f"p{i // 4}" for i in range(120)]):
-        found = summary.evaluate([_scores(truth, score, patients)], STATISTICS, 0)
-        row = summary.metric_table(found, STATISTICS)["csn"]["12"]
+        found = metric_rows.evaluate([_scores(truth, score, patients)], STATISTICS, 0)
+        row = metric_rows.metric_table(found, STATISTICS)["csn"]["12"]
         widths.append(row["auroc_hi"] - row["auroc_lo"])
     assert widths[1] > 1.5 * widths[0]
 
@@ -67,22 +67,22 @@ def test_the_mean_over_seeds_is_of_metrics_and_of_replicates() -> None:
     truth = random.random((60, 2)) < 0.4
     people = [f"p{i // 2}" for i in range(60)]
     seeds = [
-        summary.evaluate(
+        metric_rows.evaluate(
             [_scores(truth, random.random((60, 2)) + truth * k, people)], STATISTICS, 0
         )
         for k in (0.1, 0.5, 0.9)
     ]
     every = [one["csn"]["12"] for one in seeds]
-    found = summary.over_seeds(seeds)["csn"]["12"]
+    found = metric_rows.over_seeds(seeds)["csn"]["12"]
     for name in ("auroc", "auprc", "f1", "f1_max", "auroc_replicates", "f1_replicates"):
         values = [getattr(one, name) for one in every]
         np.testing.assert_allclose(getattr(found, name), sum(values) / 3, atol=1e-12)
-    row = summary.summarise([found], STATISTICS)
+    row = metric_rows.summarise([found], STATISTICS)
     of_mean = np.mean([one.auroc_replicates.mean(1) for one in every], axis=0)
     low, high = np.percentile(of_mean, [2.5, 97.5])
     assert (row["auroc_lo"], row["auroc_hi"]) == pytest.approx((low, high))
     with pytest.raises(ValueError, match="differ in their test records"):
-        summary.mean_over_seeds([found, dataclasses.replace(found, records=59)])
+        metric_rows.mean_over_seeds([found, dataclasses.replace(found, records=59)])
 
 
 def test_seeds_are_read_in_their_order(tmp_path: Path) -> None:

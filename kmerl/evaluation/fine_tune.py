@@ -9,8 +9,7 @@ run side by side changes no bit of the result.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean as exact_mean
@@ -21,22 +20,23 @@ import torch
 from jaxtyping import Float
 
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.compare import auroc_row, difference_row
 from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, Start, fit, scores
-from kmerl.evaluation.linear_probe import subset_size, training_order
-from kmerl.evaluation.recordings import Recordings, read_recordings
-from kmerl.evaluation.scores import Scores, scored, unscored
-from kmerl.evaluation.summary import (
+from kmerl.evaluation.memory_store import MemoryStore, read_into_memory
+from kmerl.evaluation.metric_rows import (
     Evaluation,
     Evaluations,
     Row,
     metric_table,
 )
+from kmerl.evaluation.paired_rows import auroc_row, difference_row
+from kmerl.evaluation.scores import Scores, scored, unscored
 from kmerl.leads import in_standard_order
 from kmerl.models.inputs import SignalParams
 from kmerl.progress import Meter
+from kmerl.runtime import in_order
 from kmerl.seeds import generator, stream
 from kmerl.tasks.cohort import Cohort
+from kmerl.tasks.subsets import subset_size, training_order
 from kmerl.training.model import ModelConfig, create
 
 
@@ -112,7 +112,7 @@ def train_all(
 ) -> list[Trained]:
     """Run every job, corpus by corpus; a corpus's signals are read once and held while it lasts.
 
-    Memory: see `Recordings`; and each thread's network and activations.
+    Memory: see `MemoryStore`; and each thread's network and activations.
 
     Args:
         start_from: copied, never changed.
@@ -126,11 +126,11 @@ def train_all(
         members = [job for job in jobs if job.test.corpus == corpus]
         recordings = _read(store / corpus, members, settings)
 
-        def work(job: Job, recordings: Recordings = recordings) -> Trained:
+        def work(job: Job, recordings: MemoryStore = recordings) -> Trained:
             encoder = start_from[job.start, job.number]
             return _train(job, encoder, recordings, signal, settings, seed, device, progress)
 
-        done += _side_by_side(work, members, threads, progress)
+        done += in_order(work, members, threads, stop=progress.stop)
     progress.meter.close()
     return done
 
@@ -216,7 +216,7 @@ def _above(fine_tuned: list[Evaluation], scratch: list[Evaluation], level: float
 def _train(
     job: Job,
     encoder: Any,
-    recordings: Recordings,
+    recordings: MemoryStore,
     signal: SignalParams,
     settings: FineTune,
     seed: int,
@@ -246,27 +246,10 @@ def _train(
     return Trained(job, fitted.epoch, *held_out)
 
 
-def _read(directory: Path, jobs: Sequence[Job], settings: FineTune) -> Recordings:
+def _read(directory: Path, jobs: Sequence[Job], settings: FineTune) -> MemoryStore:
     leads = in_standard_order(lead for leads in settings.lead_sets.values() for lead in leads)
     parts = [part.records for job in jobs for part in (job.train, job.validation, job.test)]
-    return read_recordings(directory, leads, np.unique(np.concatenate(parts)))
-
-
-def _side_by_side(
-    work: Callable[[Job], Trained], jobs: Sequence[Job], threads: int, progress: "_Progress"
-) -> list[Trained]:
-    """Results in the order of `jobs`; the first error ends the others at their next step."""
-    with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(work, job) for job in jobs]
-        try:
-            finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in finished:
-                future.result()
-        except BaseException:
-            progress.stopped = True
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [future.result() for future in futures]
+    return read_into_memory(directory, leads, np.unique(np.concatenate(parts)))
 
 
 class _StoppedError(Exception):
@@ -277,10 +260,10 @@ class _Progress:
     """One meter for trainings that run side by side, and the word to stop."""
 
     def __init__(self, meter: Meter) -> None:
-        self.meter, self.stopped, self._lock = meter, False, threading.Lock()
+        self.meter, self.stop, self._lock = meter, threading.Event(), threading.Lock()
 
     def advance(self, records: int) -> None:
-        if self.stopped:
+        if self.stop.is_set():
             raise _StoppedError("another training failed")
         with self._lock:
             self.meter.advance(records)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kmerl.evaluation.compare import auroc_row, difference_row
-from kmerl.evaluation.summary import Evaluations, Row
+from kmerl.evaluation.metric_rows import Evaluations, Row
+from kmerl.evaluation.paired_rows import auroc_row, difference_row
 from kmerl.leads import LEADS, ORDERS, parse_leads
 
 COUNTS = tuple(str(count) for count in range(1, len(LEADS) + 1))

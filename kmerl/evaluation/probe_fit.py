@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kmerl.evaluation.metrics import auroc, macro
+from kmerl.training.schedule import learning_rate
 
 Aurocs = Float[np.ndarray, "view seed decay"]
 
@@ -129,8 +130,9 @@ def fit(
             rows = torch.from_numpy(order[:, step * settings.batch : (step + 1) * settings.batch])
             batch = _gather(inputs, rows, scale)
             slope = gradient(batch, targets[rows], weight)
-            factor = learning_rate_factor(epoch * steps + step, steps, settings)
-            optimizer.step(slope, settings.learning_rate * factor)
+            now, whole = epoch * steps + step, settings.epochs * steps
+            warmup = settings.warmup_epochs * steps
+            optimizer.step(slope, learning_rate(now, whole, warmup, settings.learning_rate))
         last = epoch + 1 == settings.epochs
         if last or (epoch + 1) % settings.validate_every == 0:
             now = _measured(weight.view(shape), scale, watched, epoch + 1)
@@ -161,15 +163,6 @@ def logits(
 ) -> Float[Tensor, "view seed record class"]:
     """Scores of records by the classifiers of each view and seed."""
     return _logits(with_bias(features), weight[:, :, None])[:, :, 0]
-
-
-def learning_rate_factor(step: int, steps_per_epoch: int, settings: Schedule) -> float:
-    """Linear warm-up from 0, then half a cosine to 0 at the last step."""
-    warmup = settings.warmup_epochs * steps_per_epoch
-    if step < warmup:
-        return (step + 1) / warmup
-    left = settings.epochs * steps_per_epoch - warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / left))
 
 
 def with_bias(features: Float[Tensor, "view record width"]) -> Float[Tensor, "view record _"]:

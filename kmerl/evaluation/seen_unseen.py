@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from kmerl.evaluation.bootstrap import interval
+from kmerl.evaluation.metric_rows import Evaluations, Row
 from kmerl.evaluation.metrics import macro
 from kmerl.evaluation.scores import Scores
-from kmerl.evaluation.summary import Evaluations, Row
 
 GROUPS = ("seen", "unseen")
 ALL_LEADS = "12"

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.compare import Ranking, auroc_row, difference_row, rankings
 from kmerl.evaluation.linear_probe import RANDOM, ProbedTask
-from kmerl.evaluation.summary import (
+from kmerl.evaluation.metric_rows import (
     Evaluation,
     Evaluations,
     Row,
@@ -18,6 +17,7 @@ from kmerl.evaluation.summary import (
     metric_table,
     over_seeds,
 )
+from kmerl.evaluation.paired_rows import Ranking, auroc_row, difference_row, rankings
 
 CHOICE_COLUMNS = (
     "ratio", "task", "leads", "seed", "epoch", "val_auroc",
@@ -26,7 +26,7 @@ CHOICE_COLUMNS = (
 DECAY_COLUMNS = ("ratio", "task", "weight_decay", "chosen")
 
 
-def probe_table(
+def table(
     probed: Sequence[ProbedTask],
     by_seed: Sequence[Evaluations],
     statistics: Statistics,
