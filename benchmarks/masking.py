@@ -66,8 +66,7 @@ def _train(seed: int, masking: str, epochs: int) -> dict[str, Any]:
 def _zero_shot(models: Path) -> dict[str, dict[str, float]]:
     cohort = read_cohort(DATA / "splits", TASK).split("test")
     patients = [str(patient) for patient in cohort.patients]
-    draws = draw_patients(patients, REPLICATES, seeds.generator(0, "masking"))
-    weights = draws.weights(patients)
+    weights = draw_patients(patients, REPLICATES, seeds.generator(0, "masking"))
     found = {}
     for key in LEADS:
         score = _scores(models, cohort, parse_leads(key))

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import torch
-
 from kmerl import files, params, runtime
-from kmerl.evaluation.encode import CorpusEncoder, EncodeParams, Names, held_out
+from kmerl.evaluation.encode import CorpusEncoder, EncodeParams, held_out
 from kmerl.tasks import prompts
 from kmerl.tasks.classes import TASKS, tasks_of
 from kmerl.tasks.cohort import read_cohort
@@ -21,9 +19,7 @@ def main() -> None:
     untrained = initial(config, params.seed()).encoder.eval().to(where)
     kind = prompts.chosen(params.read()["prompts"])
     asked = prompts.read_asked(Path("data/asked"), kind)
-    place = {name: row for row, name in enumerate(asked.texts)}
-    names = Names(torch.from_numpy(asked.vectors), place)
-    encoder = CorpusEncoder(model, untrained, settings, config.signal, names, where, threads)
+    encoder = CorpusEncoder(model, untrained, settings, config.signal, asked, where, threads)
     out = files.fresh_directory("data/encode")
     for corpus in sorted(set(TASKS.values())):
         scored = held_out(read_cohort(Path("data/splits"), task) for task in tasks_of(corpus))

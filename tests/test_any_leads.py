@@ -12,20 +12,18 @@ from hypothesis import strategies as st
 from jaxtyping import config
 from safetensors.numpy import load_file
 
-from kmerl.evaluation.encode import CorpusEncoder, EncodeParams, Names
+from kmerl.evaluation.encode import CorpusEncoder, EncodeParams
 from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES, Size
 from kmerl.predict import asking, preparing, reading, scoring
 from kmerl.signal import NAN
-from kmerl.tasks.classes import classes
-from kmerl.tasks.prompts import class_key
 from kmerl.text import TextEncoderParams
 from kmerl.training.model import ModelConfig, create, sections_of
 from tests import methods
 from tests.cohorts import RATE, SECONDS, TEXT_WIDTH
 from tests.test_cli import write_wfdb
-from tests.test_encode import CLASSES, CORPUS, TASK, FakeTower, write_store
+from tests.test_encode import ASKED, CLASSES, CORPUS, FakeTower, write_store
 from tests.test_training import values
 
 SAMPLES, RECORDS = RATE * SECONDS, 5
@@ -146,11 +144,9 @@ def poisoned(signals: np.ndarray, kept) -> np.ndarray:
 
 def encoded(signals, ask, leads, root) -> dict[str, np.ndarray]:
     """data/encode of one lead set, its leads in the order given."""
-    vectors = torch.from_numpy(FakeTower().embed(CLASSES))
-    names = Names(vectors, {class_key(TASK, c.code): i for i, c in enumerate(classes(TASK))})
     key = "+".join(leads)
     params = EncodeParams(("paper",), (key,), (key,), 2)
-    settings = params, ask.config.signal, names, "cpu"
+    settings = params, ask.config.signal, ASKED, "cpu"
     encoder = CorpusEncoder(ask.model, ask.model.encoder, *settings)
     store = write_store(root / "store", signals)
     encoder.encode(CORPUS, store, {f"r{i}" for i in range(RECORDS)}, root / "out")

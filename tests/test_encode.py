@@ -15,7 +15,6 @@ from kmerl import files
 from kmerl.evaluation.encode import (
     CorpusEncoder,
     EncodeParams,
-    Names,
     lead_sets,
 )
 from kmerl.leads import LEADS, parse_leads
@@ -25,6 +24,7 @@ from kmerl.params import ParamsError, build
 from kmerl.predict import scoring
 from kmerl.store import ShardWriter, read_signals, read_table, schema
 from kmerl.tasks.classes import classes
+from kmerl.tasks.prompts import Asked
 from kmerl.training.model import initial, load, save
 from kmerl.training.session import Session
 from tests.cohorts import RATE, SECONDS, TEXT_WIDTH, write_cohort
@@ -49,6 +49,11 @@ class FakeTower:
     def _vector(self, text):
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
         return np.random.default_rng(seed).normal(size=TEXT_WIDTH).astype(np.float32)
+
+
+ASKED = Asked(
+    "by name", {f"{TASK}/{c.code}": c.name for c in classes(TASK)}, FakeTower().embed(CLASSES)
+)
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +108,10 @@ def store(tmp_path_factory, signals):
 def encode(store, models, out, signal=None, batch=4, scored=EVERYONE, seed=0):
     """data/encode of one corpus: tensors, description."""
     config, model = load(models)
-    vectors = torch.from_numpy(FakeTower().embed(CLASSES))
-    names = Names(vectors, {f"{TASK}/{c.code}": row for row, c in enumerate(classes(TASK))})
     settings = dataclasses.replace(SETTINGS, batch=batch)
     chosen = signal or config.signal
     untrained = initial(config, seed).encoder.eval()
-    encoder = CorpusEncoder(model, untrained, settings, chosen, names, "cpu")
+    encoder = CorpusEncoder(model, untrained, settings, chosen, ASKED, "cpu")
     encoder.encode(CORPUS, store, frozenset(scored), out)
     text = (out / f"{CORPUS}.json").read_text(encoding="utf-8")
     return load_file(out / f"{CORPUS}.safetensors"), json.loads(text)

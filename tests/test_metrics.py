@@ -108,8 +108,7 @@ def test_replicates_equal_metrics_of_the_resampled_records(
 ) -> None:
     truth, score = case
     patients = [f"p{i // 3}" for i in range(len(truth))]
-    draws = bootstrap.draw_patients(patients, 4, generator(seed, "test"))
-    weights = draws.weights(patients)
+    weights = bootstrap.draw_patients(patients, 4, generator(seed, "test"))
     aurocs = bootstrap.auroc_replicates(truth, score, weights)
     f1s = bootstrap.f1_replicates(truth, score > 0, weights)
     for count, auroc, f1 in zip(weights.T, aurocs, f1s, strict=True):
@@ -120,13 +119,10 @@ def test_replicates_equal_metrics_of_the_resampled_records(
 
 def test_patients_are_drawn_whole_and_as_many_as_there_are() -> None:
     patients = ["b", "a", "b", "c", "a", "b"]
-    draws = bootstrap.draw_patients(patients, 50, generator(0, "test"))
-    weights = draws.weights(patients)
+    weights = bootstrap.draw_patients(patients, 50, generator(0, "test"))
     np.testing.assert_array_equal(weights[0], weights[2])
     np.testing.assert_array_equal(weights[1], weights[4])
-    np.testing.assert_array_equal(draws.counts.sum(axis=0), 3)
-    with pytest.raises(ValueError, match="'d' is not among"):
-        draws.weights(["a", "d"])
+    np.testing.assert_array_equal(weights[[1, 0, 3]].sum(axis=0), 3)
 
 
 def test_replicates_beyond_one_block_are_all_filled() -> None:
@@ -134,8 +130,8 @@ def test_replicates_beyond_one_block_are_all_filled() -> None:
     truth, score = random.random((40, 2)) < 0.5, random.standard_normal((40, 2))
     patients = [str(i) for i in range(40)]
     replicates = bootstrap.REPLICATES_AT_ONCE * 2 + 3
-    draws = bootstrap.draw_patients(patients, replicates, random)
-    assert not np.isnan(bootstrap.auroc_replicates(truth, score, draws.weights(patients))).any()
+    weights = bootstrap.draw_patients(patients, replicates, random)
+    assert not np.isnan(bootstrap.auroc_replicates(truth, score, weights)).any()
 
 
 def test_interval_is_percentiles_of_the_defined_replicates() -> None:
@@ -201,7 +197,7 @@ def _share_covered(drawn: list[str], cohorts: int = 400) -> float:
     covered, random = 0, np.random.default_rng(5)
     for _ in range(cohorts):
         truth, score = _simulated(random, len(drawn) // 4)
-        weights = bootstrap.draw_patients(drawn, 200, random).weights(drawn)
+        weights = bootstrap.draw_patients(drawn, 200, random)
         values = bootstrap.auroc_replicates(truth, score, weights)
         low, high = bootstrap.interval(values[:, 0], 0.95)
         covered += low <= TRUE_AUROC <= high

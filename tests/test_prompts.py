@@ -13,7 +13,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from kmerl import params
-from kmerl.evaluation.encode import CorpusEncoder, Names
+from kmerl.evaluation.encode import CorpusEncoder
 from kmerl.models.inputs import SignalParams
 from kmerl.synthetic.layouts import merl
 from kmerl.tasks import prompts
@@ -128,19 +128,20 @@ def test_encoding_asks_with_what_is_chosen(
     embed_text.main()
     values = params.read() | {"prompts": kind}
     Path("params.yaml").write_text(yaml.safe_dump(values))
-    given: list[Names] = []
+    given: list[prompts.Asked] = []
     model = SimpleNamespace(encoder=torch.nn.Identity())
     described = SimpleNamespace(signal=SignalParams("zscore", "available"))
     monkeypatch.setattr(encode, "load", lambda *_: (described, model))
     monkeypatch.setattr(encode, "initial", lambda *_: model)
     monkeypatch.setattr(encode, "held_out", lambda *_: frozenset())
-    monkeypatch.setattr(CorpusEncoder, "encode", lambda self, *_: given.append(self.names))
+    monkeypatch.setattr(CorpusEncoder, "encode", lambda self, *_: given.append(self.asked))
     encode.main()
     asked = {"names": "left bundle branch block", "ckepe": merl.prompts()["CLBBB"].lower()}
     assert len(given) == 3
-    for names in given:
-        vector = names.of([prompts.class_key("cpsc2018", "CLBBB")]).numpy()
-        np.testing.assert_array_equal(vector, FakeTower().embed([asked[kind]]))
+    row = [one.code for one in classes("cpsc2018")].index("CLBBB")
+    for one in given:
+        vector = one.of("cpsc2018")[row]
+        np.testing.assert_array_equal(vector, FakeTower().embed([asked[kind]])[0])
 
 
 def test_files_that_do_not_belong_together_are_refused(embedded: Path) -> None:

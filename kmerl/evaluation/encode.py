@@ -1,14 +1,14 @@
 """The frozen encoder, run once over each corpus for each set of leads."""
 
 import json
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int16
+from jaxtyping import Int16
 from safetensors.numpy import save_file
 from torch import Tensor
 
@@ -22,7 +22,7 @@ from kmerl.runtime import in_order
 from kmerl.store import read_signals, read_table, whole_range
 from kmerl.tasks.classes import classes, tasks_of
 from kmerl.tasks.cohort import Cohort
-from kmerl.tasks.prompts import class_key
+from kmerl.tasks.prompts import Asked
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,6 @@ class EncodeParams:
                 raise ParamsError(f"encode.random names {key!r}; choose from {', '.join(known)}")
 
 
-@dataclass(frozen=True)
-class Names:
-    """Text vectors (names, text width) by what they are asked for, "task/class code"."""
-
-    vectors: Tensor
-    place: dict[str, int]
-
-    def of(self, names: Sequence[str]) -> Float[Tensor, "name text"]:
-        return self.vectors[[self.place[name] for name in names]]
-
-
 def lead_sets(params: EncodeParams) -> dict[str, tuple[str, ...]]:
     """Key of the metrics to leads: "1".."12" in the first order, the named sets, and "mimic:4"
     where a further order comes to leads that no earlier key names."""
@@ -88,6 +77,20 @@ def score_kinds(model: Any) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Some records' signals in microvolt, and what is wanted of them.
+
+    `vectors` are of the texts asked, by task; `compared`: the untrained encoder reads them too.
+    """
+
+    signal: Int16[np.ndarray, "batch lead sample"]
+    whole_range: tuple[np.ndarray, np.ndarray]
+    leads: tuple[str, ...]
+    vectors: dict[str, Tensor]
+    compared: bool
+
+
+@dataclass(frozen=True)
 class CorpusEncoder:
     """What does alike with every corpus: a trained model, and its encoder before any training.
 
@@ -99,7 +102,7 @@ class CorpusEncoder:
     untrained: Any
     params: EncodeParams
     signal: SignalParams
-    names: Names
+    asked: Asked
     device: str
     threads: int = 1
 
@@ -156,13 +159,11 @@ class CorpusEncoder:
 
     def _vectors(self, corpus: str) -> dict[str, Tensor]:
         """Of what each task's classes are asked as, on the device."""
-        asked = {
-            task: [class_key(task, c.code) for c in classes(task)] for task in tasks_of(corpus)
-        }
-        return {task: self.names.of(names).to(self.device) for task, names in asked.items()}
+        tasks = tasks_of(corpus)
+        return {task: torch.from_numpy(self.asked.of(task)).to(self.device) for task in tasks}
 
     @torch.inference_mode()
-    def _encode(self, batch: "Batch") -> dict[str, np.ndarray]:
+    def _encode(self, batch: Batch) -> dict[str, np.ndarray]:
         prepared = normalised(batch.signal, batch.whole_range, self.signal)
         signal, vectors = torch.from_numpy(prepared).to(self.device), batch.vectors
         index = torch.tensor(lead_indices(batch.leads), device=self.device)
@@ -180,20 +181,6 @@ class CorpusEncoder:
             for task, asked in vectors.items():
                 answer[f"cosine/{task}"] = self.model.similarity(tokens, asked)
         return {name: value.float().cpu().numpy() for name, value in answer.items()}
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some records' signals in microvolt, and what is wanted of them.
-
-    `vectors` are of the texts asked, by task; `compared`: the untrained encoder reads them too.
-    """
-
-    signal: Int16[np.ndarray, "batch lead sample"]
-    whole_range: tuple[np.ndarray, np.ndarray]
-    leads: tuple[str, ...]
-    vectors: dict[str, Tensor]
-    compared: bool
 
 
 def _together(

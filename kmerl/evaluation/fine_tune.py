@@ -22,13 +22,8 @@ from jaxtyping import Float
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, Start, fit, scores
 from kmerl.evaluation.memory_store import MemoryStore, read_into_memory
-from kmerl.evaluation.metric_rows import (
-    Evaluation,
-    Evaluations,
-    Row,
-    metric_table,
-)
-from kmerl.evaluation.paired_rows import auroc_row, difference_row
+from kmerl.evaluation.metric_rows import Evaluations, Row, metric_table
+from kmerl.evaluation.paired_rows import reference_row
 from kmerl.evaluation.scores import Scores, scored, unscored
 from kmerl.leads import in_standard_order
 from kmerl.models.inputs import SignalParams
@@ -64,6 +59,11 @@ class Trained:
     epoch: int
     validation: Float[np.ndarray, "validation class"]
     test: Float[np.ndarray, "test class"]
+
+    @property
+    def train_classes(self) -> int:
+        """Classes with a positive training record."""
+        return int(self.job.train.truth.any(axis=0).sum())
 
 
 def plan(cohorts: Sequence[Cohort], settings: FineTune, seed: int) -> list[Job]:
@@ -178,39 +178,26 @@ def table(
     `scratch_auroc` and, paired, how far fine-tuning is `above_scratch`, each with `_lo`, `_hi`.
     """
     fine_tuned, scratch = found["pretrained"], found.get("scratch")
-    rows = metric_table(fine_tuned, statistics)
-    mine = [one for one in trained if one.job.start == "pretrained"]
-    for key in rows["average"]:
-        for task in fine_tuned:
-            seeds = [one for one in mine if (one.job.test.task, one.job.leads) == (task, key)]
-            rows[task][key] |= _facts(seeds)
-        for name in ("train_records", "train_classes"):
-            rows["average"][key][name] = sum(rows[task][key][name] or 0 for task in fine_tuned)
+    of_task: dict[tuple[str, str], list[Trained]] = {}
+    for one in trained:
+        if one.job.start == "pretrained":
+            of_task.setdefault((one.job.test.task, one.job.leads), []).append(one)
+
+    def more(tasks: list[str], leads: str) -> Row:
+        seeds = [of_task.get((task, leads), []) for task in tasks]
+        row: Row = {
+            "train_records": sum(len(one[0].job.train.records) for one in seeds if one),
+            "train_classes": sum(exact_mean(o.train_classes for o in one) for one in seeds if one),
+        }
+        if len(tasks) == 1:
+            row["epoch"] = exact_mean(one.epoch for one in seeds[0]) if seeds[0] else None
         if scratch is not None:
-            for task in rows:
-                pair = _of(fine_tuned, task, key), _of(scratch, task, key)
-                rows[task][key] |= _above(*pair, statistics.level)
-    return rows
+            ours = [fine_tuned[task][leads] for task in tasks]
+            theirs = [scratch[task][leads] for task in tasks]
+            row |= reference_row("scratch", ours, theirs, statistics.level)
+        return row
 
-
-def _facts(seeds: Sequence[Trained]) -> Row:
-    if not seeds:
-        return {"train_records": 0, "train_classes": 0, "epoch": None}
-    return {
-        "train_records": len(seeds[0].job.train.records),
-        "train_classes": exact_mean(int(o.job.train.truth.any(axis=0).sum()) for o in seeds),
-        "epoch": exact_mean(o.epoch for o in seeds),
-    }
-
-
-def _of(found: Evaluations, task: str, leads: str) -> list[Evaluation]:
-    """A task's evaluation, or all of them for "average"."""
-    return [found[task][leads]] if task in found else [one[leads] for one in found.values()]
-
-
-def _above(fine_tuned: list[Evaluation], scratch: list[Evaluation], level: float) -> Row:
-    above = difference_row("above_scratch", fine_tuned, scratch, level)
-    return auroc_row("scratch_auroc", scratch, level) | above
+    return metric_table(fine_tuned, statistics, more)
 
 
 def _train(

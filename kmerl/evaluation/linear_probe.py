@@ -5,6 +5,7 @@ paper's setting stand probes that tell what it is worth: a weight decay chosen o
 same probe of an untrained encoder, and nearest neighbours.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,23 +161,18 @@ class Views:
 
     @classmethod
     def of(cls, encoded: EncodedCorpus) -> "Views":
-        place: dict[tuple[EncoderKind, tuple[str, ...]], int] = {}
-        asked: list[tuple[str, EncoderKind]] = [(key, "trained") for key in encoded.lead_sets]
-        asked += [(key, "random") for key in encoded.random_sets]
-        sources: list[tuple[str, EncoderKind]] = []
-        where: list[int] = []
-        for key, encoder in asked:
-            leads = (encoder, encoded.lead_sets[key])
-            if leads not in place:
-                place[leads] = len(sources)
-                sources.append((key, encoder))
-            where.append(place[leads])
-        count = len(encoded.lead_sets)
-        return cls(
-            tuple(sources),
-            dict(zip(encoded.lead_sets, where[:count], strict=True)),
-            dict(zip(encoded.random_sets, where[count:], strict=True)),
+        keys: dict[EncoderKind, Iterable[str]]
+        keys = {"trained": encoded.lead_sets, "random": encoded.random_sets}
+        sources: dict[tuple[EncoderKind, tuple[str, ...]], tuple[str, EncoderKind]] = {}
+        for encoder, given in keys.items():
+            for key in given:
+                sources.setdefault((encoder, encoded.lead_sets[key]), (key, encoder))
+        place = {source: number for number, source in enumerate(sources)}
+        trained, untrained = (
+            {key: place[encoder, encoded.lead_sets[key]] for key in given}
+            for encoder, given in keys.items()
         )
+        return cls(tuple(sources.values()), trained, untrained)
 
     def features(self, encoded: EncodedCorpus, part: Cohort) -> Float[Tensor, "view record width"]:
         rows = encoded.rows(part.records)

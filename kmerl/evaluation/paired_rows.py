@@ -4,15 +4,15 @@ Both sides of a replicate are measured on the same patients, so that what the dr
 cancels in the difference.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from kmerl.evaluation import metrics
-from kmerl.evaluation.bootstrap import Replicates, Weights, auroc_replicates, interval
-from kmerl.evaluation.metric_rows import Evaluation, Row, mean, mean_replicates
+from kmerl.evaluation.bootstrap import Replicates, Weights, auroc_replicates
+from kmerl.evaluation.metric_rows import Evaluation, Row, mean, mean_replicates, with_interval
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,23 @@ def rankings(
 
 def auroc_row(name: str, tasks: Sequence[Ranked], level: float) -> Row:
     """Mean over tasks of the macro AUROC, as keys `name`, `name_lo`, `name_hi`."""
-    ends = interval(mean_replicates(e.auroc_replicates for e in tasks), level)
-    return _with_interval(name, mean(e.auroc for e in tasks), ends)
+    drawn = mean_replicates(e.auroc_replicates for e in tasks)
+    return with_interval(name, mean(e.auroc for e in tasks), drawn, level)
 
 
 def difference_row(name: str, a: Sequence[Ranked], b: Sequence[Ranked], level: float) -> Row:
     """How far A is above B in the mean over tasks, paired; keys as in `auroc_row`."""
-    ends = interval(differences(a, b), level)
-    return _with_interval(name, mean(e.auroc for e in a) - mean(e.auroc for e in b), ends)
+    difference = mean(e.auroc for e in a) - mean(e.auroc for e in b)
+    return with_interval(name, difference, differences(a, b), level)
 
 
-def differences(a: Iterable[Ranked], b: Iterable[Ranked]) -> Float[np.ndarray, " replicate"]:
+def reference_row(name: str, a: Sequence[Ranked], b: Sequence[Ranked], level: float) -> Row:
+    """The AUROC of a reference B, `<name>_auroc`, and how far A is above it, `above_<name>`."""
+    above = difference_row(f"above_{name}", a, b, level)
+    return auroc_row(f"{name}_auroc", b, level) | above
+
+
+def differences(a: Sequence[Ranked], b: Sequence[Ranked]) -> Float[np.ndarray, " replicate"]:
+    """A less B in each replicate."""
     one, two = (mean_replicates(e.auroc_replicates for e in side) for side in (a, b))
     return one - two
-
-
-def _with_interval(name: str, value: float, ends: tuple[float, float]) -> Row:
-    return {name: value, f"{name}_lo": ends[0], f"{name}_hi": ends[1]}

@@ -8,7 +8,7 @@ act on each classifier by itself, so that each is what it would be alone.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,24 +18,10 @@ from torch import Tensor
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.training.schedule import learning_rate
 
+if TYPE_CHECKING:
+    from kmerl.evaluation.linear_probe import LinearProbe
+
 Aurocs = Float[np.ndarray, "view seed decay"]
-
-
-class Schedule(Protocol):
-    """What of the `linear_probe` section a fit depends on."""
-
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def batch(self) -> int: ...
-    @property
-    def epochs(self) -> int: ...
-    @property
-    def warmup_epochs(self) -> int: ...
-    @property
-    def validate_every(self) -> int: ...
-    @property
-    def standardise(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -97,7 +83,7 @@ def fit(
     train: Part,
     validation: Part,
     subsets: Int[np.ndarray, "seed taken"],
-    settings: Schedule,
+    settings: "LinearProbe",
     weight_decays: Sequence[float],
     randoms: Sequence[np.random.Generator],
     test: Part | None = None,

@@ -6,10 +6,10 @@ Labels play no part in the scores. Those of the validation records set the thres
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kmerl.evaluation import metric_rows, paired_rows
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.encoded_corpus import EncodedCorpus, ScoreKind
-from kmerl.evaluation.metric_rows import Evaluation, Evaluations, Row
+from kmerl.evaluation.metric_rows import Evaluations, Row, metric_table
+from kmerl.evaluation.paired_rows import reference_row
 from kmerl.evaluation.scores import Scores, scored, unscored
 from kmerl.tasks.cohort import Cohort
 
@@ -60,18 +60,10 @@ def table(
     For kind "cosine" the further keys are `cosine_auroc` and `above_cosine`, how far the first is
     ahead of it, with their paired intervals.
     """
-    rows = metric_rows.metric_table(evaluations, statistics)
-    for task, by_leads in rows.items():
-        tasks = list(evaluations) if task == "average" else [task]
-        for leads, row in by_leads.items():
-            ours = [evaluations[one][leads] for one in tasks]
-            theirs = [beside[one][leads] for one in tasks]
-            row.update(_beside(ours, theirs, kind, statistics))
-    return rows
 
+    def reference(tasks: list[str], leads: str) -> Row:
+        ours = [evaluations[task][leads] for task in tasks]
+        theirs = [beside[task][leads] for task in tasks]
+        return reference_row(kind, ours, theirs, statistics.level)
 
-def _beside(
-    ours: list[Evaluation], theirs: list[Evaluation], kind: ScoreKind, statistics: Statistics
-) -> Row:
-    above = paired_rows.difference_row(f"above_{kind}", ours, theirs, statistics.level)
-    return paired_rows.auroc_row(f"{kind}_auroc", theirs, statistics.level) | above
+    return metric_table(evaluations, statistics, reference)
