@@ -1,5 +1,8 @@
-"""Shapes in signatures are checked while the tests run."""
+"""Shapes in signatures are checked while the tests run; what is made once a worker."""
 
+from pathlib import Path
+
+import pytest
 import torch
 from jaxtyping import install_import_hook
 
@@ -20,3 +23,11 @@ CHECKED = [
 install_import_hook(CHECKED, "beartype.beartype")
 
 torch.set_num_threads(1)  # sums keep their order, and small tensors are faster
+
+
+@pytest.fixture(scope="session")
+def evaluation_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `tests.evaluation_cohort.build` makes, to read from or to copy."""
+    from tests.evaluation_cohort import build  # after the hook above
+
+    return build(tmp_path_factory.mktemp("evaluation"))

@@ -187,6 +187,6 @@ def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask_of, sign
     assert dict(found[0]) == dict(zip(CLASSES, map(float, direct), strict=True))
 
 
-def test_a_method_without_a_query_network_is_not_asked() -> None:
+def test_a_method_without_a_query_network_is_not_asked():
     with pytest.raises(ValueError, match="'simclr', which has no query network"):
         scoring.Predictor(methods.config("simclr"), SimpleNamespace())

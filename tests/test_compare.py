@@ -42,7 +42,7 @@ def _row(a: Scores, b: Scores, replicates: int = 200, seed: int = 0) -> metric_r
     return compare.compare([[a]], [[b]], ["12"], replicates, 0.95, seed)["csn"]["12"]
 
 
-def test_differences_are_those_of_the_metrics_and_their_replicates() -> None:
+def test_differences_are_those_of_the_metrics_and_their_replicates():
     a, b = _scores(np.random.default_rng(0), (BETTER, WORSE))
     row = _row(a, b)
     means = [float(macro(auroc(one.truth, one.score["12"]))) for one in (a, b)]
@@ -58,14 +58,14 @@ def test_differences_are_those_of_the_metrics_and_their_replicates() -> None:
     assert row["difference_hi"] == pytest.approx(np.percentile(one - two, 97.5))
 
 
-def test_a_scoring_is_level_with_itself() -> None:
+def test_a_scoring_is_level_with_itself():
     (a,) = _scores(np.random.default_rng(0), (BETTER,))
     row = _row(a, a)
     assert (row["difference"], row["difference_lo"], row["difference_hi"]) == (0, 0, 0)
     assert row["ahead"] == 0.5
 
 
-def test_seeds_are_averaged_and_tasks_weigh_alike() -> None:
+def test_seeds_are_averaged_and_tasks_weigh_alike():
     random = np.random.default_rng(1)
     a, b, c = _scores(random, (BETTER, BETTER, WORSE))
     d, e = _scores(random, (BETTER, WORSE), task="cpsc2018")
@@ -78,7 +78,7 @@ def test_seeds_are_averaged_and_tasks_weigh_alike() -> None:
 
 
 @pytest.mark.parametrize(("skill", "true"), [(WORSE, 0.0), (BETTER, None)])
-def test_intervals_of_a_difference_cover_the_true_one(skill: float, true: float | None) -> None:
+def test_intervals_of_a_difference_cover_the_true_one(skill, true):
     """A as good as B, and better: 300 cohorts; nominal 0.95, three deviations are 0.038."""
     random = np.random.default_rng(2)
     if true is None:
@@ -92,7 +92,7 @@ def test_intervals_of_a_difference_cover_the_true_one(skill: float, true: float 
     assert (ahead > 0.9) if true > 0 else (0.4 < ahead < 0.6)
 
 
-def test_pairing_narrows_the_interval() -> None:
+def test_pairing_narrows_the_interval():
     a, b = _scores(np.random.default_rng(3), (BETTER, WORSE))
     row = _row(a, b)
     paired = row["difference_hi"] - row["difference_lo"]
@@ -112,7 +112,7 @@ def test_pairing_narrows_the_interval() -> None:
         ({"task": "cpsc2018"}, r"one side has tasks \['csn'\], the other \['cpsc2018'\]"),
     ],
 )
-def test_what_cannot_be_paired_is_named(change: dict[str, object], message: str) -> None:
+def test_what_cannot_be_paired_is_named(change, message):
     (a,) = _scores(np.random.default_rng(0), (BETTER,))
     other = dataclasses.replace(a, **change)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=message):
@@ -140,14 +140,14 @@ def _call(*arguments: object, status: int = 0) -> str:
     return result.output
 
 
-def test_the_command_prints_a_table(folders: tuple[Path, Path]) -> None:
+def test_the_command_prints_a_table(folders):
     lines = _call(*folders, "--replicates", 50).splitlines()
     assert " ".join(lines[0].split()) == "task leads A B A - B 95 % interval A ahead"
     assert [line.split()[:2] for line in lines[1:]] == [["csn", "12"], ["average", "12"]]
     assert lines[1].split()[-1] == "92%"
 
 
-def test_the_command_prints_json(folders: tuple[Path, Path]) -> None:
+def test_the_command_prints_json(folders):
     options = ("--json", "--leads", "all", "--replicates", 50, "--seed", 4)
     table = json.loads(_call(*folders, *options))
     assert set(table["csn"]) == {"1", "12"}
@@ -161,6 +161,6 @@ def test_the_command_prints_json(folders: tuple[Path, Path]) -> None:
     )
 
 
-def test_the_command_names_what_is_missing(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_command_names_what_is_missing(folders, tmp_path):
     assert "holds no scores; name a folder such as" in _call(tmp_path, folders[0], status=1)
     assert "not both have leads 'limb'" in _call(*folders, "--leads", "limb", status=1)

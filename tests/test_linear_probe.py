@@ -82,7 +82,7 @@ def _loop(features: torch.Tensor, truth: np.ndarray, decay: float, seed: int) ->
 
 
 @pytest.mark.parametrize("standardise", [False, True])
-def test_equals_plain_pytorch_loops(standardise: bool) -> None:
+def test_equals_plain_pytorch_loops(standardise):
     """Two lead sets, three seeds with records of their own, three weight decays."""
     part = _part(2)
     subsets = np.stack([_random(10 + seed).permutation(50)[:37] for seed in range(3)])
@@ -104,7 +104,7 @@ def test_equals_plain_pytorch_loops(standardise: bool) -> None:
 
 
 @pytest.mark.parametrize(("views", "records"), [(2, 7), (5, 50), (14, 33)])
-def test_together_equals_one_by_one(views: int, records: int) -> None:
+def test_together_equals_one_by_one(views, records):
     train, validation = _part(views, records), _part(views, 40)
     taken = max(records // 2, 1)
     subsets = np.stack([_random(seed).permutation(records)[:taken] for seed in range(3)])
@@ -124,7 +124,7 @@ def test_together_equals_one_by_one(views: int, records: int) -> None:
         torch.testing.assert_close(mine, its, rtol=0, atol=1e-6)
 
 
-def test_keeps_the_first_of_the_best_validation_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keeps_the_first_of_the_best_validation_epochs(monkeypatch):
     monkeypatch.setattr(probe_fit, "learning_rate", lambda *_: SETTINGS.learning_rate)
     train, validation, seen = _part(3), _part(3, 40), []
     for epochs in range(3, 9):  # a constant schedule makes a shorter fit a head of a longer one
@@ -138,7 +138,7 @@ def test_keeps_the_first_of_the_best_validation_epochs(monkeypatch: pytest.Monke
     np.testing.assert_allclose(macro(auroc(validation.truth, scores)), seen[-1].auroc[:, :, 1])
 
 
-def test_the_best_test_epoch_is_reported_and_never_used() -> None:
+def test_the_best_test_epoch_is_reported_and_never_used():
     train, validation, test = _part(3), _part(3, 40), _part(3, 41)
     without = fit(train, validation, EVERY, SETTINGS, (0.1,), [_random(0)])
     found = fit(train, validation, EVERY, SETTINGS, (0.1,), [_random(0)], test)
@@ -151,7 +151,7 @@ def test_the_best_test_epoch_is_reported_and_never_used() -> None:
     assert (found.test_auroc[:, :, 0] >= at_best).all()
 
 
-def test_learns_what_the_features_hold() -> None:
+def test_learns_what_the_features_hold():
     random = np.random.default_rng(7)
     truth, labels = random.random((200, 3)) < 0.4, random.random((100, 3)) < 0.4
     informative = [np.hstack([y, random.random((len(y), 3))]) for y in (truth, labels)]
@@ -166,7 +166,7 @@ def test_learns_what_the_features_hold() -> None:
     assert found.auroc[1, 0, 0] < 0.75
 
 
-def test_standardises_by_the_training_records_alone() -> None:
+def test_standardises_by_the_training_records_alone():
     features = _part(2).features.clone()
     features[:, :, 0] = 3.0
     rows = np.stack([np.arange(20), np.arange(20, 40)])
@@ -179,7 +179,7 @@ def test_standardises_by_the_training_records_alone() -> None:
 
 
 @given(st.integers(0, 20000), st.integers(0, 3))
-def test_subsets_nest_and_are_never_empty(records: int, seed: int) -> None:
+def test_subsets_nest_and_are_never_empty(records, seed):
     sizes = [subsets.subset_size(records, ratio) for ratio in subsets.RATIOS]
     assert sizes == sorted(sizes)
     assert sizes[-1] == records
@@ -188,7 +188,7 @@ def test_subsets_nest_and_are_never_empty(records: int, seed: int) -> None:
     assert sorted(order) == list(range(min(records, 50)))
 
 
-def test_each_seed_draws_records_of_its_own() -> None:
+def test_each_seed_draws_records_of_its_own():
     orders = [subsets.training_order(50, "csn", 0, number).tolist() for number in range(3)]
     assert len({tuple(order) for order in orders}) == 3
     assert orders[0] == generator(0, "linear_probe", "subset", "csn").permutation(50).tolist()
@@ -206,7 +206,7 @@ def test_each_seed_draws_records_of_its_own() -> None:
         {"weight_decays": (-1.0,)},
     ],
 )
-def test_parameters_out_of_range_are_named(change: dict[str, object]) -> None:
+def test_parameters_out_of_range_are_named(change):
     with pytest.raises(ParamsError, match=rf"linear_probe\.{next(iter(change))}"):
         dataclasses.replace(SETTINGS, **change)  # type: ignore[arg-type]
 
@@ -228,7 +228,7 @@ def _probe(world: Path, ratio: int = 100, **changes: object) -> linear_probe.Pro
     return linear_probe.probe_task(cohort, encoded, ratio, settings, 0)
 
 
-def test_the_tuned_probe_takes_what_validation_likes_best(world: Path) -> None:
+def test_the_tuned_probe_takes_what_validation_likes_best(world):
     alone = [_probe(world, weight_decay=w, weight_decays=()) for w in SETTINGS.decays]
     found = _probe(world)
     for key, number in product(LEAD_SETS, range(2)):
@@ -247,7 +247,7 @@ def test_the_tuned_probe_takes_what_validation_likes_best(world: Path) -> None:
     assert linear_probe.TUNED not in alone[0].others
 
 
-def test_the_untrained_encoder_is_probed_in_the_same_way(world: Path) -> None:
+def test_the_untrained_encoder_is_probed_in_the_same_way(world):
     found = _probe(world).others[linear_probe.RANDOM]
     assert set(found) == set(RANDOM_SETS)
     encoded = open_encoded(world / "data/encode", "ptb-xl")
@@ -261,7 +261,7 @@ def test_the_untrained_encoder_is_probed_in_the_same_way(world: Path) -> None:
         np.testing.assert_allclose(found[key][number], its, atol=1e-5)
 
 
-def test_lead_sets_of_the_same_leads_are_fitted_once(world: Path) -> None:
+def test_lead_sets_of_the_same_leads_are_fitted_once(world):
     encoded = open_encoded(world / "data/encode", "ptb-xl")
     twice = dataclasses.replace(encoded, lead_sets=LEAD_SETS | {"twelve": LEAD_SETS["12"]})
     views = linear_probe.Views.of(twice)
@@ -270,7 +270,7 @@ def test_lead_sets_of_the_same_leads_are_fitted_once(world: Path) -> None:
     assert set(views.untrained.values()).isdisjoint(views.trained.values())
 
 
-def test_merls_best_test_epoch_is_an_option(world: Path) -> None:
+def test_merls_best_test_epoch_is_an_option(world):
     found, without = (_probe(world, merl_max_test=on) for on in (True, False))
     for key, number in product(LEAD_SETS, range(2)):
         scores = found.scores[number]
@@ -284,9 +284,7 @@ def test_merls_best_test_epoch_is_an_option(world: Path) -> None:
 
 
 @pytest.mark.parametrize(("known", "asked", "count"), [(40, 9, 7), (4, 3, 20), (30, 600, 5)])
-def test_neighbours_agree_with_scikit_learn(
-    known: int, asked: int, count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_neighbours_agree_with_scikit_learn(known, asked, count, monkeypatch):
     monkeypatch.setattr(neighbours, "RECORDS_AT_ONCE", 64)
     train, other = _part(2, known), _part(2, asked)
     found = neighbours.neighbour_scores(train.features, train.truth, other.features, count)
@@ -298,7 +296,7 @@ def test_neighbours_agree_with_scikit_learn(
         np.testing.assert_allclose(found[view], share, atol=1e-5)
 
 
-def test_seeds_with_the_same_records_have_the_same_neighbours(world: Path) -> None:
+def test_seeds_with_the_same_records_have_the_same_neighbours(world):
     all_records, few = (_probe(world, ratio).others[linear_probe.NEIGHBOURS] for ratio in (100, 10))
     np.testing.assert_array_equal(all_records["12"][0], all_records["12"][1])
     assert not np.array_equal(few["12"][0], few["12"][1])

@@ -36,7 +36,7 @@ def _both(labels: np.ndarray) -> bool:
 
 @given(cases())
 @settings(max_examples=50, deadline=None)
-def test_agrees_with_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
+def test_agrees_with_scikit_learn(case):
     truth, score = case
     threshold, f1_max = metrics.best_threshold(truth, score)
     ours = zip(
@@ -63,7 +63,7 @@ def test_agrees_with_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
         assert at_best == pytest.approx(best, abs=1e-12)
 
 
-def test_many_records_agree_with_scikit_learn() -> None:
+def test_many_records_agree_with_scikit_learn():
     random = np.random.default_rng(3)
     truth = random.random((3000, 4)) < [0.5, 0.1, 0.01, 0.99]
     score = np.round(random.standard_normal((3000, 4)) + truth, 2)
@@ -71,14 +71,14 @@ def test_many_records_agree_with_scikit_learn() -> None:
     np.testing.assert_allclose(metrics.auroc(truth, score), expected, rtol=0, atol=1e-9)
 
 
-def test_auroc_ranks_leading_axes_one_by_one() -> None:
+def test_auroc_ranks_leading_axes_one_by_one():
     random = np.random.default_rng(0)
     truth, score = random.random((30, 4)) < 0.4, random.integers(0, 9, (5, 30, 4)).astype(float)
     together = metrics.auroc(truth, score)
     np.testing.assert_array_equal(together, [metrics.auroc(truth, one) for one in score])
 
 
-def test_no_records_are_undefined_everywhere() -> None:
+def test_no_records_are_undefined_everywhere():
     truth, score = np.zeros((0, 2), bool), np.zeros((0, 2), np.float32)
     for values in (metrics.auroc(truth, score), metrics.auprc(truth, score)):
         assert np.isnan(values).all()
@@ -86,14 +86,14 @@ def test_no_records_are_undefined_everywhere() -> None:
     assert np.isnan(metrics.best_threshold(truth, score)[0]).all()
 
 
-def test_macro_leaves_undefined_classes_out() -> None:
+def test_macro_leaves_undefined_classes_out():
     nan = float("nan")
     np.testing.assert_array_equal(
         metrics.macro(np.array([[0.5, nan, 1.0], [nan] * 3])), [0.75, nan]
     )
 
 
-def test_nan_scores_and_wrong_shapes_are_refused() -> None:
+def test_nan_scores_and_wrong_shapes_are_refused():
     truth = np.array([[True], [False]])
     with pytest.raises(ValueError, match="record 1, class 0 is NaN"):
         metrics.auroc(truth, np.array([[0.1], [np.nan]]))
@@ -103,9 +103,7 @@ def test_nan_scores_and_wrong_shapes_are_refused() -> None:
 
 @given(cases(), st.integers(0, 9))
 @settings(max_examples=60, deadline=None)
-def test_replicates_equal_metrics_of_the_resampled_records(
-    case: tuple[np.ndarray, np.ndarray], seed: int
-) -> None:
+def test_replicates_equal_metrics_of_the_resampled_records(case, seed):
     truth, score = case
     patients = [f"p{i // 3}" for i in range(len(truth))]
     weights = bootstrap.draw_patients(patients, 4, generator(seed, "test"))
@@ -117,7 +115,7 @@ def test_replicates_equal_metrics_of_the_resampled_records(
         np.testing.assert_allclose(f1, metrics.f1(truth[rows], score[rows] > 0), atol=1e-12)
 
 
-def test_patients_are_drawn_whole_and_as_many_as_there_are() -> None:
+def test_patients_are_drawn_whole_and_as_many_as_there_are():
     patients = ["b", "a", "b", "c", "a", "b"]
     weights = bootstrap.draw_patients(patients, 50, generator(0, "test"))
     np.testing.assert_array_equal(weights[0], weights[2])
@@ -125,7 +123,7 @@ def test_patients_are_drawn_whole_and_as_many_as_there_are() -> None:
     np.testing.assert_array_equal(weights[[1, 0, 3]].sum(axis=0), 3)
 
 
-def test_replicates_beyond_one_block_are_all_filled() -> None:
+def test_replicates_beyond_one_block_are_all_filled():
     random = np.random.default_rng(1)
     truth, score = random.random((40, 2)) < 0.5, random.standard_normal((40, 2))
     patients = [str(i) for i in range(40)]
@@ -134,7 +132,7 @@ def test_replicates_beyond_one_block_are_all_filled() -> None:
     assert not np.isnan(bootstrap.auroc_replicates(truth, score, weights)).any()
 
 
-def test_interval_is_percentiles_of_the_defined_replicates() -> None:
+def test_interval_is_percentiles_of_the_defined_replicates():
     values = np.append(np.linspace(0, 1, 101), np.nan)
     assert bootstrap.interval(values, 0.9) == pytest.approx((0.05, 0.95))
     assert np.isnan(bootstrap.interval(np.full(3, np.nan), 0.9)).all()
@@ -143,9 +141,7 @@ def test_interval_is_percentiles_of_the_defined_replicates() -> None:
 @pytest.mark.parametrize("route", ["pairs", "ranks"])
 @given(cases())
 @settings(max_examples=30, deadline=None)
-def test_both_ways_to_count_agree_to_the_bit(
-    route: str, case: tuple[np.ndarray, np.ndarray]
-) -> None:
+def test_both_ways_to_count_agree_to_the_bit(route, case):
     truth, score = case
     sets = np.stack([score, -score, np.zeros_like(score)])
     weights = np.random.default_rng(0).integers(0, 4, (len(truth), 70)).astype(np.float32)
@@ -160,7 +156,7 @@ def test_both_ways_to_count_agree_to_the_bit(
             np.testing.assert_array_equal(bootstrap.auroc_replicates(truth, alone, weights), one)
 
 
-def test_classes_of_every_kind_agree_with_scikit_learn() -> None:
+def test_classes_of_every_kind_agree_with_scikit_learn():
     """One positive, one negative, all ties, ties at the top, and many pairs; both float types."""
     random = np.random.default_rng(11)
     for kind, records in product((np.float32, np.float64), (37, 400)):
@@ -204,17 +200,17 @@ def _share_covered(drawn: list[str], cohorts: int = 400) -> float:
     return covered / cohorts
 
 
-def test_intervals_over_patients_cover_the_true_auroc() -> None:
+def test_intervals_over_patients_cover_the_true_auroc():
     """Nominal 0.95, within three deviations (0.011) of what 400 cohorts of 80 patients allow."""
     assert 0.915 <= _share_covered([f"p{i // 4}" for i in range(320)]) <= 0.98
 
 
-def test_intervals_over_records_would_not() -> None:
+def test_intervals_over_records_would_not():
     """The same records drawn one by one: the test above sees that fault."""
     assert _share_covered([f"r{i}" for i in range(320)]) < 0.8
 
 
 @pytest.mark.parametrize(("replicates", "level"), [(0, 0.95), (10, 1.0), (10, 0.0)])
-def test_parameters_out_of_range_are_named(replicates: int, level: float) -> None:
+def test_parameters_out_of_range_are_named(replicates, level):
     with pytest.raises(ParamsError, match=r"statistics\.(replicates|level)"):
         bootstrap.Statistics(replicates, level, 5)

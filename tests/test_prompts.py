@@ -32,7 +32,7 @@ def by_ckepe(folder: Path, texts: object) -> dict[str, str]:
 
 
 @released
-def test_merls_file_has_a_text_for_every_class() -> None:
+def test_merls_file_has_a_text_for_every_class():
     found = prompts.by_ckepe(ROOT / prompts.CKEPE)
     assert list(found) == KEYS
     assert found["ptbxl_super/NORM"].startswith("normal ecg, normal electrocardiogram, sinus")
@@ -40,7 +40,7 @@ def test_merls_file_has_a_text_for_every_class() -> None:
     assert found["ptbxl_sub/STTC"] == found["csn/STTC"]  # one text a code
 
 
-def test_the_synthetic_file_has_a_text_for_every_class(tmp_path: Path) -> None:
+def test_the_synthetic_file_has_a_text_for_every_class(tmp_path):
     found = by_ckepe(tmp_path, merl.prompts())
     assert list(found) == KEYS
     assert found["csn/1AVB"] == "first degree av block, 1 degree atrioventricular block."
@@ -48,32 +48,32 @@ def test_the_synthetic_file_has_a_text_for_every_class(tmp_path: Path) -> None:
     assert all(kind.name in found[f"{t}/{kind.code}"] for t in TASKS for kind in classes(t))
 
 
-def test_texts_are_lower_cased_and_otherwise_as_they_are(tmp_path: Path) -> None:
+def test_texts_are_lower_cased_and_otherwise_as_they_are(tmp_path):
     assert by_ckepe(tmp_path, {"AF": "Atrial Flutter,  AF..", "no class": "x"}) == {
         "csn/AF": "atrial flutter,  af.."
     }
 
 
 @pytest.mark.parametrize("texts", [["AF"], {"AF": 1}, {"AF": None}])
-def test_a_file_of_another_form_is_refused(tmp_path: Path, texts: object) -> None:
+def test_a_file_of_another_form_is_refused(tmp_path, texts):
     with pytest.raises(ValueError, match=r"CKEPE_prompt\.json must map each class code to one"):
         by_ckepe(tmp_path, texts)
 
 
-def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_no_json_is_named(tmp_path):
     (tmp_path / prompts.CKEPE).write_text("{")
     with pytest.raises(ValueError, match=r"CKEPE_prompt\.json is no JSON file"):
         prompts.by_ckepe(tmp_path / prompts.CKEPE)
 
 
-def test_the_parameter_is_checked() -> None:
+def test_the_parameter_is_checked():
     assert prompts.chosen("ckepe") == "ckepe"
     with pytest.raises(params.ParamsError, match="prompts is 'ckpe'; choose one of names, ckepe"):
         prompts.chosen("ckpe")
 
 
 @pytest.mark.parametrize("name", ["demo", "ptbxl", "paper"])
-def test_every_profile_asks_by_name(name: str) -> None:
+def test_every_profile_asks_by_name(name):
     assert params.read(Path(__file__).parents[1] / f"params/{name}.yaml")["prompts"] == "names"
 
 
@@ -100,7 +100,7 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_name_is_asked_by_the_vector_that_seen_and_unseen_compare(embedded: Path) -> None:
+def test_a_name_is_asked_by_the_vector_that_seen_and_unseen_compare(embedded):
     asked = prompts.read_asked(Path("data/asked"), "names")
     names = json.loads(Path("data/text/names.json").read_text())["classes"]
     vectors = load_file("data/text/names.safetensors")["classes"]
@@ -110,7 +110,7 @@ def test_a_name_is_asked_by_the_vector_that_seen_and_unseen_compare(embedded: Pa
     np.testing.assert_array_equal(asked.vectors, vectors[rows])
 
 
-def test_prompts_are_embedded_whatever_is_asked_and_missing_ones_are_named(embedded: Path) -> None:
+def test_prompts_are_embedded_whatever_is_asked_and_missing_ones_are_named(embedded):
     texts = json.loads(Path("data/asked/ckepe.json").read_text())["texts"]
     assert list(texts) == [name for name in KEYS if name != "csn/JEB"]
     vectors = load_file("data/asked/ckepe.safetensors")["asked"]
@@ -121,9 +121,7 @@ def test_prompts_are_embedded_whatever_is_asked_and_missing_ones_are_named(embed
 
 
 @pytest.mark.parametrize("kind", ["names", "ckepe"])
-def test_encoding_asks_with_what_is_chosen(
-    embedded: Path, monkeypatch: pytest.MonkeyPatch, kind: prompts.Kind
-) -> None:
+def test_encoding_asks_with_what_is_chosen(embedded, monkeypatch, kind):
     Path("raw/merl", prompts.CKEPE).write_text(json.dumps(merl.prompts()))
     embed_text.main()
     values = params.read() | {"prompts": kind}
@@ -144,7 +142,7 @@ def test_encoding_asks_with_what_is_chosen(
         np.testing.assert_array_equal(vector, FakeTower().embed([asked[kind]])[0])
 
 
-def test_files_that_do_not_belong_together_are_refused(embedded: Path) -> None:
+def test_files_that_do_not_belong_together_are_refused(embedded):
     folder = Path("data/asked")
     Path("data/asked/names.safetensors").write_bytes(
         Path("data/asked/ckepe.safetensors").read_bytes()

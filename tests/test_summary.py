@@ -1,7 +1,6 @@
 """Scores on disk, intervals over patients, seen classes: the parts the stages are made of."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from kmerl.tasks.cohort import Cohort
 STATISTICS = Statistics(replicates=200, level=0.95, min_positives=5)
 
 
-def test_seen_is_above_the_threshold_and_ties_go_by_name() -> None:
+def test_seen_is_above_the_threshold_and_ties_go_by_name():
     vectors = np.array([[1.0, 0.0], [0.6, 0.8]])
     entities = np.array([[3.0, 0.0], [1.0, 0.0]])
     found = seen_unseen.overlaps(["b", "a"], vectors, ["y", "x"], entities, 0.6)
@@ -37,7 +36,7 @@ def _scores(truth: np.ndarray, score: np.ndarray, patients: list[str]) -> Scores
     return scored(everyone, everyone, {"12": score}, {"12": score}, {"12": parse_leads("12")})
 
 
-def test_scores_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
+def test_scores_come_back_from_disk_as_they_were(tmp_path):
     random = np.random.default_rng(0)
     truth = random.random((9, 3)) < [0.5, 0.5, 0.0]
     before = _scores(truth, random.random((9, 3), dtype=np.float32), list("aabbccdde"))
@@ -50,7 +49,7 @@ def test_scores_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
     np.testing.assert_array_equal(after.score["12"], before.score["12"])
 
 
-def test_intervals_widen_when_records_share_a_patient() -> None:
+def test_intervals_widen_when_records_share_a_patient():
     random = np.random.default_rng(1)
     truth = np.repeat(random.random((30, 1)) < 0.5, 4, axis=0)
     score = np.repeat(random.random((30, 1)) + 0.3 * truth[::4], 4, axis=0)
@@ -62,7 +61,7 @@ def test_intervals_widen_when_records_share_a_patient() -> None:
     assert widths[1] > 1.5 * widths[0]
 
 
-def test_the_mean_over_seeds_is_of_metrics_and_of_replicates() -> None:
+def test_the_mean_over_seeds_is_of_metrics_and_of_replicates():
     random = np.random.default_rng(2)
     truth = random.random((60, 2)) < 0.4
     people = [f"p{i // 2}" for i in range(60)]
@@ -85,7 +84,7 @@ def test_the_mean_over_seeds_is_of_metrics_and_of_replicates() -> None:
         metric_rows.mean_over_seeds([found, dataclasses.replace(found, records=59)])
 
 
-def test_seeds_are_read_in_their_order(tmp_path: Path) -> None:
+def test_seeds_are_read_in_their_order(tmp_path):
     random = np.random.default_rng(3)
     truth = random.random((4, 1)) < 0.5
     for seed in (10, 2, 0):
