@@ -17,16 +17,16 @@ from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES, Size
 from kmerl.predict import asking, preparing, reading, scoring
-from kmerl.signal import NAN
+from kmerl.signal import NAN, Kind
 from kmerl.text import TextEncoderParams
 from kmerl.training.model import ModelConfig, create, sections_of
 from tests import methods
-from tests.cohorts import RATE, SECONDS, TEXT_WIDTH
+from tests.cohorts import RATE, SAMPLES, TEXT_WIDTH
 from tests.test_cli import write_wfdb
-from tests.test_encode import ASKED, CLASSES, CORPUS, FakeTower, write_store
+from tests.test_encode import ASKED, CLASSES, CORPUS, FakeTower, voltages, write_tests
 from tests.test_training import values
 
-SAMPLES, RECORDS = RATE * SECONDS, 5
+RECORDS = 5
 FEW = CLASSES[:3]
 SUBSETS = [leads for size in range(1, 13) for leads in combinations(LEADS, size)]
 CLOSE = {"rtol": 0, "atol": 1e-5}
@@ -35,23 +35,25 @@ SOME = [("V3",), ("I", "V1"), ("II", "aVR", "V6"), LEADS[:6], LEADS[1:]]
 
 @pytest.fixture(scope="module")
 def ask() -> scoring.Predictor:
-    return small("lead")
+    return small("lead", "zscore")
 
 
-@pytest.fixture(scope="module", params=["lead", "joint"])
+@pytest.fixture(
+    scope="module", params=["lead zscore", "joint minmax", "lead millivolt", "joint zscore"]
+)
 def ask_of(request) -> scoring.Predictor:
     """With a token for each lead, and with tokens of all leads together."""
-    return small(request.param)
+    return small(*request.param.split())
 
 
-def small(tokens: str) -> scoring.Predictor:
+def small(tokens: str, normalise: Kind) -> scoring.Predictor:
     """A small model whose weights are large enough that every lead and sample matters."""
     torch.manual_seed(0)
     chosen = values(encoder__token_samples=250, encoder__tokens=tokens)
     described = ModelConfig(
         method="kmerl",
         sections=sections_of("kmerl", chosen),
-        signal=SignalParams("zscore", "available"),
+        signal=SignalParams(normalise, "available"),
         text_encoder=TextEncoderParams(**chosen["text_encoder"]),
         entities=tuple(CLASSES),
         text_width=TEXT_WIDTH,
@@ -73,10 +75,7 @@ def small(tokens: str) -> scoring.Predictor:
 
 @pytest.fixture(scope="module")
 def signals() -> np.ndarray:
-    """Microvolt (records, 12, samples), each lead with its own size and offset."""
-    rng = np.random.default_rng(1)
-    size, offset = rng.uniform(50, 900, (2, RECORDS, 12, 1))
-    return rng.normal(offset, size, (RECORDS, 12, SAMPLES)).astype(np.int16)
+    return voltages(RECORDS, 1)
 
 
 def rows(leads) -> list[int]:
@@ -148,7 +147,7 @@ def encoded(signals, ask, leads, root) -> dict[str, np.ndarray]:
     params = EncodeParams(("paper",), (key,), (key,), 2)
     settings = params, ask.config.signal, ASKED, "cpu"
     encoder = CorpusEncoder(ask.model, ask.model.encoder, *settings)
-    store = write_store(root / "store", signals)
+    store = write_tests(root / "store", signals)
     encoder.encode(CORPUS, store, {f"r{i}" for i in range(RECORDS)}, root / "out")
     tensors = load_file(root / "out" / f"{CORPUS}.safetensors")
     return {

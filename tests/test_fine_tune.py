@@ -30,6 +30,7 @@ from kmerl.text import TextEncoderParams
 from kmerl.training.model import ModelConfig, create, load, save
 from stages import fine_tune as stage
 from tests.cohorts import RATE, SAMPLES, files_below, read_rows, write_signals
+from tests.plain_training import plain_training
 
 ROOT = Path(__file__).parents[1]
 DEMO = yaml.safe_load((ROOT / "params/demo.yaml").read_text(encoding="utf-8"))
@@ -87,31 +88,14 @@ def plain_loop(train: Examples, settings: FineTune = SETTINGS) -> torch.nn.Modul
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(values[:, :96]))
         head.bias.copy_(torch.from_numpy(values[:, 96]))
+    microvolt = train.recordings.signal
+
+    def logits(rows: np.ndarray) -> torch.Tensor:
+        signal = torch.from_numpy(microvolt[rows].astype(np.float32) / 1000)
+        return head(body(signal, torch.tensor([[0, 1]] * len(rows))).mean(dim=1))
+
     rates = {body: settings.learning_rate, head: settings.head_learning_rate}
-    optimizers = [
-        torch.optim.AdamW(part.parameters(), lr=rate, weight_decay=settings.weight_decay)
-        for part, rate in rates.items()
-    ]
-    everything = [*body.parameters(), *head.parameters()]
-    microvolt, labels = train.recordings.signal, torch.from_numpy(train.truth).float()
-    steps = math.ceil(len(labels) / settings.batch)
-    warm, whole = int(settings.warmup_epochs * steps), settings.epochs * steps
-    for epoch in range(settings.epochs):
-        order = random.permutation(len(labels))
-        for step in range(steps):
-            rows = order[step * settings.batch : (step + 1) * settings.batch]
-            now = epoch * steps + step
-            cosine = 0.5 * (1 + math.cos(math.pi * (now - warm) / (whole - warm)))
-            factor = (now + 1) / warm if now < warm else cosine
-            signal = torch.from_numpy(microvolt[rows].astype(np.float32) / 1000)
-            logits = head(body(signal, torch.tensor([[0, 1]] * len(rows))).mean(dim=1))
-            for optimizer, rate in zip(optimizers, rates.values(), strict=True):
-                optimizer.zero_grad()
-                optimizer.param_groups[0]["lr"] = rate * factor
-            torch.nn.BCEWithLogitsLoss()(logits, labels[torch.from_numpy(rows)]).backward()
-            torch.nn.utils.clip_grad_norm_(everything, settings.clip)
-            for optimizer in optimizers:
-                optimizer.step()
+    plain_training(rates, logits, train.truth, settings, random, settings.clip)
     return torch.nn.ModuleDict({"encoder": body, "head": head})
 
 

@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from kmerl.evaluation import linear_probe, neighbours, probe_fit
-from kmerl.evaluation.encoded_corpus import open_encoded
+from kmerl.evaluation.encoded_corpus import EncodedCorpus, open_encoded
 from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.probe_fit import Part, fit
 from kmerl.params import ParamsError
 from kmerl.seeds import generator
 from kmerl.tasks import subsets
-from kmerl.tasks.cohort import read_cohort
-from tests.evaluation_cohort import LEAD_SETS, RANDOM_SETS, build
+from kmerl.tasks.cohort import Cohort, read_cohort
+from tests.evaluation_cohort import LEAD_SETS, RANDOM_SETS
+from tests.plain_training import plain_training
 
 SETTINGS = LinearProbe(
     learning_rate=0.01,
@@ -58,26 +59,16 @@ def _random(seed: int) -> np.random.Generator:
 
 
 def _loop(features: torch.Tensor, truth: np.ndarray, decay: float, seed: int) -> torch.nn.Linear:
-    """One classifier by torch.nn.Linear, BCEWithLogitsLoss and torch.optim.AdamW; last epoch."""
+    """One classifier by torch's own modules; last epoch."""
     random = _random(seed)
     bound = 1 / math.sqrt(features.shape[1])
     start = random.uniform(-bound, bound, (features.shape[1] + 1, truth.shape[1]))
     start = torch.from_numpy(start.astype(np.float32))
     layer = torch.nn.Linear(features.shape[1], truth.shape[1])
     layer.load_state_dict({"weight": start[:-1].T, "bias": start[-1]})
-    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.01, weight_decay=decay)
-    steps = math.ceil(len(truth) / 16)
-    for epoch in range(8):
-        order = torch.from_numpy(random.permutation(len(truth)))
-        for step in range(steps):
-            rows, now = order[step * 16 : step * 16 + 16], epoch * steps + step
-            warm, whole = 2 * steps, 8 * steps
-            cosine = 0.5 * (1 + math.cos(math.pi * (now - warm) / (whole - warm)))
-            optimizer.param_groups[0]["lr"] = 0.01 * ((now + 1) / warm if now < warm else cosine)
-            optimizer.zero_grad()
-            targets = torch.from_numpy(truth).float()[rows]
-            torch.nn.BCEWithLogitsLoss()(layer(features[rows]), targets).backward()
-            optimizer.step()
+    settings = dataclasses.replace(SETTINGS, weight_decay=decay)
+    rates = {layer: settings.learning_rate}
+    plain_training(rates, lambda rows: layer(features[rows]), truth, settings, random)
     return layer
 
 
@@ -215,22 +206,24 @@ def test_parameters_out_of_range_are_named(change):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("probe")
-    build(root)
-    return root
+def world(evaluation_cohort: Path) -> tuple[Cohort, EncodedCorpus]:
+    cohort = read_cohort(evaluation_cohort / "data/splits", "ptbxl_super")
+    return cohort, open_encoded(evaluation_cohort / "data/encode", "ptb-xl")
 
 
-def _probe(world: Path, ratio: int = 100, **changes: object) -> linear_probe.ProbedTask:
+@pytest.fixture(scope="module")
+def probed(world) -> linear_probe.ProbedTask:
+    return _probe(world)
+
+
+def _probe(world, ratio: int = 100, **changes: object) -> linear_probe.ProbedTask:
     settings = dataclasses.replace(SETTINGS, **changes)  # type: ignore[arg-type]
-    cohort = read_cohort(world / "data/splits", "ptbxl_super")
-    encoded = open_encoded(world / "data/encode", "ptb-xl")
-    return linear_probe.probe_task(cohort, encoded, ratio, settings, 0)
+    return linear_probe.probe_task(*world, ratio, settings, 0)
 
 
-def test_the_tuned_probe_takes_what_validation_likes_best(world):
+def test_the_tuned_probe_takes_what_validation_likes_best(world, probed):
     alone = [_probe(world, weight_decay=w, weight_decays=()) for w in SETTINGS.decays]
-    found = _probe(world)
+    found = probed
     for key, number in product(LEAD_SETS, range(2)):
         values = [one.choices[key][number].val_auroc for one in alone]
         best = int(np.argmax(values))
@@ -247,37 +240,35 @@ def test_the_tuned_probe_takes_what_validation_likes_best(world):
     assert linear_probe.TUNED not in alone[0].others
 
 
-def test_the_untrained_encoder_is_probed_in_the_same_way(world):
-    found = _probe(world).others[linear_probe.RANDOM]
+def test_the_untrained_encoder_is_probed_in_the_same_way(world, probed):
+    cohort, encoded = world
+    found = probed.others[linear_probe.RANDOM]
     assert set(found) == set(RANDOM_SETS)
-    encoded = open_encoded(world / "data/encode", "ptb-xl")
     swapped = dataclasses.replace(encoded, random_sets=())
     object.__setattr__(swapped, "features", lambda key, _: encoded.features(key, "random"))
     object.__setattr__(swapped, "lead_sets", {key: LEAD_SETS[key] for key in RANDOM_SETS})
-    cohort = read_cohort(world / "data/splits", "ptbxl_super")
-    alone = linear_probe.probe_task(cohort, swapped, 100, SETTINGS, 0)
+    alone = _probe((cohort, swapped))
     for key, number in product(RANDOM_SETS, range(2)):
         its = alone.scores[number].score[key]
         np.testing.assert_allclose(found[key][number], its, atol=1e-5)
 
 
 def test_lead_sets_of_the_same_leads_are_fitted_once(world):
-    encoded = open_encoded(world / "data/encode", "ptb-xl")
-    twice = dataclasses.replace(encoded, lead_sets=LEAD_SETS | {"twelve": LEAD_SETS["12"]})
+    twice = dataclasses.replace(world[1], lead_sets=LEAD_SETS | {"twelve": LEAD_SETS["12"]})
     views = linear_probe.Views.of(twice)
     assert views.trained["twelve"] == views.trained["12"]
     assert len(views.sources) == len(set(LEAD_SETS.values())) + len(RANDOM_SETS)
     assert set(views.untrained.values()).isdisjoint(views.trained.values())
 
 
-def test_merls_best_test_epoch_is_an_option(world):
-    found, without = (_probe(world, merl_max_test=on) for on in (True, False))
+def test_merls_best_test_epoch_is_an_option(world, probed):
+    found = _probe(world, merl_max_test=True)
     for key, number in product(LEAD_SETS, range(2)):
         scores = found.scores[number]
-        np.testing.assert_array_equal(scores.score[key], without.scores[number].score[key])
+        np.testing.assert_array_equal(scores.score[key], probed.scores[number].score[key])
         reached = macro(auroc(scores.truth, scores.score[key]))
         assert found.choices[key][number].test_auroc >= reached - 1e-9
-        assert np.isnan(without.choices[key][number].test_auroc)
+        assert np.isnan(probed.choices[key][number].test_auroc)
 
 
 # ---------------------------------------------------------------- nearest neighbours
@@ -296,7 +287,7 @@ def test_neighbours_agree_with_scikit_learn(known, asked, count, monkeypatch):
         np.testing.assert_allclose(found[view], share, atol=1e-5)
 
 
-def test_seeds_with_the_same_records_have_the_same_neighbours(world):
-    all_records, few = (_probe(world, ratio).others[linear_probe.NEIGHBOURS] for ratio in (100, 10))
-    np.testing.assert_array_equal(all_records["12"][0], all_records["12"][1])
-    assert not np.array_equal(few["12"][0], few["12"][1])
+def test_seeds_with_the_same_records_have_the_same_neighbours(world, probed):
+    everyone, few = (p.others[linear_probe.NEIGHBOURS]["12"] for p in (probed, _probe(world, 10)))
+    np.testing.assert_array_equal(everyone[0], everyone[1])
+    assert not np.array_equal(few[0], few[1])

@@ -7,7 +7,7 @@ import pytest
 
 from kmerl.evaluation import metric_rows, seen_unseen
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.scores import Scores, read_scores, read_seeds, scored
+from kmerl.evaluation.scores import Scores, read_seeds, scored
 from kmerl.leads import parse_leads
 from kmerl.tasks.classes import ClassName
 from kmerl.tasks.cohort import Cohort
@@ -36,17 +36,24 @@ def _scores(truth: np.ndarray, score: np.ndarray, patients: list[str]) -> Scores
     return scored(everyone, everyone, {"12": score}, {"12": score}, {"12": parse_leads("12")})
 
 
-def test_scores_come_back_from_disk_as_they_were(tmp_path):
+def test_scores_come_back_from_disk_as_they_were_and_seeds_in_their_order(tmp_path):
     random = np.random.default_rng(0)
     truth = random.random((9, 3)) < [0.5, 0.5, 0.0]
-    before = _scores(truth, random.random((9, 3), dtype=np.float32), list("aabbccdde"))
-    before.write(tmp_path)
-    after = read_scores(tmp_path, "csn")
-    assert np.isnan(after.threshold["12"][2])
-    for name in ("codes", "names", "records", "patients", "lead_sets", "corpus"):
-        assert getattr(after, name) == getattr(before, name)
-    np.testing.assert_array_equal(after.truth, before.truth)
-    np.testing.assert_array_equal(after.score["12"], before.score["12"])
+    before = {
+        seed: _scores(truth, random.random((9, 3), dtype=np.float32), list("aabbccdde"))
+        for seed in (10, 2, 0)
+    }
+    for seed, one in before.items():
+        one.write(tmp_path / str(seed))
+    found = read_seeds(tmp_path, ["csn"])
+    for (after,), seed in zip(found, (0, 2, 10), strict=True):
+        assert np.isnan(after.threshold["12"][2])
+        for name in ("codes", "names", "records", "patients", "lead_sets", "corpus"):
+            assert getattr(after, name) == getattr(before[seed], name)
+        np.testing.assert_array_equal(after.truth, truth)
+        np.testing.assert_array_equal(after.score["12"], before[seed].score["12"])
+    with pytest.raises(FileNotFoundError, match="holds no seed"):
+        read_seeds(tmp_path / "0", ["csn"])
 
 
 def test_intervals_widen_when_records_share_a_patient():
@@ -65,12 +72,8 @@ def test_the_mean_over_seeds_is_of_metrics_and_of_replicates():
     random = np.random.default_rng(2)
     truth = random.random((60, 2)) < 0.4
     people = [f"p{i // 2}" for i in range(60)]
-    seeds = [
-        metric_rows.evaluate(
-            [_scores(truth, random.random((60, 2)) + truth * k, people)], STATISTICS, 0
-        )
-        for k in (0.1, 0.5, 0.9)
-    ]
+    scored = [_scores(truth, random.random((60, 2)) + truth * k, people) for k in (0.1, 0.5, 0.9)]
+    seeds = [metric_rows.evaluate([one], STATISTICS, 0) for one in scored]
     every = [one["csn"]["12"] for one in seeds]
     found = metric_rows.over_seeds(seeds)["csn"]["12"]
     for name in ("auroc", "auprc", "f1", "f1_max", "auroc_replicates", "f1_replicates"):
@@ -82,15 +85,3 @@ def test_the_mean_over_seeds_is_of_metrics_and_of_replicates():
     assert (row["auroc_lo"], row["auroc_hi"]) == pytest.approx((low, high))
     with pytest.raises(ValueError, match="differ in their test records"):
         metric_rows.mean_over_seeds([found, dataclasses.replace(found, records=59)])
-
-
-def test_seeds_are_read_in_their_order(tmp_path):
-    random = np.random.default_rng(3)
-    truth = random.random((4, 1)) < 0.5
-    for seed in (10, 2, 0):
-        score = np.full((4, 1), float(seed))
-        _scores(truth, score, list("aabb")).write(tmp_path / str(seed))
-    found = read_seeds(tmp_path, ["csn"])
-    assert [one.score["12"][0, 0] for (one,) in found] == [0, 2, 10]
-    with pytest.raises(FileNotFoundError, match="holds no seed"):
-        read_seeds(tmp_path / "0", ["csn"])
