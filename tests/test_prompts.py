@@ -1,6 +1,7 @@
 """What classes are asked by: names, MERL's prompts, and what stages embed_text and encode do."""
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,12 +26,6 @@ from tests.test_merl_splits import ROOT, released
 KEYS = [f"{task}/{kind.code}" for task in TASKS for kind in classes(task)]
 
 
-def by_ckepe(folder: Path, texts: object) -> dict[str, str]:
-    path = folder / prompts.CKEPE
-    path.write_text(json.dumps(texts))
-    return prompts.by_ckepe(path)
-
-
 @released
 def test_merls_file_has_a_text_for_every_class():
     found = prompts.by_ckepe(ROOT / prompts.CKEPE)
@@ -40,8 +35,13 @@ def test_merls_file_has_a_text_for_every_class():
     assert found["ptbxl_sub/STTC"] == found["csn/STTC"]  # one text a code
 
 
+def write(folder: Path, texts: object) -> Path:
+    (folder / prompts.CKEPE).write_text(texts if isinstance(texts, str) else json.dumps(texts))
+    return folder / prompts.CKEPE
+
+
 def test_the_synthetic_file_has_a_text_for_every_class(tmp_path):
-    found = by_ckepe(tmp_path, merl.prompts())
+    found = prompts.by_ckepe(write(tmp_path, merl.prompts()))
     assert list(found) == KEYS
     assert found["csn/1AVB"] == "first degree av block, 1 degree atrioventricular block."
     assert "left posterior fascicular block" in found["ptbxl_super/CD"]
@@ -49,32 +49,21 @@ def test_the_synthetic_file_has_a_text_for_every_class(tmp_path):
 
 
 def test_texts_are_lower_cased_and_otherwise_as_they_are(tmp_path):
-    assert by_ckepe(tmp_path, {"AF": "Atrial Flutter,  AF..", "no class": "x"}) == {
-        "csn/AF": "atrial flutter,  af.."
-    }
+    path = write(tmp_path, {"AF": "Atrial Flutter,  AF..", "no class": "x"})
+    assert prompts.by_ckepe(path) == {"csn/AF": "atrial flutter,  af.."}
 
 
-@pytest.mark.parametrize("texts", [["AF"], {"AF": 1}, {"AF": None}])
+@pytest.mark.parametrize("texts", [["AF"], {"AF": 1}, {"AF": None}, "{"])
 def test_a_file_of_another_form_is_refused(tmp_path, texts):
-    with pytest.raises(ValueError, match=r"CKEPE_prompt\.json must map each class code to one"):
-        by_ckepe(tmp_path, texts)
-
-
-def test_a_file_that_is_no_json_is_named(tmp_path):
-    (tmp_path / prompts.CKEPE).write_text("{")
-    with pytest.raises(ValueError, match=r"CKEPE_prompt\.json is no JSON file"):
-        prompts.by_ckepe(tmp_path / prompts.CKEPE)
+    message = "is no JSON file" if texts == "{" else "must map each class code to one"
+    with pytest.raises(ValueError, match=rf"CKEPE_prompt\.json {message}"):
+        prompts.by_ckepe(write(tmp_path, texts))
 
 
 def test_the_parameter_is_checked():
     assert prompts.chosen("ckepe") == "ckepe"
     with pytest.raises(params.ParamsError, match="prompts is 'ckpe'; choose one of names, ckepe"):
         prompts.chosen("ckpe")
-
-
-@pytest.mark.parametrize("name", ["demo", "ptbxl", "paper"])
-def test_every_profile_asks_by_name(name):
-    assert params.read(Path(__file__).parents[1] / f"params/{name}.yaml")["prompts"] == "names"
 
 
 # ---------------------------------------------------------------- stages
@@ -90,7 +79,7 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in ("raw/merl", "data/labels", "data/reports"):
         Path(folder).mkdir(parents=True)
     texts = merl.prompts()
-    del texts["JEB"]
+    texts["JEB"] = " "
     Path("raw/merl", prompts.CKEPE).write_text(json.dumps(texts))
     labels = pa.table({"record": ["r1"], "sinus rhythm": [1]})
     pq.write_table(labels, "data/labels/labels.parquet")
@@ -144,9 +133,7 @@ def test_encoding_asks_with_what_is_chosen(embedded, monkeypatch, kind):
 
 def test_files_that_do_not_belong_together_are_refused(embedded):
     folder = Path("data/asked")
-    Path("data/asked/names.safetensors").write_bytes(
-        Path("data/asked/ckepe.safetensors").read_bytes()
-    )
+    shutil.copy("data/asked/ckepe.safetensors", "data/asked/names.safetensors")
     with pytest.raises(ValueError, match=r"names\.safetensors has other rows"):
         prompts.read_asked(folder, "names")
     Path("data/asked/names.safetensors").write_bytes(b"")
