@@ -1,5 +1,6 @@
 """Shapes in signatures are checked while the tests run; what is made once a worker."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,11 @@ def evaluation_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.evaluation_cohort import build  # after the hook above
 
     return build(tmp_path_factory.mktemp("evaluation"))
+
+
+@pytest.fixture
+def world(evaluation_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Inside a copy of `evaluation_cohort`."""
+    shutil.copytree(evaluation_cohort, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -11,8 +11,10 @@ from kmerl.files import write_json
 from kmerl.leads import parse_leads
 from kmerl.store import label_column, read_table
 from kmerl.tasks.classes import TASKS, classes, tasks_of
+from kmerl.tasks.cohort import SPLITS, read_cohort
 from kmerl.tasks.splits import from_store
 from tests.cohorts import write_signals
+from tests.test_merl_splits import csn_row, write_files
 
 LEAD_SETS = {key: parse_leads(key) for key in [*map(str, range(1, 13)), "limb", "mimic:4"]}
 RANDOM_SETS = ("1", "12")
@@ -78,8 +80,33 @@ def write_encoded(root: Path, corpus: str, columns: dict[str, list]) -> None:
     (root / f"{corpus}.json").write_text(json.dumps(index))
 
 
+def write_merl(root: Path) -> None:
+    """MERL's files of the same records: labels as the store has them, CSN's by substring."""
+    for task, corpus in TASKS.items():
+        cohort = read_cohort(root / "data/splits", task)
+        codes = [kind.code for kind in classes(task)]
+        rows: dict[str, list[dict[str, str]]] = {split: [] for split in SPLITS}
+        for record, labels, split in zip(cohort.records, cohort.truth, cohort.splits, strict=True):
+            given = {code for code, label in zip(codes, labels, strict=True) if label}
+            rows[str(split)].append(_merl_row(corpus, str(record), task, given))
+        if not len(cohort.records):
+            rows = {split: [_merl_row(corpus, f"A{split}", task, set())] for split in SPLITS}
+        write_files(root / "raw/merl", task, rows)
+
+
+def _merl_row(corpus: str, record: str, task: str, given: set[str]) -> dict[str, str]:
+    if corpus == "csn":
+        diagnose = ",".join(sorted(given))
+        return csn_row(record, diagnose, {c for c, _ in classes("csn") if c in diagnose})
+    labels = {code: str(int(code in given)) for code, _ in classes(task)}
+    return {"ecg_id" if corpus == "ptb-xl" else "filename": record, **labels}
+
+
 def build(root: Path) -> Path:
-    """A working directory in which ingest, splits, embed_text and encode have run."""
+    """A working directory in which ingest, splits, embed_text and encode have run.
+
+    Beside them, in raw/merl, are MERL's files of the same records.
+    """
     for corpus, rows in ROWS.items():
         write_signals(root / "data/ecg", corpus, rows)
         labels = [
@@ -91,6 +118,7 @@ def build(root: Path) -> Path:
         write_json(root / f"metrics/ingest/{corpus}.json", counts)
     for task in TASKS:
         from_store(root / "data/ecg", task).write(root / "data/splits")
+    write_merl(root)
     names = sorted({kind.name for task in TASKS for kind in classes(task)})
     vectors = np.eye(len(names), dtype=np.float32)
     text = {"classes": names, "entities": [f"entity {i:02}" for i in range(20)]}

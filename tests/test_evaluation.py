@@ -58,14 +58,6 @@ def results(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def world(evaluation_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Inside a directory of its own, no evaluation stage run."""
-    shutil.copytree(evaluation_cohort, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def metrics(results: Path) -> dict[str, dict]:
     """What each stage measured, by its name."""
     return {path.stem: read_json(path) for path in Path("metrics").glob("*.json")}
@@ -78,7 +70,7 @@ def test_a_second_run_writes_the_same_bytes(results, world):
     assert [name for name in first if first[name] != second[name]] == []
 
 
-def test_metrics_have_every_key(metrics):
+def test_metrics_have_every_key_and_nulls_where_a_corpus_has_no_records(metrics):
     zero, probe = metrics["zero_shot"], metrics["linear_probe"]
     assert set(zero) == set(probe) == {*TASKS, "average"}
     rows = [row for task in zero.values() for row in task.values()]
@@ -88,10 +80,6 @@ def test_metrics_have_every_key(metrics):
     for task in probe.values():
         assert set(task) == {str(ratio) for ratio in RATIOS}
         assert all(set(row) == set(LEAD_SETS) for row in task.values())
-
-
-def test_a_corpus_without_records_has_nulls_and_stays_out_of_the_average(metrics):
-    zero, probe = metrics["zero_shot"], metrics["linear_probe"]
     for row in (zero["cpsc2018"]["12"], probe["cpsc2018"]["10"]["12"]):
         assert (row["records"], row["classes"], row["auroc"], row["f1_hi"]) == (0, 0, None, None)
     others = [zero[task]["12"]["auroc"] for task in TASKS if task != "cpsc2018"]
@@ -206,7 +194,7 @@ def test_choices_of_validation_are_listed_and_counted(metrics):
     assert row["epoch"] == np.mean(epochs)
 
 
-def test_partial_leads_curve_is_paired(metrics):
+def test_partial_leads_curves_are_paired_and_have_every_order_and_named_set(metrics):
     curve = metrics["partial_leads"]
     zero = metrics["zero_shot"]["average"]
     assert set(curve) == {"zero_shot", "linear_probe"}
@@ -223,11 +211,7 @@ def test_partial_leads_curve_is_paired(metrics):
     assert sorted(r["key"] for r in mine) == sorted(curve["zero_shot"])
     assert [r["count"] for r in mine if r["order"] == "paper"] == list(partial_leads.COUNTS)
     assert mine[2]["leads"] == "I+II+III"
-
-
-def test_every_order_and_named_set_has_its_row(metrics):
-    """mimic:4 was encoded for itself; its other steps are sets that the paper's order has too."""
-    zero = metrics["zero_shot"]["average"]
+    # mimic:4 was encoded for itself; its other steps are sets that the paper's order has too
     for protocol, curve in metrics["partial_leads"].items():
         mimic = {f"mimic:{count}" for count in partial_leads.COUNTS}
         assert set(curve) == {*partial_leads.COUNTS, "limb", *mimic}  # standard:5 is not encoded
@@ -236,7 +220,6 @@ def test_every_order_and_named_set_has_its_row(metrics):
         assert curve["limb"] == curve["6"]
         if protocol == "zero_shot":
             assert curve["mimic:4"]["auroc"] == zero["mimic:4"]["auroc"]
-    listed = read_rows("plots/partial_leads.csv")
     found = {r["key"]: (r["order"], r["leads"], r["count"]) for r in listed}
     assert found["mimic:4"] == ("mimic", "I+II+III+aVR", "4")
     assert found["4"] == ("paper", "I+II+III+aVF", "4")
@@ -244,9 +227,6 @@ def test_every_order_and_named_set_has_its_row(metrics):
     means = read_rows("plots/lead_curves.csv")
     assert [row["count"] for row in means] == list(partial_leads.COUNTS)
     assert float(means[0]["zero_shot"]) == zero["1"]["auroc"]
-
-
-def test_counts_that_follow_no_order_are_an_error():
     strange = LEAD_SETS | {"4": ("I", "II", "III", "V1")}
     with pytest.raises(ValueError, match="follow none of the orders standard, mimic, paper"):
         partial_leads.points(strange)

@@ -20,7 +20,7 @@ from kmerl.evaluation.scores import read_scores
 from kmerl.files import read_json
 from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams, normalised
-from kmerl.models.vit import EncoderParams, LeadEncoder, pool
+from kmerl.models.vit import EncoderParams, LeadEncoder
 from kmerl.store import StoreError
 from kmerl.tasks.classes import TASKS, ClassName, tasks_of
 from kmerl.tasks.cohort import Cohort
@@ -217,7 +217,7 @@ def finished(tmp_path_factory) -> Path:
     return root
 
 
-def test_metrics_have_every_task_ratio_and_lead_set(finished):
+def test_metrics_have_every_key_and_nulls_where_a_corpus_has_no_records(finished):
     table = read_json(finished / "metrics/fine_tune.json")
     assert set(table) == {*TASKS, "average"}
     for task in table.values():
@@ -231,10 +231,6 @@ def test_metrics_have_every_task_ratio_and_lead_set(finished):
     assert table["csn"]["10"]["1"]["train_records"] == 1
     sums = [table[task]["100"]["1"]["train_records"] for task in TASKS]
     assert table["average"]["100"]["1"]["train_records"] == sum(sums) == 5 * 8
-
-
-def test_a_task_without_records_has_nulls_and_stays_out_of_the_average(finished):
-    table = read_json(finished / "metrics/fine_tune.json")
     row = table["cpsc2018"]["100"]["1"]
     assert (row["records"], row["train_records"], row["train_classes"]) == (0, 0, 0)
     assert (row["auroc"], row["epoch"], row["scratch_auroc"], row["above_scratch"]) == (None,) * 4
@@ -374,11 +370,3 @@ def test_recordings_are_those_asked_for(tmp_path):
         read_into_memory(tmp_path / "csn", ("I",), np.array(["r003", "r999"]))
     with pytest.raises(StoreError, match="ingest@cpsc2018"):
         read_into_memory(tmp_path / "cpsc2018", ("I",), np.array(["r003"]))
-
-
-def test_features_are_pooled_as_the_probe_s():
-    body, part = encoder(), examples(4, 6)
-    network = Classifier(body, 3, np.random.default_rng(0))
-    signal, leads = part.inputs(np.arange(4), "cpu")
-    expected = network.head(pool(body(signal, leads)))
-    torch.testing.assert_close(network(signal, leads), expected)

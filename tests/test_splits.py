@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,46 +21,6 @@ from stages import splits as stage
 from tests.cohorts import files_below, read_rows
 from tests.evaluation_cohort import PARAMS, ROWS
 from tests.test_merl_splits import CSN_CHANGES, ROOT, TABLE_3, csn_row, released, write_files
-
-
-def merl_files(root: Path) -> Path:
-    """MERL's files for the cohort of `build`: labels as the store has them, CSN's by substring."""
-    for task, corpus in TASKS.items():
-        cohort = read_cohort(root / "data/splits", task)
-        codes = [kind.code for kind in classes(task)]
-        rows: dict[str, list[dict[str, str]]] = {split: [] for split in SPLITS}
-        for record, labels, split in zip(cohort.records, cohort.truth, cohort.splits, strict=True):
-            given = {code for code, label in zip(codes, labels, strict=True) if label}
-            rows[str(split)].append(_row(corpus, str(record), task, given))
-        if not len(cohort.records):
-            rows = {split: [_row(corpus, f"A{split}", task, set())] for split in SPLITS}
-        write_files(root / "raw/merl", task, rows)
-    return root / "raw/merl"
-
-
-def _row(corpus: str, record: str, task: str, given: set[str]) -> dict[str, str]:
-    if corpus == "csn":
-        diagnose = ",".join(sorted(given))
-        return csn_row(record, diagnose, {c for c, _ in classes("csn") if c in diagnose})
-    labels = {code: str(int(code in given)) for code, _ in classes(task)}
-    return {"ecg_id" if corpus == "ptb-xl" else "filename": record, **labels}
-
-
-@pytest.fixture(scope="module")
-def with_merl(evaluation_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The corpora's directory with MERL's files beside them."""
-    root = tmp_path_factory.mktemp("merl")
-    shutil.copytree(evaluation_cohort, root, dirs_exist_ok=True)
-    merl_files(root)
-    return root
-
-
-@pytest.fixture
-def world(with_merl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Inside a copy."""
-    shutil.copytree(with_merl, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def run(**changes: str) -> dict[str, Cohort]:
