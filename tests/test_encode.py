@@ -101,13 +101,13 @@ def store(tmp_path_factory, signals):
     return write_tests(tmp_path_factory.mktemp("store") / CORPUS, signals)
 
 
-def encode(store, models, out, signal=None, batch=4, scored=EVERYONE, seed=0):
+def encode(store, models, out, signal=None, batch=4, scored=EVERYONE, seed=0, threads=1):
     """data/encode of one corpus: tensors, description."""
     config, model = load(models)
     settings = dataclasses.replace(SETTINGS, batch=batch)
     chosen = signal or config.signal
     untrained = initial(config, seed).encoder.eval()
-    encoder = CorpusEncoder(model, untrained, settings, chosen, ASKED, "cpu")
+    encoder = CorpusEncoder(model, untrained, settings, chosen, ASKED, "cpu", threads)
     encoder.encode(CORPUS, store, frozenset(scored), out)
     text = (out / f"{CORPUS}.json").read_text(encoding="utf-8")
     return load_file(out / f"{CORPUS}.safetensors"), json.loads(text)
@@ -246,10 +246,10 @@ def test_the_batch_size_changes_no_result(batch, encoded, store, models, tmp_pat
         assert np.allclose(again[name], tensor, **CLOSE), name
 
 
-def test_encoding_twice_writes_the_same_bytes(store, models, tmp_path):
-    for name in ("one", "two"):
-        encode(store, models, tmp_path / name)
-    assert files_below(tmp_path / "one") == files_below(tmp_path / "two")
+def test_encoding_again_on_any_number_of_threads_writes_the_same_bytes(store, models, tmp_path):
+    for threads in (1, 3):
+        encode(store, models, tmp_path / str(threads), batch=2, threads=threads)
+    assert files_below(tmp_path / "1") == files_below(tmp_path / "3")
 
 
 def test_an_empty_corpus_has_a_description_and_no_tensors(models, tmp_path):
