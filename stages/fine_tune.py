@@ -47,8 +47,8 @@ def train(jobs: list[fine_tune.Job], settings: FineTune, seed: int) -> list[fine
     threads = runtime.side_by_side(machine, where)
     config, model = load(Path("models"))
     start_from = fine_tune.encoders(config, model.encoder, settings, seed)
-    how = settings, seed, where, threads
-    return fine_tune.train_all(jobs, start_from, Path("data/ecg"), config.signal, *how)
+    how = config.signal, settings, seed, where, threads
+    return fine_tune.FineTuning(start_from, Path("data/ecg"), *how).train(jobs)
 
 
 if __name__ == "__main__":

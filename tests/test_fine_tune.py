@@ -285,9 +285,8 @@ def trained(root: Path, people: Cohort, settings: FineTune = SETTINGS, **options
     jobs = fine_tune.plan([people], settings, 3)
     made, model = load(root / "models")
     start_from = fine_tune.encoders(made, model.encoder, settings, 3)
-    return fine_tune.train_all(
-        jobs, start_from, root / "data/ecg", made.signal, settings, 3, **options
-    )
+    how = made.signal, settings, 3
+    return fine_tune.FineTuning(start_from, root / "data/ecg", *how, **options).train(jobs)
 
 
 def test_labels_of_test_records_change_no_score(csn):

@@ -11,6 +11,7 @@ run side by side changes no bit of the result.
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean as exact_mean
 from typing import Any
@@ -100,39 +101,65 @@ def encoders(config: ModelConfig, pretrained: Any, settings: FineTune, seed: int
     return found
 
 
-def train_all(
-    jobs: Sequence[Job],
-    start_from: Encoders,
-    store: Path,
-    signal: SignalParams,
-    settings: FineTune,
-    seed: int,
-    device: str = "cpu",
-    threads: int = 1,
-) -> list[Trained]:
-    """Run every job, corpus by corpus; a corpus's signals are read once and held while it lasts.
+@dataclass(frozen=True)
+class FineTuning:
+    """What all trainings share.
 
-    Memory: see `MemoryStore`; and each thread's network and activations.
-
-    Args:
-        start_from: copied, never changed.
-        store: `store/<corpus>` are the signals.
-        threads: trainings side by side.
+    `start_from` is copied, never changed; `store/<corpus>` are the signals; `threads` trainings
+    run side by side.
     """
-    steps = sum(len(job.train.records) for job in jobs) * settings.epochs
-    progress = _Progress(Meter("fine-tuning", steps, "records"))
-    done: list[Trained] = []
-    for corpus in sorted({job.test.corpus for job in jobs}):
-        members = [job for job in jobs if job.test.corpus == corpus]
-        recordings = _read(store / corpus, members, settings)
 
-        def work(job: Job, recordings: MemoryStore = recordings) -> Trained:
-            encoder = start_from[job.start, job.number]
-            return _train(job, encoder, recordings, signal, settings, seed, device, progress)
+    start_from: Encoders
+    store: Path
+    signal: SignalParams
+    settings: FineTune
+    seed: int
+    device: str = "cpu"
+    threads: int = 1
 
-        done += in_order(work, members, threads, stop=progress.stop)
-    progress.meter.close()
-    return done
+    def train(self, jobs: Sequence[Job]) -> list[Trained]:
+        """Run every job, corpus by corpus; a corpus's signals are held while it lasts.
+
+        Memory: see `MemoryStore`; and each thread's network and activations.
+        """
+        steps = sum(len(job.train.records) for job in jobs) * self.settings.epochs
+        progress = _Progress(Meter("fine-tuning", steps, "records"))
+        done: list[Trained] = []
+        for corpus in sorted({job.test.corpus for job in jobs}):
+            members = [job for job in jobs if job.test.corpus == corpus]
+            work = partial(self._train_one, self._read(corpus, members), progress)
+            done += in_order(work, members, self.threads, stop=progress.stop)
+        progress.meter.close()
+        return done
+
+    def _read(self, corpus: str, jobs: Sequence[Job]) -> MemoryStore:
+        leads = {lead for leads in self.settings.lead_sets.values() for lead in leads}
+        parts = [part.records for job in jobs for part in (job.train, job.validation, job.test)]
+        records = np.unique(np.concatenate(parts))
+        return read_into_memory(self.store / corpus, in_standard_order(leads), records)
+
+    def _train_one(self, recordings: MemoryStore, progress: "_Progress", job: Job) -> Trained:
+        """Both starts, and all lead sets, begin with the same head and see the same batches."""
+        settings, leads = self.settings, self.settings.lead_sets[job.leads]
+        train, validation, test = (
+            Examples.of(part, recordings, leads, self.signal)
+            for part in (job.train, job.validation, job.test)
+        )
+        random = generator(self.seed, "fine_tune", job.test.task, job.ratio, job.number)
+        encoder = self.start_from[job.start, job.number]
+        pretrained = job.start == "pretrained"
+        fitted = fit(
+            Classifier(encoder, len(job.test.classes), random),
+            train,
+            validation,
+            settings,
+            rate=settings.learning_rate if pretrained else settings.scratch_learning_rate,
+            random=random,
+            device=self.device,
+            advance=progress.advance,
+        )
+        held_out = (scores(fitted.network, p, settings, self.device) for p in (validation, test))
+        return Trained(job, fitted.epoch, *held_out)
 
 
 def by_task(
@@ -144,25 +171,17 @@ def by_task(
     start: Start,
 ) -> list[Scores]:
     """Scores of each task at one ratio, seed and start; of no record where nothing was trained."""
-    found = []
+    wanted, found = (ratio, number, start), []
+    here = [o for o in trained if (o.job.ratio, o.job.number, o.job.start) == wanted]
     for cohort in cohorts:
-        mine = {
-            one.job.leads: one
-            for one in trained
-            if (one.job.test.task, one.job.ratio, one.job.number, one.job.start)
-            == (cohort.task, ratio, number, start)
-        }
-        found.append(
-            scored(
-                cohort.split("val"),
-                cohort.split("test"),
-                {key: mine[key].validation for key in settings.leads},
-                {key: mine[key].test for key in settings.leads},
-                settings.lead_sets,
-            )
-            if mine
-            else unscored(cohort, settings.lead_sets)
-        )
+        mine = {one.job.leads: one for one in here if one.job.test.task == cohort.task}
+        if not mine:
+            found.append(unscored(cohort, settings.lead_sets))
+            continue
+        validation = {key: mine[key].validation for key in settings.leads}
+        test = {key: mine[key].test for key in settings.leads}
+        parts = cohort.split("val"), cohort.split("test")
+        found.append(scored(*parts, validation, test, settings.lead_sets))
     return found
 
 
@@ -198,45 +217,6 @@ def table(
         return row
 
     return metric_table(fine_tuned, statistics, more)
-
-
-def _train(
-    job: Job,
-    encoder: Any,
-    recordings: MemoryStore,
-    signal: SignalParams,
-    settings: FineTune,
-    seed: int,
-    device: str,
-    progress: "_Progress",
-) -> Trained:
-    """Both starts, and all lead sets, begin with the same head and see the same batches."""
-    leads = settings.lead_sets[job.leads]
-    train, validation, test = (
-        Examples.of(part, recordings, leads, signal)
-        for part in (job.train, job.validation, job.test)
-    )
-    random = generator(seed, "fine_tune", job.test.task, job.ratio, job.number)
-    network = Classifier(encoder, len(job.test.classes), random)
-    pretrained = job.start == "pretrained"
-    fitted = fit(
-        network,
-        train,
-        validation,
-        settings,
-        rate=settings.learning_rate if pretrained else settings.scratch_learning_rate,
-        random=random,
-        device=device,
-        advance=progress.advance,
-    )
-    held_out = (scores(fitted.network, part, settings, device) for part in (validation, test))
-    return Trained(job, fitted.epoch, *held_out)
-
-
-def _read(directory: Path, jobs: Sequence[Job], settings: FineTune) -> MemoryStore:
-    leads = in_standard_order(lead for leads in settings.lead_sets.values() for lead in leads)
-    parts = [part.records for job in jobs for part in (job.train, job.validation, job.test)]
-    return read_into_memory(directory, leads, np.unique(np.concatenate(parts)))
 
 
 class _StoppedError(Exception):
