@@ -14,23 +14,28 @@ from safetensors.numpy import load_file
 
 from kmerl.evaluation.encode import CorpusEncoder, EncodeParams
 from kmerl.leads import LEADS
-from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES, Size
 from kmerl.predict import asking, preparing, reading, scoring
-from kmerl.signal import NAN, Kind
-from kmerl.text import TextEncoderParams
-from kmerl.training.model import ModelConfig, create, sections_of
+from kmerl.signal import NAN
 from tests import methods
-from tests.cohorts import RATE, SAMPLES, TEXT_WIDTH
+from tests.cohorts import RATE, SAMPLES
 from tests.test_cli import write_wfdb
-from tests.test_encode import ASKED, CLASSES, CORPUS, FakeTower, voltages, write_tests
-from tests.test_training import values
+from tests.test_encode import ASKED, CLASSES, CORPUS, FakeTower, enlarged, voltages, write_tests
 
 RECORDS = 5
 FEW = CLASSES[:3]
 SUBSETS = [leads for size in range(1, 13) for leads in combinations(LEADS, size)]
 CLOSE = {"rtol": 0, "atol": 1e-5}
-SOME = [("V3",), ("I", "V1"), ("II", "aVR", "V6"), LEADS[:6], LEADS[1:]]
+SOME = [("V3",), ("II", "aVR", "V6"), LEADS[:6], LEADS[1:]]
+
+
+def small(tokens: str, kind: str) -> scoring.Predictor:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SIZES, "nano", Size(24, 1, 3))
+        made = enlarged(kind, encoder__token_samples=250, encoder__tokens=tokens)
+    found = scoring.Predictor(*made)
+    found.tower = FakeTower()
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -38,39 +43,10 @@ def ask() -> scoring.Predictor:
     return small("lead", "zscore")
 
 
-@pytest.fixture(
-    scope="module", params=["lead zscore", "joint minmax", "lead millivolt", "joint zscore"]
-)
+@pytest.fixture(scope="module", params=["lead zscore", "joint minmax", "lead millivolt"])
 def ask_of(request) -> scoring.Predictor:
     """With a token for each lead, and with tokens of all leads together."""
     return small(*request.param.split())
-
-
-def small(tokens: str, normalise: Kind) -> scoring.Predictor:
-    """A small model whose weights are large enough that every lead and sample matters."""
-    torch.manual_seed(0)
-    chosen = values(encoder__token_samples=250, encoder__tokens=tokens)
-    described = ModelConfig(
-        method="kmerl",
-        sections=sections_of("kmerl", chosen),
-        signal=SignalParams(normalise, "available"),
-        text_encoder=TextEncoderParams(**chosen["text_encoder"]),
-        entities=tuple(CLASSES),
-        text_width=TEXT_WIDTH,
-        rate=RATE,
-        samples=SAMPLES,
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SIZES, "nano", Size(24, 1, 3))
-        model = create(described, torch.zeros(len(CLASSES), TEXT_WIDTH)).eval()
-    with torch.no_grad():
-        if tokens == "lead":
-            model.encoder.tokenizer.lead.mul_(50)
-        for weight in model.query_network.parameters():
-            weight.mul_(4 if weight.ndim == 2 else 1)
-    found = scoring.Predictor(described, model)
-    found.tower = FakeTower()
-    return found
 
 
 @pytest.fixture(scope="module")

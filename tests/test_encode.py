@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,8 @@ from kmerl.predict import scoring
 from kmerl.store import read_signals, read_table
 from kmerl.tasks.classes import classes
 from kmerl.tasks.prompts import Asked
-from kmerl.training.model import initial, load, save
+from kmerl.text import TextEncoderParams
+from kmerl.training.model import ModelConfig, create, initial, load, save, sections_of
 from kmerl.training.session import Session
 from tests.cohorts import RATE, SAMPLES, TEXT_WIDTH, files_below, write_cohort, write_store
 from tests.test_training import values
@@ -55,26 +57,28 @@ ASKED = Asked(
 )
 
 
-def trained(root: Path, **changes: object) -> Path:
-    """`root` after a short training on a tiny cohort."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.setattr("kmerl.training.session._live", lambda: None)
-        Session.from_params(values(**changes), write_cohort(root)).train(root, "cpu")
-    return root / "models"
+def enlarged(kind: str = "zscore", **changes: object) -> tuple[ModelConfig, Any]:
+    """A new model whose weights are large enough that every lead and sample matters."""
+    torch.manual_seed(0)
+    chosen = values(**changes)
+    text = TextEncoderParams(**chosen["text_encoder"])
+    sections, signal = sections_of("kmerl", chosen), SignalParams(kind, "available")
+    names = tuple(CLASSES)
+    config = ModelConfig("kmerl", sections, signal, text, names, TEXT_WIDTH, RATE, SAMPLES)
+    model = create(config, torch.zeros(len(CLASSES), TEXT_WIDTH)).eval()
+    with torch.no_grad():
+        if chosen["encoder"]["tokens"] == "lead":
+            model.encoder.tokenizer.lead.mul_(50)
+        for weight in model.query_network.parameters():
+            weight.mul_(4 if weight.ndim == 2 else 1)
+    return config, model
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """models/ of a training, its weights enlarged so that leads and signals matter."""
-    models = trained(tmp_path_factory.mktemp("trained"), pretrain__epochs=2)
-    config, model = load(models)
-    with torch.no_grad():
-        model.encoder.tokenizer.lead.mul_(50)
-        for weight in model.query_network.parameters():
-            weight.mul_(8 if weight.ndim == 2 else 1)
-    save(models, config, model)
-    return models
+    root = tmp_path_factory.mktemp("models")
+    save(root, *enlarged())
+    return root
 
 
 def voltages(records: int, seed: int) -> np.ndarray:
@@ -158,7 +162,7 @@ def test_scores_are_of_the_records_asked_for_and_features_of_all(encoded, store,
 
 
 def test_the_untrained_encoder_is_the_one_that_pretraining_began_with(
-    encoded, store, models, tmp_path
+    encoded, store, models, tmp_path, monkeypatch
 ):
     tensors, _ = encoded
     assert np.array_equal(tensors["random/1"], encode(store, models, tmp_path)[0]["random/1"])
@@ -167,9 +171,11 @@ def test_the_untrained_encoder_is_the_one_that_pretraining_began_with(
         assert not np.allclose(tensors[f"random/{key}"], tensors[f"features/{key}"], **CLOSE)
         assert not np.allclose(tensors[f"random/{key}"], other[f"random/{key}"], **CLOSE)
         assert np.array_equal(tensors[f"features/{key}"], other[f"features/{key}"])
-    still = {"pretrain__learning_rate": 0.0, "pretrain__weight_decay": 0.0}
-    _, kept = load(trained(tmp_path, pretrain__epochs=1, **still))
-    config, _ = load(models)
+    still = values(pretrain__epochs=1, pretrain__learning_rate=0.0, pretrain__weight_decay=0.0)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kmerl.training.session._live", lambda: None)
+    Session.from_params(still, write_cohort(tmp_path)).train(tmp_path, "cpu")
+    config, kept = load(tmp_path / "models")
     began = initial(config, values()["seed"]).encoder.state_dict()
     for name, value in kept.encoder.state_dict().items():
         assert torch.equal(began[name], value), name
