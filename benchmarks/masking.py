@@ -26,7 +26,7 @@ from kmerl.evaluation.metrics import auroc, macro
 from kmerl.files import read_json, rounded
 from kmerl.leads import lead_indices, parse_leads
 from kmerl.methods import Query
-from kmerl.models.inputs import prepare
+from kmerl.models.inputs import normalised
 from kmerl.store import read_signals, read_table
 from kmerl.tasks.classes import classes
 from kmerl.tasks.cohort import Cohort, read_cohort
@@ -67,8 +67,7 @@ def _train(seed: int, masking: str, epochs: int) -> dict[str, Any]:
 def _zero_shot(models: Path) -> dict[str, dict[str, float]]:
     cohort = read_cohort(DATA / "splits", TASK).split("test")
     patients = [str(patient) for patient in cohort.patients]
-    draws = draw_patients(patients, REPLICATES, seeds.generator(0, "masking"))
-    weights = draws.weights(patients)
+    weights = draw_patients(patients, REPLICATES, seeds.generator(0, "masking"))
     found = {}
     for key in LEADS:
         score = _scores(models, cohort, parse_leads(key))
@@ -93,7 +92,7 @@ def _scores(models: Path, cohort: Cohort, leads: tuple[str, ...]) -> np.ndarray:
     with torch.inference_mode():
         for _, block in read_signals(store, leads, 8, rows[order]):
             index = torch.tensor(lead_indices(leads)).expand(len(block), -1)
-            tokens = model.encoder(torch.from_numpy(prepare(block, None, config.signal)), index)
+            tokens = model.encoder(torch.from_numpy(normalised(block, None, config.signal)), index)
             parts.append(model.score(tokens, asked)[0].numpy())
     return np.concatenate(parts)[np.argsort(order)]
 

@@ -24,13 +24,14 @@ from torch import Tensor
 from kmerl import params, seeds
 from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
-from kmerl.evaluation.probe_fit import Part, fit, learning_rate_factor, logits
+from kmerl.evaluation.probe_fit import Part, fit, logits
 from kmerl.leads import LEADS
-from kmerl.models.inputs import prepare
+from kmerl.models.inputs import normalised
 from kmerl.models.vit import pool
 from kmerl.store import read_signals, read_table
 from kmerl.tasks.cohort import Cohort, read_cohort
 from kmerl.training.model import load
+from kmerl.training.schedule import learning_rate
 
 TASK, CORPUS, SHORT = "ptbxl_super", "ptb-xl", 3
 DATA, MODELS = Path("data"), Path("models")
@@ -96,7 +97,7 @@ def _signals(part: Cohort, signal: Any) -> Tensor:
     rows = np.array([place[record] for record in part.records])
     order = np.argsort(rows)
     blocks = [block for _, block in read_signals(store, LEADS, 64, rows[order])]
-    return torch.from_numpy(prepare(np.concatenate(blocks)[np.argsort(order)], None, signal))
+    return torch.from_numpy(normalised(np.concatenate(blocks)[np.argsort(order)], None, signal))
 
 
 @torch.inference_mode()
@@ -145,8 +146,9 @@ def _encoding_every_epoch(
     for epoch in range(settings.epochs):
         order = torch.from_numpy(random.permutation(len(truth)))
         for step, rows in enumerate(order.split(settings.batch)):
-            factor = learning_rate_factor(epoch * steps + step, steps, settings)
-            optimizer.param_groups[0]["lr"] = settings.learning_rate * factor
+            now, warmup = epoch * steps + step, settings.warmup_epochs * steps
+            rate = learning_rate(now, settings.epochs * steps, warmup, settings.learning_rate)
+            optimizer.param_groups[0]["lr"] = rate
             optimizer.zero_grad()
             features = _encode(encoder, signals[0][rows], settings.batch).clone()
             torch.nn.BCEWithLogitsLoss()(layer(features), truth[rows]).backward()

@@ -1,10 +1,17 @@
 """How this machine runs the chain: nothing here changes a result, so no stage lists it."""
 
 import os
-from typing import Literal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Literal, TypeVar
 
 from kmerl import params
 from kmerl.params import Count, CountOrZero, Positive, checked
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @checked
@@ -44,3 +51,71 @@ class Runtime:
 
 def load() -> Runtime:
     return params.load("runtime", Runtime)
+
+
+def device(runtime: Runtime) -> str:
+    """ "cuda" or "cpu", as `runtime.device` says; auto takes a GPU where there is one."""
+    import torch  # slow to import, and not every stage needs it
+
+    if runtime.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return runtime.device
+
+
+def side_by_side(runtime: Runtime, device: str) -> int:
+    """How many pieces of work a device does at a time; sets torch's own threads to suit.
+
+    On a CPU a thread a piece beats a thread a matrix, and the sums of a piece keep their order. On
+    a GPU one piece has it all.
+    """
+    import torch
+
+    if device != "cpu":
+        return 1
+    torch.set_num_threads(1)
+    return runtime.thread_count
+
+
+def in_order(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    threads: int,
+    *,
+    ahead: int | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[Result]:
+    """`work` of each item, in the order of `items`, by several threads.
+
+    The first error to occur is raised. It ends what has not begun, as does leaving the loop early;
+    what has begun ends too where `work` looks at `stop`.
+
+    Args:
+        ahead: how many items, and their results, are held beside the one asked for; None is all.
+    """
+    stop = stop or threading.Event()
+    errors: list[BaseException] = []
+
+    def watched(item: Item) -> Result:
+        try:
+            return work(item)
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+            raise
+
+    pool = ThreadPoolExecutor(threads)
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(watched, item))
+            if ahead is not None and len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BaseException as error:
+        stop.set()
+        if errors and isinstance(error, Exception):  # perhaps not the first, but stopped by it
+            raise errors[0] from None
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)

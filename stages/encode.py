@@ -2,44 +2,28 @@
 
 from pathlib import Path
 
-import torch
-
 from kmerl import files, params, runtime
-from kmerl.evaluation.encode import (
-    EncodeParams,
-    Encoders,
-    Encoding,
-    Names,
-    encode_corpus,
-    held_out,
-)
+from kmerl.evaluation.encode import CorpusEncoder, EncodeParams, held_out
 from kmerl.tasks import prompts
 from kmerl.tasks.classes import TASKS, tasks_of
 from kmerl.tasks.cohort import read_cohort
-from kmerl.training.launch import device
 from kmerl.training.model import initial, load
 
 
 def main() -> None:
     settings = params.load("encode", EncodeParams)
     machine = runtime.load()
-    where = device(machine)
-    threads = 1
-    if where == "cpu":  # a batch a thread beats a thread a matrix, and sums keep their order
-        threads = machine.thread_count
-        torch.set_num_threads(1)
+    where = runtime.device(machine)
+    threads = runtime.side_by_side(machine, where)
     config, model = load(Path("models"), where)
     untrained = initial(config, params.seed()).encoder.eval().to(where)
     kind = prompts.chosen(params.read()["prompts"])
     asked = prompts.read_asked(Path("data/asked"), kind)
-    place = {name: row for row, name in enumerate(asked.texts)}
-    names = Names(torch.from_numpy(asked.vectors), place)
-    encoders = Encoders(model, untrained)
-    encoding = Encoding(encoders, settings, config.signal, names, where, threads)
+    encoder = CorpusEncoder(model, untrained, settings, config.signal, asked, where, threads)
     out = files.fresh_directory("data/encode")
     for corpus in sorted(set(TASKS.values())):
         scored = held_out(read_cohort(Path("data/splits"), task) for task in tasks_of(corpus))
-        encode_corpus(corpus, Path("data/ecg") / corpus, encoding, scored, out)
+        encoder.encode(corpus, Path("data/ecg") / corpus, scored, out)
 
 
 if __name__ == "__main__":

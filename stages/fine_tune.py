@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-import torch
-
 from kmerl import params, runtime
-from kmerl.evaluation import fine_tune, metric_files, summary
+from kmerl.evaluation import fine_tune, metric_files, metric_rows
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.fine_tune_fit import FineTune, Start
 from kmerl.files import fresh_directory, write_csv
 from kmerl.tasks.classes import TASKS
 from kmerl.tasks.cohort import read_cohort
-from kmerl.training.launch import device
 from kmerl.training.model import load
 
 OUT = Path("data/fine_tune")
@@ -26,34 +23,32 @@ def main() -> None:
     table: dict[str, dict[str, object]] = {}
     rows: list[list[object]] = []
     for ratio in settings.ratios:
-        found: dict[Start, summary.Evaluations] = {}
+        found: dict[Start, metric_rows.Evaluations] = {}
         for start in settings.starts:
             by_seed = []
             for number in range(settings.seeds):
                 scores = fine_tune.by_task(cohorts, trained, settings, ratio, number, start)
-                by_seed.append(summary.evaluate(scores, statistics, seed))
+                by_seed.append(metric_rows.evaluate(scores, statistics, seed))
                 for one in scores:
                     one.write(FOLDER[start] / str(ratio) / str(number))
-            found[start] = summary.over_seeds(by_seed)
-            listed = summary.class_rows(scores, found[start], statistics.level)
+            found[start] = metric_rows.over_seeds(by_seed)
+            listed = metric_rows.class_rows(scores, found[start], statistics.level)
             rows += [[ratio, start, *row] for row in listed]
         here = [one for one in trained if one.job.ratio == ratio]
         for task, by_leads in fine_tune.table(here, found, statistics).items():
             table.setdefault(task, {})[str(ratio)] = by_leads
     metric_files.write("fine_tune", table)
-    write_csv(OUT / "classes.csv", ("ratio", "start", *summary.CLASS_COLUMNS), rows)
+    write_csv(OUT / "classes.csv", ("ratio", "start", *metric_rows.CLASS_COLUMNS), rows)
 
 
 def train(jobs: list[fine_tune.Job], settings: FineTune, seed: int) -> list[fine_tune.Trained]:
     machine = runtime.load()
-    where, threads = device(machine), 1
-    if where == "cpu":  # a training a thread beats a thread a matrix, and sums keep their order
-        threads = machine.thread_count
-        torch.set_num_threads(1)
+    where = runtime.device(machine)
+    threads = runtime.side_by_side(machine, where)
     config, model = load(Path("models"))
     start_from = fine_tune.encoders(config, model.encoder, settings, seed)
-    how = settings, seed, where, threads
-    return fine_tune.train_all(jobs, start_from, Path("data/ecg"), config.signal, *how)
+    how = config.signal, settings, seed, where, threads
+    return fine_tune.FineTuning(start_from, Path("data/ecg"), *how).train(jobs)
 
 
 if __name__ == "__main__":

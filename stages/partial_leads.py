@@ -5,8 +5,8 @@ from pathlib import Path
 from kmerl import params
 from kmerl.evaluation import partial_leads
 from kmerl.evaluation.bootstrap import Statistics
+from kmerl.evaluation.metric_rows import Row, evaluate, over_seeds
 from kmerl.evaluation.scores import read_scores, read_seeds
-from kmerl.evaluation.summary import Row, evaluate, over_seeds
 from kmerl.files import write_csv, write_json
 from kmerl.tasks.classes import TASKS
 

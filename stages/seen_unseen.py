@@ -8,8 +8,8 @@ from safetensors.numpy import load_file
 from kmerl import params
 from kmerl.evaluation import metric_files, seen_unseen
 from kmerl.evaluation.bootstrap import Statistics
+from kmerl.evaluation.metric_rows import evaluate
 from kmerl.evaluation.scores import read_scores
-from kmerl.evaluation.summary import evaluate
 from kmerl.files import read_json, write_csv
 from kmerl.tasks.classes import TASKS
 

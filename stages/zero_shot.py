@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from kmerl import params
-from kmerl.evaluation import metric_files, summary, zero_shot
+from kmerl.evaluation import metric_files, metric_rows, zero_shot
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.encodings import ScoreKind, open_encodings
+from kmerl.evaluation.encoded_corpus import ScoreKind, open_encoded
 from kmerl.evaluation.scores import Scores
 from kmerl.files import fresh_directory, write_csv
 from kmerl.tasks.classes import TASKS
@@ -18,16 +18,16 @@ def main() -> None:
     settings = params.load("zero_shot", zero_shot.ZeroShot)
     statistics = params.load("statistics", Statistics)
     fresh_directory(OUT)
-    given = open_encodings(ENCODED, next(iter(TASKS.values()))).score_kinds
+    given = open_encoded(ENCODED, next(iter(TASKS.values()))).score_kinds
     kind, other = settings.kinds(given)
     scores = score(kind, OUT)
-    evaluations = summary.evaluate(scores, statistics, params.seed())
+    evaluations = metric_rows.evaluate(scores, statistics, params.seed())
     others = score(other, OUT / other)
-    beside = summary.evaluate(others, statistics, params.seed())
+    beside = metric_rows.evaluate(others, statistics, params.seed())
     table = zero_shot.table(evaluations, beside, other, statistics)
     metric_files.write("zero_shot", table)
-    rows = summary.class_rows(scores, evaluations, statistics.level)
-    write_csv("plots/zero_shot_classes.csv", summary.CLASS_COLUMNS, rows)
+    rows = metric_rows.class_rows(scores, evaluations, statistics.level)
+    write_csv("plots/zero_shot_classes.csv", metric_rows.CLASS_COLUMNS, rows)
 
 
 def score(kind: ScoreKind, directory: Path) -> list[Scores]:
@@ -35,7 +35,7 @@ def score(kind: ScoreKind, directory: Path) -> list[Scores]:
     found = []
     for task, corpus in TASKS.items():
         cohort = read_cohort(Path("data/splits"), task)
-        found.append(zero_shot.score_task(cohort, open_encodings(ENCODED, corpus), kind))
+        found.append(zero_shot.score_task(cohort, open_encoded(ENCODED, corpus), kind))
         found[-1].write(directory)
     return found
 

@@ -1,5 +1,7 @@
 """A tiny data/ directory as the earlier stages leave it, for tests of what follows them."""
 
+import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,33 @@ from kmerl.tasks.classes import classes, tasks_of
 ENTITIES = ["atrial fibrillation", "left bundle branch block", "normal ecg"]
 TEXT_WIDTH = 8
 RATE, SECONDS = 100, 5
+SAMPLES = RATE * SECONDS
+
+
+def write_store(
+    directory: Path,
+    signals: np.ndarray,
+    columns: Mapping[str, Sequence],
+    labels: Sequence[str] = (),
+) -> Path:
+    """A store of int16 (record, 12, sample) signals, with no record rejected.
+
+    `columns` has a value a row: record, patient and split, and each of `labels`.
+    """
+    directory.mkdir(parents=True)
+    with (
+        files.atomic(directory / "signals-00000.parquet") as path,
+        ShardWriter(path, schema(RATE, SAMPLES, labels), 4) as out,
+    ):
+        for number, signal in enumerate(signals):
+            row = {"source_rate": RATE, "source_samples": SAMPLES, "report": [], "codes": []}
+            row |= {name: values[number] for name, values in columns.items()}
+            for lead, values in zip(LEADS, signal, strict=True):
+                row |= {f"min.{lead}": int(values.min()), f"max.{lead}": int(values.max())}
+                row[f"nan.{lead}"] = 0
+            out.add(row, signal)
+    (directory / "rejected.csv").write_text("record,reason,detail\nr900,flat,11 leads\n")
+    return directory
 
 
 def write_cohort(root: Path, records: int = 40, corpus: str = "mimic-iv-ecg") -> Path:
@@ -22,22 +51,18 @@ def write_cohort(root: Path, records: int = 40, corpus: str = "mimic-iv-ecg") ->
 
     Every patient has two records."""
     rng = np.random.default_rng(0)
-    data = root / "data"
+    data, numbers = root / "data", range(records)
     labels = rng.random((records, len(ENTITIES))) < 0.4
-    names = [f"r{i:03d}" for i in range(records)]
-    store = data / "ecg" / corpus
-    store.mkdir(parents=True)
-    layout = schema(RATE, RATE * SECONDS)
-    with (
-        files.atomic(store / "signals-00000.parquet") as path,
-        ShardWriter(path, layout, 4) as out,
-    ):
-        for name, row in zip(names, labels, strict=True):
-            signal = rng.normal(0, 100, (12, RATE * SECONDS))
-            signal += np.pad(400 * row, (0, 12 - len(ENTITIES)))[:, None]
-            out.add(_row(name, signal.astype(np.int16)), signal.astype(np.int16))
+    columns = {
+        "record": [f"r{k:03d}" for k in numbers],
+        "patient": [f"p{k // 10}.{k % 5}" for k in numbers],
+        "split": ["train" if k % 5 else "val" for k in numbers],
+    }
+    signals = rng.normal(0, 100, (records, 12, SAMPLES))
+    signals[:, : len(ENTITIES)] += 400 * labels[:, :, None]
+    write_store(data / "ecg" / corpus, signals.astype(np.int16), columns)
     files.write_json(root / "metrics" / "ingest" / f"{corpus}.json", {corpus: {"records": records}})
-    _write_knowledge(data, names, labels, rng)
+    _write_knowledge(data, columns["record"], labels, rng)
     return data
 
 
@@ -47,40 +72,23 @@ def write_signals(root: Path, corpus: str, records: int) -> np.ndarray:
     Two records a patient; every third record is no member of a task. The k-th class of the first
     task lifts the k-th lead.
     """
-    random = np.random.default_rng(len(corpus))
-    asked = {task: [kind.code for kind in classes(task)] for task in tasks_of(corpus)}
-    labels = [label_column(task, code) for task, codes in asked.items() for code in codes]
-    signals = random.normal(0, 300, (records, 12, RATE * SECONDS))
-    (root / corpus).mkdir(parents=True)
-    with (
-        files.atomic(root / corpus / "signals-00000.parquet") as path,
-        ShardWriter(path, schema(RATE, RATE * SECONDS, labels), 4) as out,
-    ):
-        for number in random.permutation(records):
-            truth = {task: random.random(len(codes)) < 0.4 for task, codes in asked.items()}
-            first = next(iter(truth.values()))[:12]
-            signals[number, : len(first)] += 400 * first[:, None]
-            row = _row(f"r{number:03d}", signals[number].astype(np.int16))
-            split = ("train", "train", "val", "test")[number // 2 % 4]
-            row |= {"patient": f"p{number // 2}", "split": split}
-            values = [
-                bool(value) if number % 3 else None for one in truth.values() for value in one
-            ]
-            out.add(row | dict(zip(labels, values, strict=True)), signals[number].astype(np.int16))
-    return signals.astype(np.int16)
-
-
-def _row(name: str, signal: np.ndarray) -> dict[str, object]:
-    number = int(name[1:])
-    row: dict[str, object] = {
-        "record": name, "patient": f"p{number // 10}.{number % 5}",
-        "split": "val" if number % 5 == 0 else "train",
-        "source_rate": RATE, "source_samples": RATE * SECONDS, "report": [], "codes": [],
-    }  # fmt: skip
-    for i, lead in enumerate(LEADS):
-        row |= {f"min.{lead}": int(signal[i].min()), f"max.{lead}": int(signal[i].max())}
-        row[f"nan.{lead}"] = 0
-    return row
+    random, tasks = np.random.default_rng(len(corpus)), tasks_of(corpus)
+    labels = [label_column(task, kind.code) for task in tasks for kind in classes(task)]
+    signals = random.normal(0, 300, (records, 12, SAMPLES))
+    truth = random.random((records, len(labels))) < 0.4
+    lifted = truth[:, : min(12, len(classes(tasks[0])))]
+    signals[:, : lifted.shape[1]] += 400 * lifted[:, :, None]
+    order = random.permutation(records)
+    columns: dict[str, list] = {
+        "record": [f"r{k:03d}" for k in order],
+        "patient": [f"p{k // 2}" for k in order],
+        "split": [("train", "train", "val", "test")[k // 2 % 4] for k in order],
+    }
+    for name, given in zip(labels, truth.T, strict=True):
+        columns[name] = [bool(given[k]) if k % 3 else None for k in order]
+    signals = signals.astype(np.int16)
+    write_store(root / corpus, signals[order], columns, labels)
+    return signals
 
 
 def _write_knowledge(data: Path, names: list[str], labels: np.ndarray, rng) -> None:
@@ -96,3 +104,15 @@ def _write_knowledge(data: Path, names: list[str], labels: np.ndarray, rng) -> N
     save_file({"entities": vectors, "classes": vectors}, data / "text" / "names.safetensors")
     table = pa.table({"record": names, "vector": pa.array(row, pa.int32())})
     pq.write_table(table, data / "text" / "reports.parquet")
+
+
+def files_below(root: Path, *folders: str) -> dict[str, bytes]:
+    """Every file's bytes by its path, of all of `root` or of some folders."""
+    found = sorted(p for one in folders or (".",) for p in (root / one).rglob("*") if p.is_file())
+    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+
+
+def read_rows(path: Path | str) -> list[dict[str, str]]:
+    """Of a CSV file."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

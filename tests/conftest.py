@@ -1,4 +1,7 @@
-"""Shapes in signatures are checked while the tests run."""
+"""Shapes in signatures are checked while the tests run; what is made once a worker."""
+
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +17,7 @@ CHECKED = [
     "kmerl.evaluation.encode",
     "kmerl.evaluation.fine_tune",
     "kmerl.evaluation.fine_tune_fit",
-    "kmerl.evaluation.recordings",
+    "kmerl.evaluation.memory_store",
 ]
 install_import_hook(CHECKED, "beartype.beartype")
 
@@ -29,4 +32,20 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("kmerl.training.session._live", lambda: None)
     write_cohort(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def evaluation_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `tests.evaluation_cohort.build` makes, to read from or to copy."""
+    from tests.evaluation_cohort import build  # after the hook above
+
+    return build(tmp_path_factory.mktemp("evaluation"))
+
+
+@pytest.fixture
+def world(evaluation_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Inside a copy of `evaluation_cohort`."""
+    shutil.copytree(evaluation_cohort, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -1,19 +1,20 @@
 """A small evaluation cohort on disk, as stages ingest, splits, embed_text and encode leave it."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 from safetensors.numpy import save_file
 
+from kmerl.files import write_json
 from kmerl.leads import parse_leads
-from kmerl.store import label_column
+from kmerl.store import label_column, read_table
 from kmerl.tasks.classes import TASKS, classes, tasks_of
+from kmerl.tasks.cohort import SPLITS, read_cohort
 from kmerl.tasks.splits import from_store
+from tests.cohorts import write_signals
+from tests.test_merl_splits import csn_row, write_files
 
 LEAD_SETS = {key: parse_leads(key) for key in [*map(str, range(1, 13)), "limb", "mimic:4"]}
 RANDOM_SETS = ("1", "12")
@@ -44,35 +45,7 @@ PARAMS = {
 }
 
 
-def write_store(root: Path, corpus: str, **changes: Callable[[list], list]) -> dict[str, list]:
-    """Two records a patient; every third record is no member of a task. Shuffled rows."""
-    random, rows = np.random.default_rng(len(corpus)), ROWS[corpus]
-    order = random.permutation(rows)
-    splits = [("train", "train", "val", "test")[row // 2 % 4] for row in order]
-    columns = {
-        "record": [f"r{row:03}" for row in order],
-        "patient": [f"p{row // 2}" for row in order],
-        "split": splits,
-    }
-    kinds = {name: pa.string() for name in columns}
-    for task in tasks_of(corpus):
-        for kind in classes(task):
-            values = [
-                None if row % 3 == 0 else bool(v)
-                for row, v in zip(order, random.random(rows) < 0.3, strict=True)
-            ]
-            columns[label_column(task, kind.code)] = values
-            kinds[label_column(task, kind.code)] = pa.bool_()
-    columns |= {name: change(columns[name]) for name, change in changes.items()}
-    schema = pa.schema(list(kinds.items()))
-    (root / corpus).mkdir(parents=True)
-    table = pa.Table.from_pydict(columns, schema=schema)
-    pq.write_table(table, root / corpus / "signals-00000.parquet")
-    (root / corpus / "rejected.csv").write_text("record,reason,detail\nr900,flat,11 leads\n")
-    return columns
-
-
-def write_encodings(root: Path, corpus: str, columns: dict[str, list]) -> None:
+def write_encoded(root: Path, corpus: str, columns: dict[str, list]) -> None:
     """Scores that know the label better the more leads there are; features that hold scores.
 
     The records of the training split have features alone, as stage encode leaves them.
@@ -107,22 +80,50 @@ def write_encodings(root: Path, corpus: str, columns: dict[str, list]) -> None:
     (root / f"{corpus}.json").write_text(json.dumps(index))
 
 
-def build(root: Path) -> None:
-    """A working directory in which ingest, splits, embed_text and encode have run."""
-    (root / "metrics/ingest").mkdir(parents=True)
+def write_merl(root: Path) -> None:
+    """MERL's files of the same records: labels as the store has them, CSN's by substring."""
+    for task, corpus in TASKS.items():
+        cohort = read_cohort(root / "data/splits", task)
+        codes = [kind.code for kind in classes(task)]
+        rows: dict[str, list[dict[str, str]]] = {split: [] for split in SPLITS}
+        for record, labels, split in zip(cohort.records, cohort.truth, cohort.splits, strict=True):
+            given = {code for code, label in zip(codes, labels, strict=True) if label}
+            rows[str(split)].append(_merl_row(corpus, str(record), task, given))
+        if not len(cohort.records):
+            rows = {split: [_merl_row(corpus, f"A{split}", task, set())] for split in SPLITS}
+        write_files(root / "raw/merl", task, rows)
+
+
+def _merl_row(corpus: str, record: str, task: str, given: set[str]) -> dict[str, str]:
+    if corpus == "csn":
+        diagnose = ",".join(sorted(given))
+        return csn_row(record, diagnose, {c for c, _ in classes("csn") if c in diagnose})
+    labels = {code: str(int(code in given)) for code, _ in classes(task)}
+    return {"ecg_id" if corpus == "ptb-xl" else "filename": record, **labels}
+
+
+def build(root: Path) -> Path:
+    """A working directory in which ingest, splits, embed_text and encode have run.
+
+    Beside them, in raw/merl, are MERL's files of the same records.
+    """
     for corpus, rows in ROWS.items():
-        columns = write_store(root / "data/ecg", corpus)
-        write_encodings(root / "data/encode", corpus, columns)
+        write_signals(root / "data/ecg", corpus, rows)
+        labels = [
+            label_column(task, kind.code) for task in tasks_of(corpus) for kind in classes(task)
+        ]
+        table = read_table(root / "data/ecg" / corpus, ["record", "split", *labels])
+        write_encoded(root / "data/encode", corpus, table.to_pydict())
         counts = {corpus: {"records": rows, "rejected": 2, "rejected_flat": 2}}
-        (root / f"metrics/ingest/{corpus}.json").write_text(json.dumps(counts))
+        write_json(root / f"metrics/ingest/{corpus}.json", counts)
     for task in TASKS:
         from_store(root / "data/ecg", task).write(root / "data/splits")
+    write_merl(root)
     names = sorted({kind.name for task in TASKS for kind in classes(task)})
     vectors = np.eye(len(names), dtype=np.float32)
-    (root / "data/text").mkdir()
-    save_file(
-        {"classes": vectors, "entities": 2 * vectors[:20]}, root / "data/text/names.safetensors"
-    )
     text = {"classes": names, "entities": [f"entity {i:02}" for i in range(20)]}
-    (root / "data/text/names.json").write_text(json.dumps(text))
+    write_json(root / "data/text/names.json", text)
+    tensors = {"classes": vectors, "entities": 2 * vectors[:20]}
+    save_file(tensors, root / "data/text/names.safetensors")
     (root / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+    return root

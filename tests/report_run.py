@@ -10,7 +10,14 @@ import yaml
 from safetensors.numpy import save_file
 
 from kmerl import store
-from kmerl.evaluation import compare, linear_probe, partial_leads, probe_table, seen_unseen, summary
+from kmerl.evaluation import (
+    linear_probe,
+    metric_rows,
+    paired_rows,
+    partial_leads,
+    probe_metrics,
+    seen_unseen,
+)
 from kmerl.evaluation import zero_shot as zero_shot_protocol
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.scores import Scores, scored
@@ -19,6 +26,7 @@ from kmerl.files import write_csv, write_json, write_text
 from kmerl.leads import LEADS, parse_leads
 from kmerl.tasks.classes import TASKS, classes, tasks_of
 from kmerl.tasks.cohort import Cohort
+from kmerl.tasks.subsets import RATIOS
 from tests.experiment_runs import made_up
 from tests.import_closure import ROOT
 
@@ -96,11 +104,11 @@ def write_run(root: Path, records: dict[str, int] = RECORDS) -> None:
     for one in zero_shot:
         (root / "data/zero_shot").mkdir(parents=True, exist_ok=True)
         one.write(root / "data/zero_shot")
-    evaluations = summary.evaluate(zero_shot, STATISTICS, 0)
+    evaluations = metric_rows.evaluate(zero_shot, STATISTICS, 0)
     beside = zero_shot_protocol.table(evaluations, evaluations, "cosine", STATISTICS)
     write_json(root / "metrics/zero_shot.json", beside)
-    rows = summary.class_rows(zero_shot, evaluations, 0.95)
-    write_csv(root / "plots/zero_shot_classes.csv", summary.CLASS_COLUMNS, rows)
+    rows = metric_rows.class_rows(zero_shot, evaluations, 0.95)
+    write_csv(root / "plots/zero_shot_classes.csv", metric_rows.CLASS_COLUMNS, rows)
     probed = _write_probe(root, cohorts, generator)
     curves = {"zero_shot": evaluations, "linear_probe": probed}
     _write_fine_tune(root, evaluations)
@@ -116,7 +124,7 @@ def write_run(root: Path, records: dict[str, int] = RECORDS) -> None:
 
 def _write_probe(root: Path, cohorts: list[Cohort], generator: np.random.Generator) -> dict:
     table: dict[str, dict] = {}
-    for ratio in linear_probe.RATIOS:
+    for ratio in RATIOS:
         keys = KEYS if ratio == 100 else ("1", "12", "2", "I+II")  # the curve has the last ratio's
         probed = [
             linear_probe.ProbedTask(
@@ -128,22 +136,22 @@ def _write_probe(root: Path, cohorts: list[Cohort], generator: np.random.Generat
             )
             for one in cohorts
         ]
-        by_seed = probe_table.evaluate_seeds(probed, STATISTICS, 0)
-        for task, by_leads in probe_table.probe_table(probed, by_seed, STATISTICS, 0).items():
+        by_seed = probe_metrics.evaluate_seeds(probed, STATISTICS, 0)
+        for task, by_leads in probe_metrics.table(probed, by_seed, STATISTICS, 0).items():
             table.setdefault(task, {})[str(ratio)] = by_leads
     write_json(root / "metrics/linear_probe.json", table)
     return by_seed[0]
 
 
-def _write_fine_tune(root: Path, evaluations: summary.Evaluations) -> None:
+def _write_fine_tune(root: Path, evaluations: metric_rows.Evaluations) -> None:
     chosen = {task: {"I+II": by_leads["I+II"]} for task, by_leads in evaluations.items()}
-    table = summary.metric_table(chosen, STATISTICS)
+    table = metric_rows.metric_table(chosen, STATISTICS)
     for task, by_leads in table.items():
         members = list(chosen) if task == "average" else [task]
         found = [chosen[one]["I+II"] for one in members]
         by_leads["I+II"] |= {"train_records": 20, "train_classes": 3}
-        by_leads["I+II"] |= compare.auroc_row("scratch_auroc", found, 0.95)
-        by_leads["I+II"] |= compare.difference_row("above_scratch", found, found, 0.95)
+        by_leads["I+II"] |= paired_rows.auroc_row("scratch_auroc", found, 0.95)
+        by_leads["I+II"] |= paired_rows.difference_row("above_scratch", found, found, 0.95)
     metrics = {task: {"100": by_leads} for task, by_leads in table.items()}
     write_json(root / "metrics/fine_tune.json", metrics)
 

@@ -11,73 +11,46 @@ from hypothesis import strategies as st
 from jaxtyping import config
 from safetensors.numpy import load_file
 
-from kmerl.evaluation.encode import EncodeParams, Encoders, Encoding, Names, encode_corpus
+from kmerl.evaluation.encode import CorpusEncoder, EncodeParams
 from kmerl.leads import LEADS
-from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES, Size
 from kmerl.predict import asking, preparing, reading, scoring
 from kmerl.signal import NAN
-from kmerl.tasks.classes import classes
-from kmerl.tasks.prompts import class_key
-from kmerl.text import TextEncoderParams
-from kmerl.training.model import ModelConfig, create, sections_of
 from tests import methods
-from tests.cohorts import RATE, SECONDS, TEXT_WIDTH
+from tests.cohorts import RATE, SAMPLES
 from tests.test_cli import write_wfdb
-from tests.test_encode import CLASSES, CORPUS, TASK, FakeTower, write_store
-from tests.test_training import values
+from tests.test_encode import ASKED, CLASSES, CORPUS, FakeTower, enlarged, voltages, write_tests
 
-SAMPLES, RECORDS = RATE * SECONDS, 5
+RECORDS = 5
 FEW = CLASSES[:3]
 SUBSETS = [leads for size in range(1, 13) for leads in combinations(LEADS, size)]
 CLOSE = {"rtol": 0, "atol": 1e-5}
-SOME = [("V3",), ("I", "V1"), ("II", "aVR", "V6"), LEADS[:6], LEADS[1:]]
+SOME = [("V3",), ("II", "aVR", "V6"), LEADS[:6], LEADS[1:]]
 
 
-@pytest.fixture(scope="module")
-def ask() -> scoring.Predictor:
-    return small("lead")
-
-
-@pytest.fixture(scope="module", params=["lead", "joint"])
-def ask_of(request) -> scoring.Predictor:
-    """With a token for each lead, and with tokens of all leads together."""
-    return small(request.param)
-
-
-def small(tokens: str) -> scoring.Predictor:
-    """A small model whose weights are large enough that every lead and sample matters."""
-    torch.manual_seed(0)
-    chosen = values(encoder__token_samples=250, encoder__tokens=tokens)
-    described = ModelConfig(
-        method="kmerl",
-        sections=sections_of("kmerl", chosen),
-        signal=SignalParams("zscore", "available"),
-        text_encoder=TextEncoderParams(**chosen["text_encoder"]),
-        entities=tuple(CLASSES),
-        text_width=TEXT_WIDTH,
-        rate=RATE,
-        samples=SAMPLES,
-    )
+def small(tokens: str, kind: str) -> scoring.Predictor:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SIZES, "nano", Size(24, 1, 3))
-        model = create(described, torch.zeros(len(CLASSES), TEXT_WIDTH)).eval()
-    with torch.no_grad():
-        if tokens == "lead":
-            model.encoder.tokenizer.lead.mul_(50)
-        for weight in model.query_network.parameters():
-            weight.mul_(4 if weight.ndim == 2 else 1)
-    found = scoring.Predictor(described, model)
+        made = enlarged(kind, encoder__token_samples=250, encoder__tokens=tokens)
+    found = scoring.Predictor(*made)
     found.tower = FakeTower()
     return found
 
 
 @pytest.fixture(scope="module")
+def ask() -> scoring.Predictor:
+    return small("lead", "zscore")
+
+
+@pytest.fixture(scope="module", params=["lead zscore", "joint minmax", "lead millivolt"])
+def ask_of(request) -> scoring.Predictor:
+    """With a token for each lead, and with tokens of all leads together."""
+    return small(*request.param.split())
+
+
+@pytest.fixture(scope="module")
 def signals() -> np.ndarray:
-    """Microvolt (records, 12, samples), each lead with its own size and offset."""
-    rng = np.random.default_rng(1)
-    size, offset = rng.uniform(50, 900, (2, RECORDS, 12, 1))
-    return rng.normal(offset, size, (RECORDS, 12, SAMPLES)).astype(np.int16)
+    return voltages(RECORDS, 1)
 
 
 def rows(leads) -> list[int]:
@@ -145,22 +118,12 @@ def poisoned(signals: np.ndarray, kept) -> np.ndarray:
 
 def encoded(signals, ask, leads, root) -> dict[str, np.ndarray]:
     """data/encode of one lead set, its leads in the order given."""
-    vectors = torch.from_numpy(FakeTower().embed(CLASSES))
-    names = Names(vectors, {class_key(TASK, c.code): i for i, c in enumerate(classes(TASK))})
     key = "+".join(leads)
-    encode_corpus(
-        CORPUS,
-        write_store(root / "store", signals),
-        Encoding(
-            Encoders(ask.model, ask.model.encoder),
-            EncodeParams(("paper",), (key,), (key,), 2),
-            ask.config.signal,
-            names,
-            "cpu",
-        ),
-        {f"r{i}" for i in range(RECORDS)},
-        root / "out",
-    )
+    params = EncodeParams(("paper",), (key,), (key,), 2)
+    settings = params, ask.config.signal, ASKED, "cpu"
+    encoder = CorpusEncoder(ask.model, ask.model.encoder, *settings)
+    store = write_tests(root / "store", signals)
+    encoder.encode(CORPUS, store, {f"r{i}" for i in range(RECORDS)}, root / "out")
     tensors = load_file(root / "out" / f"{CORPUS}.safetensors")
     return {
         name.split("/")[0]: value for name, value in tensors.items() if name.endswith(f"/{key}")
@@ -198,6 +161,6 @@ def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask_of, sign
     assert dict(found[0]) == dict(zip(CLASSES, map(float, direct), strict=True))
 
 
-def test_a_method_without_a_query_network_is_not_asked() -> None:
+def test_a_method_without_a_query_network_is_not_asked():
     with pytest.raises(ValueError, match="'simclr', which has no query network"):
         scoring.Predictor(methods.config("simclr"), methods.small("simclr"))

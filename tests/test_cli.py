@@ -95,9 +95,7 @@ def call(*arguments: object, status: int = 0) -> str:
     return result.output
 
 
-def test_all_leads_reach_the_model_by_name(
-    records: Path, model: Fake, beats: dict[str, np.ndarray]
-) -> None:
+def test_all_leads_reach_the_model_by_name(records, model, beats):
     out = call("predict", records / "twelve", "--classes", "Atrial  fibrillation, normal ecg")
     signal, leads, names = model.asked[0]
     assert leads == LEADS
@@ -109,7 +107,7 @@ def test_all_leads_reach_the_model_by_name(
     assert "Not a medical device" in out
 
 
-def test_leads_are_chosen_by_name(records: Path, model: Fake, beats: dict[str, np.ndarray]) -> None:
+def test_leads_are_chosen_by_name(records, model, beats):
     call("predict", records / "twelve.hea", "--leads", "II,I")
     call("predict", records / "twelve.dat", "--leads", "limb")
     (signal, leads, names), (_, limb, _) = model.asked
@@ -119,9 +117,7 @@ def test_leads_are_chosen_by_name(records: Path, model: Fake, beats: dict[str, n
     np.testing.assert_array_equal(signal, np.stack([beats["I"], beats["II"]]))
 
 
-def test_a_two_lead_record_at_another_rate(
-    records: Path, model: Fake, beats: dict[str, np.ndarray]
-) -> None:
+def test_a_two_lead_record_at_another_rate(records, model, beats):
     out = call("predict", records / "two", "--json")
     answer = json.loads(out)
     assert answer["leads"] == ["I", "II"]
@@ -134,7 +130,7 @@ def test_a_two_lead_record_at_another_rate(
     assert correlation > 0.97
 
 
-def test_what_is_cut_and_filled_is_said(records: Path, model: Fake) -> None:
+def test_what_is_cut_and_filled_is_said(records, model):
     assert "10 s from 0 s on are read, of 30 s" in call("predict", records / "long")
     assert "only 2 s; zeros fill it up to 10 s" in call("predict", records / "short")
     assert not model.asked[1][0][:, 1000:].any()
@@ -143,7 +139,7 @@ def test_what_is_cut_and_filled_is_said(records: Path, model: Fake) -> None:
     np.testing.assert_array_equal(model.asked[2][0][0, :4000], model.asked[0][0][0, 1000:])
 
 
-def test_gaps_are_repaired_and_said(records: Path, model: Fake) -> None:
+def test_gaps_are_repaired_and_said(records, model):
     out = call("predict", records / "gaps", "--leads", "II,V1")
     assert "lead II: 10 missing samples" in out
     assert "lead V1 is flat" in out
@@ -167,28 +163,26 @@ def test_gaps_are_repaired_and_said(records: Path, model: Fake) -> None:
         (["twelve", "--picture", "out.png"], "pictures are .svg files"),
     ],
 )
-def test_what_cannot_be_done_is_one_clear_line(
-    records: Path, model: Fake, arguments: list[str], message: str
-) -> None:
+def test_what_cannot_be_done_is_one_clear_line(records, model, arguments, message):
     out = call("predict", records / arguments[0], *arguments[1:], status=1)
     assert message in out
     assert out.count("\n") == 1
     assert not model.asked
 
 
-def test_a_missing_model_is_named(records: Path, tmp_path: Path) -> None:
+def test_a_missing_model_is_named(records, tmp_path):
     out = call("predict", records / "twelve", "--model", tmp_path / "models", status=1)
     assert "does not exist" in out
     assert "dvc repro pretrain" in out
 
 
-def test_the_classes_of_a_task_are_asked(records: Path, model: Fake) -> None:
+def test_the_classes_of_a_task_are_asked(records, model):
     out = call("predict", records / "twelve", "--task", "ptbxl_super", "--top", 2)
     assert model.asked[0][2] == tuple(one.name for one in classes("ptbxl_super"))
     assert sum("#" in line for line in out.splitlines()) == 2
 
 
-def test_a_csv_of_lead_columns(tmp_path: Path, model: Fake, beats: dict[str, np.ndarray]) -> None:
+def test_a_csv_of_lead_columns(tmp_path, model, beats):
     rows = np.stack([np.arange(5000) / 500, beats["V1"] / 1000, beats["I"] / 1000], axis=1)
     path = tmp_path / "ecg.csv"
     np.savetxt(path, rows, "%.6f", ",", header="time,v1,I", comments="")
@@ -207,7 +201,7 @@ def test_a_csv_of_lead_columns(tmp_path: Path, model: Fake, beats: dict[str, np.
     assert "no CSV file of numbers" in call("predict", path, "--rate", 500, status=1)
 
 
-def test_the_picture_is_an_svg_in_millimetres(records: Path, tmp_path: Path, model: Fake) -> None:
+def test_the_picture_is_an_svg_in_millimetres(records, tmp_path, model):
     path = tmp_path / "out.svg"
     call("predict", records / "two", "--picture", path, "--classes", "a & b,c <d>")
     root = ET.fromstring(path.read_text(encoding="utf-8"))
@@ -222,7 +216,7 @@ def test_the_picture_is_an_svg_in_millimetres(records: Path, tmp_path: Path, mod
     assert path.read_bytes() == first
 
 
-def test_leads_are_listed() -> None:
+def test_leads_are_listed():
     out = call("leads")
     assert "I II III aVR" in out
     assert "limb" in out
@@ -232,7 +226,7 @@ def test_leads_are_listed() -> None:
     assert all(parse_leads("+".join(leads)) == leads for leads in NAMED_SETS.values())
 
 
-def test_help_says_what_it_is_not() -> None:
+def test_help_says_what_it_is_not():
     assert "medical" in call("predict", "--help")
 
 
@@ -247,9 +241,7 @@ def test_its_version_is_that_of_the_citation() -> None:
     st.sampled_from([100, 250, 257, 500, 1000]),
 )
 @settings(max_examples=12, deadline=None)
-def test_whatever_comes_in_the_model_gets_its_own_grid(
-    leads: list[str], samples: int, rate: int
-) -> None:
+def test_whatever_comes_in_the_model_gets_its_own_grid(leads, samples, rate):
     values = np.random.default_rng(samples).integers(-900, 900, (len(leads), samples))
     held = dict(zip(leads, values.astype(np.int16), strict=True))
     chosen = preparing.choose(reading.Recording("r", rate, held), None)
@@ -264,7 +256,7 @@ REAL = os.environ.get("KMERL_SHARED_DATA", "../shared/data")
 
 @pytest.mark.skipif(not Path(REAL).is_dir(), reason="no real recordings beside the project")
 @pytest.mark.parametrize("name", ["ptb-xl/records500/00000/00001_hr", "cpsc2018/A0001"])
-def test_real_recordings_are_read_to_the_microvolt(name: str, model: Fake) -> None:
+def test_real_recordings_are_read_to_the_microvolt(name, model):
     path = Path(REAL) / name
     call("predict", path, "--leads", "V2,I")
     expected = wfdb.rdrecord(str(path))

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kmerl import cli
-from kmerl.evaluation import compare, summary
+from kmerl.evaluation import compare, metric_rows
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.scores import Scores, scored
@@ -38,34 +38,28 @@ def _scores(
     return found
 
 
-def _row(a: Scores, b: Scores, replicates: int = 200, seed: int = 0) -> summary.Row:
+def _row(a: Scores, b: Scores, replicates: int = 200, seed: int = 0) -> metric_rows.Row:
     return compare.compare([[a]], [[b]], ["12"], replicates, 0.95, seed)["csn"]["12"]
 
 
-def test_differences_are_those_of_the_metrics_and_their_replicates() -> None:
+def test_differences_are_those_of_the_metrics_and_their_replicates():
     a, b = _scores(np.random.default_rng(0), (BETTER, WORSE))
     row = _row(a, b)
     means = [float(macro(auroc(one.truth, one.score["12"]))) for one in (a, b)]
     assert [row["a"], row["b"]] == pytest.approx(means)
     assert row["difference"] == pytest.approx(means[0] - means[1])
-    statistics = Statistics(200, 0.95, 1)
-    one, two = (
-        summary.evaluate([side], statistics, 0)["csn"]["12"].auroc_replicates.mean(1)
-        for side in (a, b)
-    )
+    found = [metric_rows.evaluate([s], Statistics(200, 0.95, 1), 0)["csn"]["12"] for s in (a, b)]
+    one, two = (side.auroc_replicates.mean(1) for side in found)
     assert row["ahead"] == np.mean(one > two)
-    assert row["difference_lo"] == pytest.approx(np.percentile(one - two, 2.5))
-    assert row["difference_hi"] == pytest.approx(np.percentile(one - two, 97.5))
+    ends = row["difference_lo"], row["difference_hi"]
+    assert ends == pytest.approx(tuple(np.percentile(one - two, [2.5, 97.5])))
+    assert ends[1] - ends[0] < 0.9 * 2 * 1.96 * np.hypot(one.std(), two.std())  # pairing narrows
+    level = _row(a, a)
+    assert (level["difference"], level["difference_lo"], level["difference_hi"]) == (0, 0, 0)
+    assert level["ahead"] == 0.5
 
 
-def test_a_scoring_is_level_with_itself() -> None:
-    (a,) = _scores(np.random.default_rng(0), (BETTER,))
-    row = _row(a, a)
-    assert (row["difference"], row["difference_lo"], row["difference_hi"]) == (0, 0, 0)
-    assert row["ahead"] == 0.5
-
-
-def test_seeds_are_averaged_and_tasks_weigh_alike() -> None:
+def test_seeds_are_averaged_and_tasks_weigh_alike():
     random = np.random.default_rng(1)
     a, b, c = _scores(random, (BETTER, BETTER, WORSE))
     d, e = _scores(random, (BETTER, WORSE), task="cpsc2018")
@@ -78,7 +72,7 @@ def test_seeds_are_averaged_and_tasks_weigh_alike() -> None:
 
 
 @pytest.mark.parametrize(("skill", "true"), [(WORSE, 0.0), (BETTER, None)])
-def test_intervals_of_a_difference_cover_the_true_one(skill: float, true: float | None) -> None:
+def test_intervals_of_a_difference_cover_the_true_one(skill, true):
     """A as good as B, and better: 300 cohorts; nominal 0.95, three deviations are 0.038."""
     random = np.random.default_rng(2)
     if true is None:
@@ -92,15 +86,6 @@ def test_intervals_of_a_difference_cover_the_true_one(skill: float, true: float 
     assert (ahead > 0.9) if true > 0 else (0.4 < ahead < 0.6)
 
 
-def test_pairing_narrows_the_interval() -> None:
-    a, b = _scores(np.random.default_rng(3), (BETTER, WORSE))
-    row = _row(a, b)
-    paired = row["difference_hi"] - row["difference_lo"]
-    found = [summary.evaluate([s], Statistics(200, 0.95, 1), 0)["csn"]["12"] for s in (a, b)]
-    spread = [np.std(one.auroc_replicates.mean(1)) for one in found]
-    assert paired < 0.9 * 2 * 1.96 * np.hypot(*spread)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -112,7 +97,7 @@ def test_pairing_narrows_the_interval() -> None:
         ({"task": "cpsc2018"}, r"one side has tasks \['csn'\], the other \['cpsc2018'\]"),
     ],
 )
-def test_what_cannot_be_paired_is_named(change: dict[str, object], message: str) -> None:
+def test_what_cannot_be_paired_is_named(change, message):
     (a,) = _scores(np.random.default_rng(0), (BETTER,))
     other = dataclasses.replace(a, **change)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=message):
@@ -127,10 +112,9 @@ def test_what_cannot_be_paired_is_named(change: dict[str, object], message: str)
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
     """A folder of scores, and one with a level of seeds."""
-    a, b, c = _scores(np.random.default_rng(0), (BETTER, WORSE, WORSE))
-    a.write(tmp_path / "zero_shot")
-    b.write(tmp_path / "probe/0")
-    c.write(tmp_path / "probe/1")
+    sides = _scores(np.random.default_rng(0), (BETTER, WORSE, WORSE))
+    for place, one in zip(("zero_shot", "probe/0", "probe/1"), sides, strict=True):
+        one.write(tmp_path / place)
     return tmp_path / "zero_shot", tmp_path / "probe"
 
 
@@ -140,27 +124,21 @@ def _call(*arguments: object, status: int = 0) -> str:
     return result.output
 
 
-def test_the_command_prints_a_table(folders: tuple[Path, Path]) -> None:
+def test_the_command_prints_a_table_or_json(folders):
     lines = _call(*folders, "--replicates", 50).splitlines()
     assert " ".join(lines[0].split()) == "task leads A B A - B 95 % interval A ahead"
     assert [line.split()[:2] for line in lines[1:]] == [["csn", "12"], ["average", "12"]]
     assert lines[1].split()[-1] == "92%"
-
-
-def test_the_command_prints_json(folders: tuple[Path, Path]) -> None:
     options = ("--json", "--leads", "all", "--replicates", 50, "--seed", 4)
     table = json.loads(_call(*folders, *options))
     assert set(table["csn"]) == {"1", "12"}
     assert table["csn"] == table["average"]
-    back = json.loads(_call(*reversed(folders), *options))["csn"]["12"]
-    row = table["csn"]["12"]
+    back, row = json.loads(_call(*reversed(folders), *options))["csn"]["12"], table["csn"]["12"]
     assert (back["difference"], back["ahead"]) == (-row["difference"], 1 - row["ahead"])
-    seeds = compare.read_folder(folders[1])
-    assert row["b"] == pytest.approx(
-        np.mean([macro(auroc(one.truth, one.score["12"])) for (one,) in seeds]), rel=1e-3
-    )
+    seeds = [macro(auroc(s.truth, s.score["12"])) for (s,) in compare.read_folder(folders[1])]
+    assert row["b"] == pytest.approx(np.mean(seeds), rel=1e-3)
 
 
-def test_the_command_names_what_is_missing(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_command_names_what_is_missing(folders, tmp_path):
     assert "holds no scores; name a folder such as" in _call(tmp_path, folders[0], status=1)
     assert "not both have leads 'limb'" in _call(*folders, "--leads", "limb", status=1)

@@ -5,19 +5,16 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
 
-from kmerl import files
 from kmerl.evaluation.encode import (
+    CorpusEncoder,
     EncodeParams,
-    Encoders,
-    Encoding,
-    Names,
-    encode_corpus,
     lead_sets,
 )
 from kmerl.leads import LEADS, parse_leads
@@ -25,16 +22,18 @@ from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES
 from kmerl.params import build
 from kmerl.predict import scoring
-from kmerl.store import ShardWriter, read_signals, read_table, schema
+from kmerl.store import read_signals, read_table
 from kmerl.tasks.classes import classes
-from kmerl.training.model import initial, load, save
+from kmerl.tasks.prompts import Asked
+from kmerl.text import TextEncoderParams
+from kmerl.training.model import ModelConfig, create, initial, load, save, sections_of
 from kmerl.training.session import Session
-from tests.cohorts import RATE, SECONDS, TEXT_WIDTH, write_cohort
+from tests.cohorts import RATE, SAMPLES, TEXT_WIDTH, files_below, write_cohort, write_store
 from tests.test_training import values
 
 CORPUS = TASK = "cpsc2018"
 CLASSES = [one.name for one in classes(TASK)]
-RECORDS, SAMPLES = 6, RATE * SECONDS
+RECORDS = 6
 EVERYONE = tuple(f"r{i}" for i in range(RECORDS))
 SETTINGS = EncodeParams(("paper", "mimic"), ("I+II", "limb", "easi"), ("1", "I+II"), batch=4)
 KEYS = [*map(str, range(1, 13)), "I+II", "limb", "easi", "mimic:4"]
@@ -53,65 +52,67 @@ class FakeTower:
         return np.random.default_rng(seed).normal(size=TEXT_WIDTH).astype(np.float32)
 
 
+ASKED = Asked(
+    "by name", {f"{TASK}/{c.code}": c.name for c in classes(TASK)}, FakeTower().embed(CLASSES)
+)
+
+
+def enlarged(kind: str = "zscore", **changes: object) -> tuple[ModelConfig, Any]:
+    """A new model whose weights are large enough that every lead and sample matters."""
+    torch.manual_seed(0)
+    chosen = values(**changes)
+    text = TextEncoderParams(**chosen["text_encoder"])
+    sections, signal = sections_of("kmerl", chosen), SignalParams(kind, "available")
+    names = tuple(CLASSES)
+    config = ModelConfig("kmerl", sections, signal, text, names, TEXT_WIDTH, RATE, SAMPLES)
+    model = create(config, torch.zeros(len(CLASSES), TEXT_WIDTH)).eval()
+    with torch.no_grad():
+        if chosen["encoder"]["tokens"] == "lead":
+            model.encoder.tokenizer.lead.mul_(50)
+        for weight in model.query_network.parameters():
+            weight.mul_(4 if weight.ndim == 2 else 1)
+    return config, model
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """models/ of a short training, its weights enlarged so that leads and signals matter."""
-    root = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.setattr("kmerl.training.session._live", lambda: None)
-        data = write_cohort(root)
-        Session.from_params(values(pretrain__epochs=2), data).train(root, "cpu")
-    config, model = load(root / "models")
-    with torch.no_grad():
-        model.encoder.tokenizer.lead.mul_(50)
-        for weight in model.query_network.parameters():
-            weight.mul_(8 if weight.ndim == 2 else 1)
-    save(root / "models", config, model)
-    return root / "models"
+    root = tmp_path_factory.mktemp("models")
+    save(root, *enlarged())
+    return root
+
+
+def voltages(records: int, seed: int) -> np.ndarray:
+    """Microvolt (records, 12, samples), each lead with its own size and offset."""
+    rng = np.random.default_rng(seed)
+    size, offset = rng.uniform(50, 900, (2, records, 12, 1))
+    return rng.normal(offset, size, (records, 12, SAMPLES)).astype(np.int16)
+
+
+def write_tests(directory: Path, signals: np.ndarray) -> Path:
+    """A store of test records r0, r1, ..., each of its own patient."""
+    rows = range(len(signals))
+    columns = {"record": [f"r{i}" for i in rows], "patient": [f"p{i}" for i in rows]}
+    return write_store(directory, signals, columns | {"split": ["test" for _ in rows]})
 
 
 @pytest.fixture(scope="module")
 def signals():
-    """Microvolt (records, 12, samples), each lead with its own size and offset."""
-    rng = np.random.default_rng(5)
-    size, offset = rng.uniform(50, 900, (2, RECORDS, 12, 1))
-    return (rng.normal(offset, size, (RECORDS, 12, SAMPLES))).astype(np.int16)
-
-
-def write_store(directory, signals):
-    directory.mkdir(parents=True)
-    with (
-        files.atomic(directory / "signals-00000.parquet") as path,
-        ShardWriter(path, schema(RATE, SAMPLES), 4) as out,
-    ):
-        for i, signal in enumerate(signals):
-            row = {
-                "record": f"r{i}", "patient": f"p{i}", "split": "test", "source_rate": RATE,
-                "source_samples": SAMPLES, "report": [], "codes": [],
-            }  # fmt: skip
-            for k, lead in enumerate(LEADS):
-                row |= {f"min.{lead}": int(signal[k].min()), f"max.{lead}": int(signal[k].max())}
-                row[f"nan.{lead}"] = 0
-            out.add(row, signal)
-    return directory
+    return voltages(RECORDS, 5)
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory, signals):
-    return write_store(tmp_path_factory.mktemp("store") / CORPUS, signals)
+    return write_tests(tmp_path_factory.mktemp("store") / CORPUS, signals)
 
 
-def encode(store, models, out, signal=None, batch=4, scored=EVERYONE, seed=0):
+def encode(store, models, out, signal=None, batch=4, scored=EVERYONE, seed=0, threads=1):
     """data/encode of one corpus: tensors, description."""
     config, model = load(models)
-    encoders = Encoders(model, initial(config, seed).encoder.eval())
-    vectors = torch.from_numpy(FakeTower().embed(CLASSES))
-    names = Names(vectors, {f"{TASK}/{c.code}": row for row, c in enumerate(classes(TASK))})
     settings = dataclasses.replace(SETTINGS, batch=batch)
     chosen = signal or config.signal
-    encoding = Encoding(encoders, settings, chosen, names, "cpu")
-    encode_corpus(CORPUS, store, encoding, frozenset(scored), out)
+    untrained = initial(config, seed).encoder.eval()
+    encoder = CorpusEncoder(model, untrained, settings, chosen, ASKED, "cpu", threads)
+    encoder.encode(CORPUS, store, frozenset(scored), out)
     text = (out / f"{CORPUS}.json").read_text(encoding="utf-8")
     return load_file(out / f"{CORPUS}.safetensors"), json.loads(text)
 
@@ -161,7 +162,7 @@ def test_scores_are_of_the_records_asked_for_and_features_of_all(encoded, store,
 
 
 def test_the_untrained_encoder_is_the_one_that_pretraining_began_with(
-    encoded, store, models, tmp_path
+    encoded, store, models, tmp_path, monkeypatch
 ):
     tensors, _ = encoded
     assert np.array_equal(tensors["random/1"], encode(store, models, tmp_path)[0]["random/1"])
@@ -170,17 +171,12 @@ def test_the_untrained_encoder_is_the_one_that_pretraining_began_with(
         assert not np.allclose(tensors[f"random/{key}"], tensors[f"features/{key}"], **CLOSE)
         assert not np.allclose(tensors[f"random/{key}"], other[f"random/{key}"], **CLOSE)
         assert np.array_equal(tensors[f"features/{key}"], other[f"features/{key}"])
-    root = tmp_path / "untrained"
-    with pytest.MonkeyPatch.context() as patch:
-        root.mkdir()
-        patch.chdir(root)
-        patch.setattr("kmerl.training.session._live", lambda: None)
-        data = write_cohort(root)
-        still = values(pretrain__epochs=1, pretrain__learning_rate=0.0, pretrain__weight_decay=0.0)
-        Session.from_params(still, data).train(root, "cpu")
-    _, kept = load(root / "models")
-    config, _ = load(models)
-    began = initial(config, still["seed"]).encoder.state_dict()
+    still = values(pretrain__epochs=1, pretrain__learning_rate=0.0, pretrain__weight_decay=0.0)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kmerl.training.session._live", lambda: None)
+    Session.from_params(still, write_cohort(tmp_path)).train(tmp_path, "cpu")
+    config, kept = load(tmp_path / "models")
+    began = initial(config, values()["seed"]).encoder.state_dict()
     for name, value in kept.encoder.state_dict().items():
         assert torch.equal(began[name], value), name
 
@@ -201,22 +197,18 @@ def test_scores_depend_on_record_name_and_leads(encoded):
         assert all(scores.std(axis=axis).min() > 1e-4 for axis in range(3)), kind
 
 
-def test_the_order_decides_which_leads_a_count_names():
-    standard = lead_sets(EncodeParams(("standard",), ("I+II",), (), 4))
-    assert standard["4"] == ("I", "II", "III", "aVR")
-    assert lead_sets(SETTINGS)["4"] == ("I", "II", "III", "aVF")
-    assert standard["12"] == lead_sets(SETTINGS)["12"] == LEADS
-
-
-def test_further_orders_add_only_leads_that_no_key_names_yet():
+def test_orders_decide_which_leads_a_count_names_and_add_only_new_ones():
     every = dataclasses.replace(SETTINGS, orders=("paper", "mimic", "standard"))
     found = lead_sets(every)
+    assert found["4"] == ("I", "II", "III", "aVF")
+    assert found["12"] == LEADS
     assert [key for key in found if ":" in key] == ["mimic:4", "standard:5"]
     assert found["standard:5"] == ("I", "II", "III", "aVR", "aVL")
     named = lead_sets(dataclasses.replace(every, sets=("I,II,III,aVR",), random=()))
     assert [key for key in named if ":" in key] == ["standard:5"]
     again = lead_sets(dataclasses.replace(every, orders=("standard", "paper", "mimic")))
     assert [key for key in again if ":" in key] == ["paper:4", "paper:5"]
+    assert again["4"] == ("I", "II", "III", "aVR")
     assert all(parse_leads(key) == leads for key, leads in found.items())
 
 
@@ -225,26 +217,10 @@ def test_sets_are_the_counts_those_named_and_the_other_orders():
     assert len(lead_sets(build(EncodeParams, section, "encode"))) == 12 + len(section["sets"]) + 2
 
 
-def with_other_leads_changed(signals, kept):
-    changed = signals.copy()
-    others = [i for i, lead in enumerate(LEADS) if lead not in kept]
-    changed[:, others] = changed[:, others] // 2 + 3000
-    return changed
-
-
-@pytest.mark.parametrize("kind", ["minmax", "zscore", "millivolt"])
-def test_leads_that_are_not_asked_for_change_nothing(kind, store, signals, models, tmp_path):
-    other = write_store(tmp_path / "other", with_other_leads_changed(signals, ["I"]))
-    signal = SignalParams(kind, "available")
-    one, _ = encode(store, models, tmp_path, signal)
-    two, _ = encode(other, models, tmp_path, signal)
-    for name in ("features", f"query/{TASK}", f"cosine/{TASK}"):
-        assert np.array_equal(one[f"{name}/1"], two[f"{name}/1"])
-        assert not np.allclose(one[f"{name}/12"], two[f"{name}/12"], **CLOSE)
-
-
 def test_the_range_of_all_twelve_leads_lets_hidden_leads_through(store, signals, models, tmp_path):
-    other = write_store(tmp_path / "other", with_other_leads_changed(signals, ["I"]))
+    changed = signals.copy()
+    changed[:, 1:] = changed[:, 1:] // 2 + 3000
+    other = write_tests(tmp_path / "other", changed)
     signal = SignalParams("minmax", "global12")
     one, _ = encode(store, models, tmp_path, signal)
     two, _ = encode(other, models, tmp_path, signal)
@@ -262,15 +238,14 @@ def test_the_batch_size_changes_no_result(batch, encoded, store, models, tmp_pat
         assert np.allclose(again[name], tensor, **CLOSE), name
 
 
-def test_encoding_twice_writes_the_same_bytes(store, models, tmp_path):
-    encode(store, models, tmp_path / "one")
-    encode(store, models, tmp_path / "two")
-    for one in (tmp_path / "one").iterdir():
-        assert one.read_bytes() == (tmp_path / "two" / one.name).read_bytes()
+def test_encoding_again_on_any_number_of_threads_writes_the_same_bytes(store, models, tmp_path):
+    for threads in (1, 3):
+        encode(store, models, tmp_path / str(threads), batch=2, threads=threads)
+    assert files_below(tmp_path / "1") == files_below(tmp_path / "3")
 
 
 def test_an_empty_corpus_has_a_description_and_no_tensors(models, tmp_path):
-    store = write_store(tmp_path / CORPUS, np.zeros((0, 12, SAMPLES), np.int16))
+    store = write_tests(tmp_path / CORPUS, np.zeros((0, 12, SAMPLES), np.int16))
     tensors, described = encode(store, models, tmp_path / "out")
     assert tensors == {}
     assert described["records"] == []
@@ -302,26 +277,15 @@ def test_a_score_is_the_probability_that_encoding_a_corpus_gives(key, ask, encod
         assert np.allclose(score, 1 / (1 + np.exp(-logits)), rtol=0, atol=1e-4)
 
 
-def test_leads_may_come_in_any_order_and_spelling(ask, store):
-    leads = ["I", "aVR", "V1", "V6"]
+def test_leads_and_names_may_come_in_any_order_and_leads_in_any_spelling(ask, store):
+    leads, order = ["I", "V1"], [1, 0]
     signal = recording(store, 0, leads)
     score = ask.score(signal, leads, CLASSES)
-    order = [2, 0, 3, 1]
     shuffled = [leads[i].lower() for i in order]
     assert np.allclose(ask.score(signal[order], shuffled, CLASSES), score, **CLOSE)
-
-
-def test_a_lead_under_another_name_is_another_question(ask, store):
-    signal = recording(store, 0, ["I", "V1"])
-    score = ask.score(signal, ["I", "V1"], CLASSES)
-    assert np.abs(ask.score(signal, ["V1", "I"], CLASSES) - score).max() > 1e-3
-    assert np.allclose(ask.score(signal[::-1].copy(), ["V1", "I"], CLASSES), score, **CLOSE)
-
-
-def test_names_keep_their_scores_in_any_order(ask, store):
-    signal = recording(store, 1, ["II"])
-    score = ask.score(signal, ["II"], CLASSES)
-    assert np.allclose(ask.score(signal, ["II"], CLASSES[::-1]), score[::-1], **CLOSE)
+    assert np.allclose(ask.score(signal, leads, CLASSES[::-1]), score[::-1], **CLOSE)
+    misnamed = ask.score(signal, [leads[i] for i in order], CLASSES)
+    assert np.abs(misnamed - score).max() > 1e-3  # under another name it is another question
 
 
 @pytest.mark.parametrize(
@@ -339,9 +303,7 @@ def test_a_question_that_cannot_be_answered_says_why(leads, samples, message, as
 
 
 def test_a_model_that_needs_all_twelve_leads_says_so(ask):
-    ask.config = ask.config.__class__(
-        **{**vars(ask.config), "signal": SignalParams("minmax", "global12")}
-    )
+    ask.config = dataclasses.replace(ask.config, signal=SignalParams("minmax", "global12"))
     with pytest.raises(ValueError, match=r"global12.*all twelve"):
         ask.score(np.zeros((1, SAMPLES), np.int16), ["I"], CLASSES)
 

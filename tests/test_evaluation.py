@@ -1,31 +1,37 @@
 """The evaluation stages on a small cohort with planted scores: joins, metrics, files, faults."""
 
-import csv
-import json
+import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from kmerl import params
-from kmerl.evaluation import partial_leads, seen_unseen, summary
+from kmerl.evaluation import metric_rows, partial_leads, seen_unseen
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.encodings import open_encodings
-from kmerl.evaluation.linear_probe import RATIOS, LinearProbe
+from kmerl.evaluation.encoded_corpus import open_encoded
+from kmerl.evaluation.fine_tune_fit import FineTune
+from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
-from kmerl.evaluation.scores import Scores, read_scores, read_seeds
+from kmerl.evaluation.scores import read_scores, read_seeds
 from kmerl.evaluation.zero_shot import ZeroShot, score_task
-from kmerl.tasks import data_report
+from kmerl.files import read_json, write_json
+from kmerl.tasks import data_report, prompts
 from kmerl.tasks.classes import TASKS, classes
 from kmerl.tasks.cohort import read_cohort
-from kmerl.tasks.splits import from_store
+from kmerl.tasks.splits import Splits, from_store
+from kmerl.tasks.subsets import RATIOS
 from stages import linear_probe as probe_stage
 from stages import partial_leads as partial_stage
 from stages import seen_unseen as seen_stage
 from stages import splits as splits_stage
 from stages import zero_shot as zero_stage
-from tests.evaluation_cohort import LEAD_SETS, build, write_store
+from tests.cohorts import files_below, read_rows
+from tests.evaluation_cohort import LEAD_SETS
 
 
 def _run_all() -> None:
@@ -34,10 +40,10 @@ def _run_all() -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same directory after all evaluation stages, run once."""
+def finished(evaluation_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory after all evaluation stages, run once."""
     root = tmp_path_factory.mktemp("finished")
-    build(root)
+    shutil.copytree(evaluation_cohort, root, dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         _run_all()
@@ -52,36 +58,20 @@ def results(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Inside a directory of its own, no evaluation stage run."""
-    build(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def metrics(results: Path) -> dict[str, dict]:
+    """What each stage measured, by its name."""
+    return {path.stem: read_json(path) for path in Path("metrics").glob("*.json")}
 
 
-def _json(path: str) -> dict:
-    return json.loads(Path(path).read_text())
-
-
-def _rows(path: str) -> list[dict[str, str]]:
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _files(root: Path) -> dict[str, bytes]:
-    found = sorted(path for path in root.rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): path.read_bytes() for path in found}
-
-
-def test_a_second_run_writes_the_same_bytes(results: Path, world: Path) -> None:
+def test_a_second_run_writes_the_same_bytes(results, world):
     _run_all()
-    first, second = _files(results), _files(world)
+    first, second = files_below(results), files_below(world)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
 
 
-def test_metrics_have_every_key(results: Path) -> None:
-    zero, probe = _json("metrics/zero_shot.json"), _json("metrics/linear_probe.json")
+def test_metrics_have_every_key_and_nulls_where_a_corpus_has_no_records(metrics):
+    zero, probe = metrics["zero_shot"], metrics["linear_probe"]
     assert set(zero) == set(probe) == {*TASKS, "average"}
     rows = [row for task in zero.values() for row in task.values()]
     assert all(set(task) == set(LEAD_SETS) for task in zero.values())
@@ -90,19 +80,15 @@ def test_metrics_have_every_key(results: Path) -> None:
     for task in probe.values():
         assert set(task) == {str(ratio) for ratio in RATIOS}
         assert all(set(row) == set(LEAD_SETS) for row in task.values())
-
-
-def test_a_corpus_without_records_has_nulls_and_stays_out_of_the_average(results: Path) -> None:
-    zero, probe = _json("metrics/zero_shot.json"), _json("metrics/linear_probe.json")
     for row in (zero["cpsc2018"]["12"], probe["cpsc2018"]["10"]["12"]):
         assert (row["records"], row["classes"], row["auroc"], row["f1_hi"]) == (0, 0, None, None)
     others = [zero[task]["12"]["auroc"] for task in TASKS if task != "cpsc2018"]
     assert zero["average"]["12"]["auroc"] == pytest.approx(np.mean(others), abs=1e-3)
 
 
-def test_zero_shot_scores_follow_the_records(results: Path) -> None:
+def test_zero_shot_scores_follow_the_records(metrics):
     """Store and encodings are shuffled differently; only a join by record finds the signal."""
-    zero = _json("metrics/zero_shot.json")["average"]
+    zero = metrics["zero_shot"]["average"]
     assert zero["12"]["auroc"] > 0.99
     assert 0.5 < zero["1"]["auroc"] < zero["4"]["auroc"] < zero["12"]["auroc"]
     for row in zero.values():
@@ -110,9 +96,9 @@ def test_zero_shot_scores_follow_the_records(results: Path) -> None:
         assert row["f1"] <= row["f1_max"]
 
 
-def test_the_other_kind_of_score_stands_beside(results: Path) -> None:
+def test_the_other_kind_of_score_stands_beside(metrics):
     """The cohort's cosine scores are its query scores turned round: as bad as those are good."""
-    for row in _json("metrics/zero_shot.json")["average"].values():
+    for row in metrics["zero_shot"]["average"].values():
         assert row["cosine_auroc"] == pytest.approx(1 - row["auroc"], abs=2e-3)
         assert row["above_cosine"] == pytest.approx(2 * row["auroc"] - 1, abs=2e-3)
         assert row["above_cosine_lo"] <= row["above_cosine"] <= row["above_cosine_hi"]
@@ -122,16 +108,14 @@ def test_the_other_kind_of_score_stands_beside(results: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [["cosine"], []])
-def test_a_method_is_measured_by_the_scores_it_gives(
-    world: Path, monkeypatch: pytest.MonkeyPatch, given: list[str]
-) -> None:
+def test_a_method_is_measured_by_the_scores_it_gives(world, monkeypatch, given):
     for path in Path("data/encode").glob("*.json"):
-        path.write_text(json.dumps(_json(str(path)) | {"score_kinds": given}))
+        write_json(path, read_json(path) | {"score_kinds": given})
     zero_stage.main()
-    row = _json("metrics/zero_shot.json")["csn"]["12"]
+    row = read_json("metrics/zero_shot.json")["csn"]["12"]
     kept = read_scores(Path("data/zero_shot"), "csn")
     if given:
-        expected = open_encodings(Path("data/encode"), "csn").scores("cosine", "csn", "12")
+        expected = open_encoded(Path("data/encode"), "csn").scores("cosine", "csn", "12")
         assert set(kept.score["12"].ravel()) <= set(expected.ravel())
         assert row["records"] > 0
         assert row["query_auroc"] is None
@@ -139,29 +123,22 @@ def test_a_method_is_measured_by_the_scores_it_gives(
         assert (row["records"], row["auroc"], row["cosine_auroc"]) == (0, None, None)
 
 
-def test_cosine_scores_are_a_parameter(world: Path) -> None:
-    cohort = read_cohort(Path("data/splits"), "csn")
-    encodings = open_encodings(Path("data/encode"), "csn")
-    query, cosine = (score_task(cohort, encodings, kind) for kind in ("query", "cosine"))
-    np.testing.assert_array_equal(query.score["12"], -cosine.score["12"])
-
-
-def test_class_rows_are_counted_and_sorted(results: Path) -> None:
-    rows = _rows("plots/zero_shot_classes.csv")
-    assert tuple(rows[0]) == summary.CLASS_COLUMNS
-    assert len(rows) == sum(len(classes(task)) for task in TASKS) * len(LEAD_SETS)
-    keys = [(row["task"], row["leads"], row["code"]) for row in rows]
+def test_class_rows_are_counted_and_sorted(results):
+    listed = read_rows("plots/zero_shot_classes.csv")
+    assert tuple(listed[0]) == metric_rows.CLASS_COLUMNS
+    assert len(listed) == sum(len(classes(task)) for task in TASKS) * len(LEAD_SETS)
+    keys = [(row["task"], row["leads"], row["code"]) for row in listed]
     assert keys == sorted(keys)
     test = read_cohort(Path("data/splits"), "csn").split("test")
-    found = {(r["leads"], r["code"]): r for r in rows if r["task"] == "csn"}
+    found = {(r["leads"], r["code"]): r for r in listed if r["task"] == "csn"}
     for i, kind in enumerate(test.classes):
         row = found["limb", kind.code]
         assert (row["name"], int(row["positives"])) == (kind.name, test.truth[:, i].sum())
 
 
-def test_probe_subsets_are_listed_and_nested(results: Path) -> None:
-    listed = _rows("data/linear_probe/subsets.csv")
-    probe = _json("metrics/linear_probe.json")
+def test_probe_subsets_are_listed_and_nested(metrics):
+    listed = read_rows("data/linear_probe/subsets.csv")
+    probe = metrics["linear_probe"]
     for task in TASKS:
         train = read_cohort(Path("data/splits"), task).split("train")
         seeds = [[r for r in listed if (r["task"], r["seed"]) == (task, s)] for s in ("0", "1")]
@@ -174,56 +151,52 @@ def test_probe_subsets_are_listed_and_nested(results: Path) -> None:
         assert ratios[0] != ratios[1] or not len(train.records)
 
 
-def test_probe_metrics_are_means_over_seeds(results: Path) -> None:
-    row = _json("metrics/linear_probe.json")["csn"]["100"]["4"]
-    seeds = [one[list(TASKS).index("csn")] for one in _probe_scores(100)]
+def test_probe_metrics_are_means_over_seeds(metrics):
+    row = metrics["linear_probe"]["csn"]["100"]["4"]
+    seeds = [one for (one,) in read_seeds(Path("data/linear_probe/100"), ["csn"])]
     aurocs = [macro(auroc(one.truth, one.score["4"])) for one in seeds]
     assert row["auroc"] == pytest.approx(np.mean(aurocs), rel=1e-3)
     assert row["auroc_sd"] == pytest.approx(np.std(aurocs, ddof=1), rel=1e-3)
     assert row["seeds"] == 2
-    alike = _json("metrics/partial_leads.json")["linear_probe"]
-    assert alike["4"]["auroc"] == _json("metrics/linear_probe.json")["average"]["100"]["4"]["auroc"]
+    alike = metrics["partial_leads"]["linear_probe"]
+    assert alike["4"]["auroc"] == metrics["linear_probe"]["average"]["100"]["4"]["auroc"]
 
 
-def _probe_scores(ratio: int) -> list[list[Scores]]:
-    return read_seeds(Path("data/linear_probe") / str(ratio), TASKS)
-
-
-def test_other_probes_stand_beside_the_fixed_one(results: Path) -> None:
+def test_other_probes_stand_beside_the_fixed_one(metrics):
     """Features hold the labels, those of the untrained encoder nothing."""
-    row = _json("metrics/linear_probe.json")["ptbxl_super"]["100"]["12"]
+    row = metrics["linear_probe"]["ptbxl_super"]["100"]["12"]
     assert row["auroc"] > 0.6
     assert row["knn_auroc"] > 0.6
     assert 0.35 < row["random_auroc"] < 0.6
     assert row["above_random_lo"] < row["above_random"] < row["above_random_hi"]
     assert row["above_random"] == pytest.approx(row["auroc"] - row["random_auroc"], abs=2e-3)
     assert "auroc_merl_max_test" not in row
-    without = _json("metrics/linear_probe.json")["csn"]["10"]["2"]
+    without = metrics["linear_probe"]["csn"]["10"]["2"]
     assert "random_auroc" not in without
     assert "auroc_tuned_lo" in without
 
 
-def test_choices_of_validation_are_listed_and_counted(results: Path) -> None:
-    choices = _rows("data/linear_probe/choices.csv")
+def test_choices_of_validation_are_listed_and_counted(metrics):
+    choices = read_rows("data/linear_probe/choices.csv")
     mine = [r for r in choices if (r["task"], r["ratio"]) == ("csn", "10")]
     assert len(mine) == len(LEAD_SETS) * 2
     assert all(row["tuned_val_auroc"] >= row["val_auroc"] for row in mine if row["val_auroc"])
     counted = {
         row["weight_decay"]: int(row["chosen"])
-        for row in _rows("data/linear_probe/weight_decays.csv")
+        for row in read_rows("data/linear_probe/weight_decays.csv")
         if (row["task"], row["ratio"]) == ("csn", "10")
     }
     assert counted == {
         decay: sum(row["weight_decay"] == decay for row in mine) for decay in ("0.0001", "10.0")
     }
-    row = _json("metrics/linear_probe.json")["csn"]["10"]["2"]
+    row = metrics["linear_probe"]["csn"]["10"]["2"]
     epochs = [int(one["epoch"]) for one in mine if one["leads"] == "2"]
     assert row["epoch"] == np.mean(epochs)
 
 
-def test_partial_leads_curve_is_paired(results: Path) -> None:
-    curve = _json("metrics/partial_leads.json")
-    zero = _json("metrics/zero_shot.json")["average"]
+def test_partial_leads_curves_are_paired_and_have_every_order_and_named_set(metrics):
+    curve = metrics["partial_leads"]
+    zero = metrics["zero_shot"]["average"]
     assert set(curve) == {"zero_shot", "linear_probe"}
     for count in partial_leads.COUNTS:
         row = curve["zero_shot"][count]
@@ -233,17 +206,13 @@ def test_partial_leads_curve_is_paired(results: Path) -> None:
     full, one = curve["zero_shot"]["12"], curve["zero_shot"]["1"]
     assert full["below_full"] == full["below_full_lo"] == full["below_full_hi"] == 0
     assert 0 < one["below_full_lo"] < one["below_full"] < one["below_full_hi"]
-    rows = _rows("plots/partial_leads.csv")
-    mine = [r for r in rows if (r["protocol"], r["task"]) == ("zero_shot", "average")]
+    listed = read_rows("plots/partial_leads.csv")
+    mine = [r for r in listed if (r["protocol"], r["task"]) == ("zero_shot", "average")]
     assert sorted(r["key"] for r in mine) == sorted(curve["zero_shot"])
     assert [r["count"] for r in mine if r["order"] == "paper"] == list(partial_leads.COUNTS)
     assert mine[2]["leads"] == "I+II+III"
-
-
-def test_every_order_and_named_set_has_its_row(results: Path) -> None:
-    """mimic:4 was encoded for itself; its other steps are sets that the paper's order has too."""
-    zero = _json("metrics/zero_shot.json")["average"]
-    for protocol, curve in _json("metrics/partial_leads.json").items():
+    # mimic:4 was encoded for itself; its other steps are sets that the paper's order has too
+    for protocol, curve in metrics["partial_leads"].items():
         mimic = {f"mimic:{count}" for count in partial_leads.COUNTS}
         assert set(curve) == {*partial_leads.COUNTS, "limb", *mimic}  # standard:5 is not encoded
         assert curve["mimic:5"] == curve["5"]
@@ -251,76 +220,94 @@ def test_every_order_and_named_set_has_its_row(results: Path) -> None:
         assert curve["limb"] == curve["6"]
         if protocol == "zero_shot":
             assert curve["mimic:4"]["auroc"] == zero["mimic:4"]["auroc"]
-    rows = _rows("plots/partial_leads.csv")
-    found = {r["key"]: (r["order"], r["leads"], r["count"]) for r in rows}
+    found = {r["key"]: (r["order"], r["leads"], r["count"]) for r in listed}
     assert found["mimic:4"] == ("mimic", "I+II+III+aVR", "4")
     assert found["4"] == ("paper", "I+II+III+aVF", "4")
     assert found["limb"] == ("", "I+II+III+aVR+aVL+aVF", "6")
-    means = _rows("plots/lead_curves.csv")
+    means = read_rows("plots/lead_curves.csv")
     assert [row["count"] for row in means] == list(partial_leads.COUNTS)
     assert float(means[0]["zero_shot"]) == zero["1"]["auroc"]
-
-
-def test_counts_that_follow_no_order_are_an_error() -> None:
     strange = LEAD_SETS | {"4": ("I", "II", "III", "V1")}
     with pytest.raises(ValueError, match="follow none of the orders standard, mimic, paper"):
         partial_leads.points(strange)
 
 
-def test_scores_are_of_held_out_records_and_features_of_all(world: Path) -> None:
-    cohort = read_cohort(Path("data/splits"), "csn")
-    encodings = open_encodings(Path("data/encode"), "csn")
+def test_scores_are_of_held_out_records_and_features_of_all(evaluation_cohort):
+    cohort = read_cohort(evaluation_cohort / "data/splits", "csn")
+    encoded = open_encoded(evaluation_cohort / "data/encode", "csn")
     held_out = cohort.take(cohort.splits != "train").records
-    rows = encodings.scored_rows(held_out)
-    assert len(set(rows)) == len(held_out) < len(encodings.scores("query", "csn", "12"))
-    assert len(encodings.features("12")) == len(encodings.row_of) == 60
-    trained, random = encodings.features("1"), encodings.features("1", "random")
+    rows = encoded.scored_rows(held_out)
+    assert len(set(rows)) == len(held_out) < len(encoded.scores("query", "csn", "12"))
+    assert len(encoded.features("12")) == len(encoded.row_of) == 60
+    trained, random = encoded.features("1"), encoded.features("1", "random")
     assert trained.shape == random.shape
     assert not np.array_equal(trained, random)
     with pytest.raises(ValueError, match=r"record 'r\d+' has no scores"):
-        encodings.scored_rows(cohort.split("train").records)
-    index = _json("data/encode/csn.json") | {"random_sets": ["12"]}
-    Path("data/encode/csn.json").write_text(json.dumps(index))
-    with pytest.raises(ValueError, match=r"did not read leads '1'; add them to encode.random"):
-        open_encodings(Path("data/encode"), "csn").features("1", "random")
-    del index["scored"]
-    Path("data/encode/csn.json").write_text(json.dumps(index))
-    with pytest.raises(ValueError, match=r"has no 'scored'; run `dvc repro encode`"):
-        open_encodings(Path("data/encode"), "csn")
+        encoded.scored_rows(cohort.split("train").records)
 
 
-def test_seen_and_unseen_share_out_all_classes(results: Path) -> None:
-    groups = _json("metrics/seen_unseen.json")
-    listed = _rows("data/seen_unseen/classes.csv")
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("tasks", lambda old: {"csn": old["csn"][::-1]}, "task csn was encoded with classes"),
+        ("scored", lambda old: ["x" + r for r in old], r"record 'r\d+' has no scores"),
+        ("records", lambda old: ["x" + r for r in old], r"record 'r\d+' is missing"),
+        ("records", lambda old: old[:1] * 60, "listed twice"),
+        ("scored", None, r"has no 'scored'; run `dvc repro encode`"),
+        ("random_sets", lambda old: ["12"], "did not read leads '1'; add them to encode.random"),
+    ],
+)
+def test_faults_of_what_was_encoded_are_named(world, name, change, message):
+    path, cohort = Path("data/encode/csn.json"), read_cohort(Path("data/splits"), "csn")
+    index = read_json(path)
+    changed = {name: change(index.pop(name))} if change else index.pop(name) and {}
+    write_json(path, index | changed)
+    with pytest.raises(ValueError, match=message):
+        encoded = open_encoded(Path("data/encode"), "csn")
+        score_task(cohort, encoded, "query")
+        encoded.rows(cohort.records)
+        encoded.features("1", "random")
+    with pytest.raises(FileNotFoundError, match="run `dvc repro encode`"):
+        open_encoded(Path("data/encode"), "ptbxl")
+
+
+def test_seen_and_unseen_share_out_all_classes(metrics):
+    groups = metrics["seen_unseen"]
+    listed = read_rows("data/seen_unseen/classes.csv")
     assert groups["seen"]["classes"] == 20
     assert groups["seen"]["classes"] + groups["unseen"]["classes"] == len(listed)
     assert [row["group"] for row in listed] == ["seen"] * 20 + ["unseen"] * (len(listed) - 20)
     assert listed[3]["entity"] == "entity 03"
-    defined = _json("metrics/zero_shot.json")["average"]["12"]["classes"]
+    defined = metrics["zero_shot"]["average"]["12"]["classes"]
     assert groups["seen"]["scored"] + groups["unseen"]["scored"] == defined
 
 
-def test_the_data_report_counts_splits_and_classes(results: Path) -> None:
-    entry = _json("metrics/ingest.json")["ptb-xl"]
+def test_the_data_report_counts_splits_and_classes(metrics):
+    entry = metrics["ingest"]["ptb-xl"]
     assert (entry["records"], entry["rejected_flat"], entry["patients"]) == (80, 2, 40)
     assert sum(entry[f"records_{split}"] for split in ("train", "val", "test")) == 80
     cohort = read_cohort(Path("data/splits"), "ptbxl_sub")
     test = cohort.split("test").truth
     found = entry["tasks"]["ptbxl_sub"]["test"]
     assert (found["rows"], found["positives"]) == (len(test), test.sum())
-    rows = {(r["task"], r["code"]): r for r in _rows("plots/classes.csv")}
+    rows = {(r["task"], r["code"]): r for r in read_rows("plots/classes.csv")}
     for i, kind in enumerate(cohort.classes):
         assert int(rows["ptbxl_sub", kind.code]["test"]) == test[:, i].sum()
 
 
-def test_a_patient_in_two_splits_stops_the_data_report(tmp_path: Path) -> None:
-    swap = {"test": "train", "train": "test", "val": "val"}
-    write_store(tmp_path, "csn", split=lambda old: [swap[old[0]], *old[1:]])
-    (tmp_path / "csn.json").write_text(json.dumps({"csn": {"records": 60}}))
-    with pytest.raises(
-        data_report.LeakageError, match=r"csn: 1 patients .* 'p\d+' \(test, train\)"
-    ):
-        data_report.corpus_entry(tmp_path / "csn.json", tmp_path, "csn")
+def _changed(store: Path, column: str, change: Callable[[list], list]) -> None:
+    path = store / "signals-00000.parquet"
+    table = pq.read_table(path)
+    place, values = table.column_names.index(column), change(table[column].to_pylist())
+    field = pa.field(column, table.schema.field(column).type)
+    pq.write_table(table.set_column(place, field, pa.array(values, field.type)), path)
+
+
+def test_a_patient_in_two_splits_stops_the_data_report(world):
+    swap = {"test": "train", "train": "test", "val": "test"}
+    _changed(Path("data/ecg/csn"), "split", lambda old: [swap[old[0]], *old[1:]])
+    with pytest.raises(data_report.LeakageError, match=r"csn: 1 patients .* 'p\d+' \(\w+, \w+\)"):
+        data_report.corpus_entry(Path("metrics/ingest/csn.json"), Path("data/ecg"), "csn")
 
 
 @pytest.mark.parametrize(
@@ -331,38 +318,24 @@ def test_a_patient_in_two_splits_stops_the_data_report(tmp_path: Path) -> None:
         ("label.csn.AF", lambda old: [None] * len(old), "has labels of csn in part"),
     ],
 )
-def test_faults_of_the_store_are_named(
-    tmp_path: Path, column: str, change: Callable[[list], list], message: str
-) -> None:
-    write_store(tmp_path, "csn", **{column: change})
+def test_faults_of_the_store_are_named(world, column, change, message):
+    _changed(Path("data/ecg/csn"), column, change)
     with pytest.raises(ValueError, match=message):
-        from_store(tmp_path, "csn")
+        from_store(Path("data/ecg"), "csn")
 
 
-def test_faults_of_the_encodings_are_named(world: Path) -> None:
-    encode, cohort = Path("data/encode"), read_cohort(Path("data/splits"), "csn")
-    index = _json("data/encode/csn.json")
-    path = encode / "csn.json"
-    path.write_text(json.dumps(index | {"tasks": {"csn": index["tasks"]["csn"][::-1]}}))
-    with pytest.raises(ValueError, match="task csn was encoded with classes"):
-        score_task(cohort, open_encodings(encode, "csn"), "query")
-    path.write_text(json.dumps(index | {"scored": ["x" + r for r in index["scored"]]}))
-    with pytest.raises(ValueError, match=r"record 'r\d+' has no scores"):
-        score_task(cohort, open_encodings(encode, "csn"), "query")
-    path.write_text(json.dumps(index | {"records": ["x" + r for r in index["records"]]}))
-    with pytest.raises(ValueError, match=r"record 'r\d+' is missing"):
-        open_encodings(encode, "csn").rows(cohort.records)
-    path.write_text(json.dumps(index | {"records": index["records"][:1] * 60}))
-    with pytest.raises(ValueError, match="listed twice"):
-        open_encodings(encode, "csn")
-    with pytest.raises(FileNotFoundError, match="run `dvc repro encode`"):
-        open_encodings(encode, "ptbxl")
-
-
-def test_the_demo_has_every_parameter() -> None:
-    demo = Path(__file__).parents[1] / "params/demo.yaml"
-    assert params.load("zero_shot", ZeroShot, demo).score == "query"
-    assert params.load("linear_probe", LinearProbe, demo).epochs == 100
-    assert params.load("partial_leads", partial_leads.PartialLeads, demo).ratio in RATIOS
-    assert params.load("seen_unseen", seen_unseen.SeenUnseen, demo).threshold == 0.95
-    assert params.load("statistics", Statistics, demo).level == 0.95
+@pytest.mark.parametrize("name", ["demo", "ptbxl", "paper"])
+def test_every_profile_has_every_parameter(name):
+    path = Path(__file__).parents[1] / f"params/{name}.yaml"
+    assert params.load("zero_shot", ZeroShot, path).score == "query"
+    assert params.load("linear_probe", LinearProbe, path).epochs == 100
+    assert params.load("partial_leads", partial_leads.PartialLeads, path).ratio in RATIOS
+    assert params.load("seen_unseen", seen_unseen.SeenUnseen, path).threshold == 0.95
+    assert params.load("statistics", Statistics, path).level == 0.95
+    fine_tune = params.load("fine_tune", FineTune, path)
+    assert fine_tune.from_scratch
+    assert 100 in fine_tune.ratios
+    splits = params.load("splits", Splits, path)
+    paper, others = ("merl", "merl", "raw/merl"), ("official", "corrected", "raw/synthetic/merl")
+    assert dataclasses.astuple(splits) == (paper if name == "paper" else others)
+    assert prompts.chosen(params.read(path)["prompts"]) == "names"

@@ -1,7 +1,6 @@
 """Fine-tuning against a plain loop, on what it may read, and as a stage on a tiny cohort."""
 
 import copy
-import csv
 import dataclasses
 import json
 import math
@@ -15,25 +14,27 @@ import yaml
 from kmerl import params
 from kmerl.evaluation import fine_tune, fine_tune_fit
 from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, fit, scores
-from kmerl.evaluation.linear_probe import subset_size, training_order
+from kmerl.evaluation.memory_store import MemoryStore, read_into_memory
 from kmerl.evaluation.metrics import auroc, macro
-from kmerl.evaluation.recordings import Recordings, read_recordings
 from kmerl.evaluation.scores import read_scores
+from kmerl.files import read_json
 from kmerl.leads import LEADS
-from kmerl.models.inputs import SignalParams, prepare
-from kmerl.models.vit import EncoderParams, LeadEncoder, pool
+from kmerl.models.inputs import SignalParams, normalised
+from kmerl.models.vit import EncoderParams, LeadEncoder
 from kmerl.store import StoreError
 from kmerl.tasks.classes import TASKS, ClassName, tasks_of
 from kmerl.tasks.cohort import Cohort
 from kmerl.tasks.splits import from_store
+from kmerl.tasks.subsets import subset_size, training_order
 from kmerl.text import TextEncoderParams
 from kmerl.training.model import ModelConfig, create, load, save
 from stages import fine_tune as stage
-from tests.cohorts import RATE, SECONDS, write_signals
+from tests.cohorts import RATE, SAMPLES, files_below, read_rows, write_signals
+from tests.plain_training import plain_training
 
 ROOT = Path(__file__).parents[1]
 DEMO = yaml.safe_load((ROOT / "params/demo.yaml").read_text(encoding="utf-8"))
-SAMPLES = 200
+SHORT = 200  # samples of the networks that are tested without a store
 SIGNAL = SignalParams("millivolt", "available")
 SETTINGS = FineTune(
     ratios=(100,),
@@ -54,17 +55,17 @@ SETTINGS = FineTune(
 
 def encoder(seed: int = 0) -> LeadEncoder:
     torch.manual_seed(seed)
-    return LeadEncoder(EncoderParams("nano", "lead", 50, True, True), SAMPLES)
+    return LeadEncoder(EncoderParams("nano", "lead", 50, True, True), SHORT)
 
 
 def examples(records: int, seed: int, classes: int = 3) -> Examples:
     """Class k lifts lead k; leads I and II are seen."""
     random = np.random.default_rng(seed)
     truth = random.random((records, classes)) < 0.4
-    signal = random.normal(0, 300, (records, 2, SAMPLES))
+    signal = random.normal(0, 300, (records, 2, SHORT))
     signal[:, :2] += 500 * truth[:, :2, None]
     row_of = {f"r{row}": row for row in range(records)}
-    held = Recordings(
+    held = MemoryStore(
         LEADS[:2], row_of, signal.astype(np.int16), signal.min((1, 2)).astype(int),
         signal.max((1, 2)).astype(int),
     )  # fmt: skip
@@ -87,31 +88,14 @@ def plain_loop(train: Examples, settings: FineTune = SETTINGS) -> torch.nn.Modul
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(values[:, :96]))
         head.bias.copy_(torch.from_numpy(values[:, 96]))
+    microvolt = train.recordings.signal
+
+    def logits(rows: np.ndarray) -> torch.Tensor:
+        signal = torch.from_numpy(microvolt[rows].astype(np.float32) / 1000)
+        return head(body(signal, torch.tensor([[0, 1]] * len(rows))).mean(dim=1))
+
     rates = {body: settings.learning_rate, head: settings.head_learning_rate}
-    optimizers = [
-        torch.optim.AdamW(part.parameters(), lr=rate, weight_decay=settings.weight_decay)
-        for part, rate in rates.items()
-    ]
-    everything = [*body.parameters(), *head.parameters()]
-    microvolt, labels = train.recordings.signal, torch.from_numpy(train.truth).float()
-    steps = math.ceil(len(labels) / settings.batch)
-    warm, whole = int(settings.warmup_epochs * steps), settings.epochs * steps
-    for epoch in range(settings.epochs):
-        order = random.permutation(len(labels))
-        for step in range(steps):
-            rows = order[step * settings.batch : (step + 1) * settings.batch]
-            now = epoch * steps + step
-            cosine = 0.5 * (1 + math.cos(math.pi * (now - warm) / (whole - warm)))
-            factor = (now + 1) / warm if now < warm else cosine
-            signal = torch.from_numpy(microvolt[rows].astype(np.float32) / 1000)
-            logits = head(body(signal, torch.tensor([[0, 1]] * len(rows))).mean(dim=1))
-            for optimizer, rate in zip(optimizers, rates.values(), strict=True):
-                optimizer.zero_grad()
-                optimizer.param_groups[0]["lr"] = rate * factor
-            torch.nn.BCEWithLogitsLoss()(logits, labels[torch.from_numpy(rows)]).backward()
-            torch.nn.utils.clip_grad_norm_(everything, settings.clip)
-            for optimizer in optimizers:
-                optimizer.step()
+    plain_training(rates, logits, train.truth, settings, random, settings.clip)
     return torch.nn.ModuleDict({"encoder": body, "head": head})
 
 
@@ -177,21 +161,20 @@ def test_the_profiles_are_read():
 # ---------------------------------------------------------------- the tasks
 
 
-def config(signal: SignalParams) -> ModelConfig:
+def config() -> ModelConfig:
     sections = {name: DEMO[name] for name in ("encoder", "mask", "query_network", "loss")}
-    sections = json.loads(json.dumps(sections))
-    sections["encoder"]["token_samples"] = 50
+    sections["encoder"] = sections["encoder"] | {"token_samples": 50}
     text = TextEncoderParams(**DEMO["text_encoder"])
-    return ModelConfig("kmerl", sections, signal, text, ("a",), 8, RATE, RATE * SECONDS)
+    return ModelConfig("kmerl", sections, SIGNAL, text, ("a",), 8, RATE, SAMPLES)
 
 
-def build(root: Path, records: dict[str, int], signal: SignalParams = SIGNAL, **changes) -> None:
+def build(root: Path, records: dict[str, int], threads: int = 1, **changes) -> Path:
     """A working directory in which ingest, splits and pretrain have run."""
     for corpus, count in records.items():
         write_signals(root / "data/ecg", corpus, count)
         for task in tasks_of(corpus):
             from_store(root / "data/ecg", task).write(root / "data/splits")
-    made = config(signal)
+    made = config()
     torch.manual_seed(1)
     save(root / "models", made, create(made, torch.zeros(1, 8)))
     section = json.loads(json.dumps(dataclasses.asdict(SETTINGS))) | {"epochs": 2} | changes
@@ -199,14 +182,10 @@ def build(root: Path, records: dict[str, int], signal: SignalParams = SIGNAL, **
         "seed": 3,
         "fine_tune": section,
         "statistics": {"replicates": 10, "level": 0.9, "min_positives": 1},
-        "runtime": DEMO["runtime"],
+        "runtime": DEMO["runtime"] | {"threads": threads},
     }
     (root / "params.yaml").write_text(yaml.safe_dump(values))
-
-
-def files(root: Path) -> dict[str, bytes]:
-    found = [p for d in ("data/fine_tune", "metrics") for p in (root / d).rglob("*") if p.is_file()]
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(found)}
+    return root
 
 
 CORPORA = {"ptb-xl": 24, "cpsc2018": 0, "csn": 24}
@@ -215,8 +194,8 @@ CORPORA = {"ptb-xl": 24, "cpsc2018": 0, "csn": 24}
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     """A directory after the stage, two seeds and two lead sets, run once."""
-    root = tmp_path_factory.mktemp("finished")
-    build(root, CORPORA, seeds=2, leads=["I+II", "1"], ratios=[10, 100])
+    changes = {"seeds": 2, "leads": ["I+II", "1"], "ratios": [10, 100]}
+    root = build(tmp_path_factory.mktemp("finished"), CORPORA, **changes)
     weights = (root / "models/model.safetensors").read_bytes()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -225,8 +204,8 @@ def finished(tmp_path_factory) -> Path:
     return root
 
 
-def test_metrics_have_every_task_ratio_and_lead_set(finished):
-    table = json.loads((finished / "metrics/fine_tune.json").read_text())
+def test_metrics_have_every_key_and_nulls_where_a_corpus_has_no_records(finished):
+    table = read_json(finished / "metrics/fine_tune.json")
     assert set(table) == {*TASKS, "average"}
     for task in table.values():
         assert set(task) == {"10", "100"}
@@ -239,10 +218,6 @@ def test_metrics_have_every_task_ratio_and_lead_set(finished):
     assert table["csn"]["10"]["1"]["train_records"] == 1
     sums = [table[task]["100"]["1"]["train_records"] for task in TASKS]
     assert table["average"]["100"]["1"]["train_records"] == sum(sums) == 5 * 8
-
-
-def test_a_task_without_records_has_nulls_and_stays_out_of_the_average(finished):
-    table = json.loads((finished / "metrics/fine_tune.json").read_text())
     row = table["cpsc2018"]["100"]["1"]
     assert (row["records"], row["train_records"], row["train_classes"]) == (0, 0, 0)
     assert (row["auroc"], row["epoch"], row["scratch_auroc"], row["above_scratch"]) == (None,) * 4
@@ -252,7 +227,7 @@ def test_a_task_without_records_has_nulls_and_stays_out_of_the_average(finished)
 
 
 def test_scores_and_classes_lie_by_ratio_and_seed(finished):
-    table = json.loads((finished / "metrics/fine_tune.json").read_text())
+    table = read_json(finished / "metrics/fine_tune.json")
     out = finished / "data/fine_tune"
     for folder, key in ((out, "auroc"), (out / "scratch", "scratch_auroc")):
         found = [read_scores(folder / "100" / seed, "csn") for seed in ("0", "1")]
@@ -260,8 +235,7 @@ def test_scores_and_classes_lie_by_ratio_and_seed(finished):
         assert found[0].lead_sets == {"I+II": LEADS[:2], "1": LEADS[:1]}
         values = [macro(auroc(one.truth, one.score["1"])) for one in found]
         assert table["csn"]["100"]["1"][key] == pytest.approx(np.mean(values), abs=1e-3)
-    with open(out / "classes.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(out / "classes.csv")
     assert {(row["ratio"], row["start"]) for row in rows} == {
         (ratio, start) for ratio in ("10", "100") for start in ("pretrained", "scratch")
     }
@@ -270,14 +244,10 @@ def test_scores_and_classes_lie_by_ratio_and_seed(finished):
 def test_a_second_run_on_any_number_of_threads_writes_the_same_bytes(tmp_path, monkeypatch):
     runs = []
     for threads in (1, 3):
-        root = tmp_path / str(threads)
-        build(root, {"ptb-xl": 16, "cpsc2018": 16, "csn": 16})
-        values = yaml.safe_load((root / "params.yaml").read_text())
-        values["runtime"]["threads"] = threads
-        (root / "params.yaml").write_text(yaml.safe_dump(values))
+        root = build(tmp_path / str(threads), {"ptb-xl": 16, "cpsc2018": 16, "csn": 16}, threads)
         monkeypatch.chdir(root)
         stage.main()
-        runs.append(files(root))
+        runs.append(files_below(root, "data/fine_tune", "metrics"))
     assert runs[0].keys() == runs[1].keys()
     assert [name for name in runs[0] if runs[0][name] != runs[1][name]] == []
     assert len(runs[0]) == 2 * 2 * len(TASKS) + 3
@@ -292,33 +262,35 @@ def cohort(records: int = 24, seed: int = 0) -> Cohort:
     return Cohort("csn", "csn", names, ids, ids, splits, truth)
 
 
+@pytest.fixture(scope="module")
+def csn(tmp_path_factory) -> Path:
+    """A directory with the signals of `cohort()` and a model, to read from."""
+    return build(tmp_path_factory.mktemp("csn"), {"csn": 24})
+
+
 def trained(root: Path, people: Cohort, settings: FineTune = SETTINGS, **options):
     jobs = fine_tune.plan([people], settings, 3)
     made, model = load(root / "models")
     start_from = fine_tune.encoders(made, model.encoder, settings, 3)
-    return fine_tune.train_all(
-        jobs, start_from, root / "data/ecg", made.signal, settings, 3, **options
-    )
+    how = made.signal, settings, 3
+    return fine_tune.FineTuning(start_from, root / "data/ecg", *how, **options).train(jobs)
 
 
-def test_labels_of_test_records_change_no_score(tmp_path):
-    build(tmp_path, {"csn": 24})
+def test_labels_of_test_records_change_no_score(csn):
     people = cohort()
     hidden = people.truth.copy()
     hidden[people.splits == "test"] ^= True
     one, other = (
-        trained(tmp_path, people),
-        trained(tmp_path, dataclasses.replace(people, truth=hidden)),
+        trained(csn, dataclasses.replace(people, truth=y)) for y in (people.truth, hidden)
     )
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a.test, b.test)
     hidden[people.splits == "train"] ^= True  # the labels that may be read do change them
-    changed = trained(tmp_path, dataclasses.replace(people, truth=hidden))
+    changed = trained(csn, dataclasses.replace(people, truth=hidden))
     assert not np.array_equal(one[0].test, changed[0].test)
 
 
-def test_both_starts_train_on_the_probe_s_records_and_the_reference_starts_elsewhere(tmp_path):
-    build(tmp_path, {"csn": 24})
+def test_both_starts_train_on_the_probe_s_records_and_the_reference_starts_elsewhere(csn):
     people = cohort()
     settings = dataclasses.replace(SETTINGS, ratios=(10, 100), seeds=2)
     jobs = fine_tune.plan([people], settings, 3)
@@ -328,7 +300,7 @@ def test_both_starts_train_on_the_probe_s_records_and_the_reference_starts_elsew
         order = training_order(len(everyone), "csn", 3, job.number)
         head = order[: subset_size(len(everyone), job.ratio)]
         assert job.train.records.tolist() == everyone[head].tolist()
-    made, model = load(tmp_path / "models")
+    made, model = load(csn / "models")
     found = fine_tune.encoders(made, model.encoder, settings, 3)
     assert found["pretrained", 0] is found["pretrained", 1] is model.encoder
     places = (("pretrained", 0), ("scratch", 0), ("scratch", 1))
@@ -337,11 +309,10 @@ def test_both_starts_train_on_the_probe_s_records_and_the_reference_starts_elsew
     assert not torch.equal(weights[1], weights[2])
 
 
-def test_without_validation_the_last_epoch_is_kept_and_without_training_nothing_is_run(tmp_path):
-    build(tmp_path, {"csn": 24})
+def test_without_validation_the_last_epoch_is_kept_and_without_training_nothing_is_run(csn):
     people = cohort()
     unseen = people.take(people.splits != "val")
-    found = trained(tmp_path, unseen)
+    found = trained(csn, unseen)
     assert [one.epoch for one in found] == [SETTINGS.epochs] * 2
     untaught = people.take(people.splits != "train")
     assert fine_tune.plan([untaught], SETTINGS, 3) == []
@@ -349,8 +320,7 @@ def test_without_validation_the_last_epoch_is_kept_and_without_training_nothing_
     assert scored.score["2"].shape == (0, 3)
 
 
-def test_an_error_in_one_training_ends_all(tmp_path, monkeypatch):
-    build(tmp_path, {"csn": 24})
+def test_an_error_in_one_training_ends_all(csn, monkeypatch):
     settings = dataclasses.replace(SETTINGS, epochs=300)  # seconds, unless it is ended
     real, ended = fine_tune.fit, []
 
@@ -365,32 +335,24 @@ def test_an_error_in_one_training_ends_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fine_tune, "fit", failing)
     with pytest.raises(FloatingPointError, match="the loss is"):
-        trained(tmp_path, cohort(), settings, threads=2)
+        trained(csn, cohort(), settings, threads=2)
     assert ended == ["another training failed"]
 
 
 def test_recordings_are_those_asked_for(tmp_path):
     signals = write_signals(tmp_path, "csn", 24)
-    found = read_recordings(tmp_path / "csn", ("II", "V6"), np.array(["r020", "r003"]))
+    found = read_into_memory(tmp_path / "csn", ("II", "V6"), np.array(["r020", "r003"]))
     rows = found.rows(np.array(["r020", "r003", "r020"]))
     shown, leads = found.batch(rows, ("V6",), SIGNAL)
     expected = signals[[20, 3, 20]][:, [11]]
-    np.testing.assert_array_equal(shown.numpy(), prepare(expected, None, SIGNAL))
+    np.testing.assert_array_equal(shown.numpy(), normalised(expected, None, SIGNAL))
     assert leads.tolist() == [[11]] * 3
     whole = signals[[20, 3]].min((1, 2)), signals[[20, 3]].max((1, 2))
     np.testing.assert_array_equal(found.low[found.rows(np.array(["r020", "r003"]))], whole[0])
     leaky = SignalParams("minmax", "global12")
     shown, _ = found.batch(rows[:2], ("II",), leaky)
-    np.testing.assert_array_equal(shown.numpy(), prepare(signals[[20, 3]][:, [1]], whole, leaky))
+    np.testing.assert_array_equal(shown.numpy(), normalised(signals[[20, 3]][:, [1]], whole, leaky))
     with pytest.raises(ValueError, match=r"csn: record 'r999' is missing.*ingest@csn"):
-        read_recordings(tmp_path / "csn", ("I",), np.array(["r003", "r999"]))
+        read_into_memory(tmp_path / "csn", ("I",), np.array(["r003", "r999"]))
     with pytest.raises(StoreError, match="ingest@cpsc2018"):
-        read_recordings(tmp_path / "cpsc2018", ("I",), np.array(["r003"]))
-
-
-def test_features_are_pooled_as_the_probe_s():
-    body, part = encoder(), examples(4, 6)
-    network = Classifier(body, 3, np.random.default_rng(0))
-    signal, leads = part.inputs(np.arange(4), "cpu")
-    expected = network.head(pool(body(signal, leads)))
-    torch.testing.assert_close(network(signal, leads), expected)
+        read_into_memory(tmp_path / "cpsc2018", ("I",), np.array(["r003"]))

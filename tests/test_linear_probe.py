@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from kmerl.evaluation import linear_probe, neighbours, probe_fit
-from kmerl.evaluation.encodings import open_encodings
+from kmerl.evaluation.encoded_corpus import EncodedCorpus, open_encoded
 from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.probe_fit import Part, fit
 from kmerl.seeds import generator
-from kmerl.tasks.cohort import read_cohort
-from tests.evaluation_cohort import LEAD_SETS, RANDOM_SETS, build
+from kmerl.tasks import subsets
+from kmerl.tasks.cohort import Cohort, read_cohort
+from tests.evaluation_cohort import LEAD_SETS, RANDOM_SETS
+from tests.plain_training import plain_training
 
 SETTINGS = LinearProbe(
     learning_rate=0.01,
@@ -56,31 +58,21 @@ def _random(seed: int) -> np.random.Generator:
 
 
 def _loop(features: torch.Tensor, truth: np.ndarray, decay: float, seed: int) -> torch.nn.Linear:
-    """One classifier by torch.nn.Linear, BCEWithLogitsLoss and torch.optim.AdamW; last epoch."""
+    """One classifier by torch's own modules; last epoch."""
     random = _random(seed)
     bound = 1 / math.sqrt(features.shape[1])
     start = random.uniform(-bound, bound, (features.shape[1] + 1, truth.shape[1]))
     start = torch.from_numpy(start.astype(np.float32))
     layer = torch.nn.Linear(features.shape[1], truth.shape[1])
     layer.load_state_dict({"weight": start[:-1].T, "bias": start[-1]})
-    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.01, weight_decay=decay)
-    steps = math.ceil(len(truth) / 16)
-    for epoch in range(8):
-        order = torch.from_numpy(random.permutation(len(truth)))
-        for step in range(steps):
-            rows, now = order[step * 16 : step * 16 + 16], epoch * steps + step
-            warm, whole = 2 * steps, 8 * steps
-            cosine = 0.5 * (1 + math.cos(math.pi * (now - warm) / (whole - warm)))
-            optimizer.param_groups[0]["lr"] = 0.01 * ((now + 1) / warm if now < warm else cosine)
-            optimizer.zero_grad()
-            targets = torch.from_numpy(truth).float()[rows]
-            torch.nn.BCEWithLogitsLoss()(layer(features[rows]), targets).backward()
-            optimizer.step()
+    settings = dataclasses.replace(SETTINGS, weight_decay=decay)
+    rates = {layer: settings.learning_rate}
+    plain_training(rates, lambda rows: layer(features[rows]), truth, settings, random)
     return layer
 
 
 @pytest.mark.parametrize("standardise", [False, True])
-def test_equals_plain_pytorch_loops(standardise: bool) -> None:
+def test_equals_plain_pytorch_loops(standardise):
     """Two lead sets, three seeds with records of their own, three weight decays."""
     part = _part(2)
     subsets = np.stack([_random(10 + seed).permutation(50)[:37] for seed in range(3)])
@@ -102,7 +94,7 @@ def test_equals_plain_pytorch_loops(standardise: bool) -> None:
 
 
 @pytest.mark.parametrize(("views", "records"), [(2, 7), (5, 50), (14, 33)])
-def test_together_equals_one_by_one(views: int, records: int) -> None:
+def test_together_equals_one_by_one(views, records):
     train, validation = _part(views, records), _part(views, 40)
     taken = max(records // 2, 1)
     subsets = np.stack([_random(seed).permutation(records)[:taken] for seed in range(3)])
@@ -122,8 +114,8 @@ def test_together_equals_one_by_one(views: int, records: int) -> None:
         torch.testing.assert_close(mine, its, rtol=0, atol=1e-6)
 
 
-def test_keeps_the_first_of_the_best_validation_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe_fit, "learning_rate_factor", lambda *_: 1.0)
+def test_keeps_the_first_of_the_best_validation_epochs(monkeypatch):
+    monkeypatch.setattr(probe_fit, "learning_rate", lambda *_: SETTINGS.learning_rate)
     train, validation, seen = _part(3), _part(3, 40), []
     for epochs in range(3, 9):  # a constant schedule makes a shorter fit a head of a longer one
         settings = dataclasses.replace(SETTINGS, epochs=epochs, warmup_epochs=0)
@@ -136,7 +128,7 @@ def test_keeps_the_first_of_the_best_validation_epochs(monkeypatch: pytest.Monke
     np.testing.assert_allclose(macro(auroc(validation.truth, scores)), seen[-1].auroc[:, :, 1])
 
 
-def test_the_best_test_epoch_is_reported_and_never_used() -> None:
+def test_the_best_test_epoch_is_reported_and_never_used():
     train, validation, test = _part(3), _part(3, 40), _part(3, 41)
     without = fit(train, validation, EVERY, SETTINGS, (0.1,), [_random(0)])
     found = fit(train, validation, EVERY, SETTINGS, (0.1,), [_random(0)], test)
@@ -149,7 +141,7 @@ def test_the_best_test_epoch_is_reported_and_never_used() -> None:
     assert (found.test_auroc[:, :, 0] >= at_best).all()
 
 
-def test_learns_what_the_features_hold() -> None:
+def test_learns_what_the_features_hold():
     random = np.random.default_rng(7)
     truth, labels = random.random((200, 3)) < 0.4, random.random((100, 3)) < 0.4
     informative = [np.hstack([y, random.random((len(y), 3))]) for y in (truth, labels)]
@@ -164,7 +156,7 @@ def test_learns_what_the_features_hold() -> None:
     assert found.auroc[1, 0, 0] < 0.75
 
 
-def test_standardises_by_the_training_records_alone() -> None:
+def test_standardises_by_the_training_records_alone():
     features = _part(2).features.clone()
     features[:, :, 0] = 3.0
     rows = np.stack([np.arange(20), np.arange(20, 40)])
@@ -177,49 +169,43 @@ def test_standardises_by_the_training_records_alone() -> None:
 
 
 @given(st.integers(0, 20000), st.integers(0, 3))
-def test_subsets_nest_and_are_never_empty(records: int, seed: int) -> None:
-    sizes = [linear_probe.subset_size(records, ratio) for ratio in linear_probe.RATIOS]
+def test_subsets_nest_and_are_never_empty(records, seed):
+    sizes = [subsets.subset_size(records, ratio) for ratio in subsets.RATIOS]
     assert sizes == sorted(sizes)
     assert sizes[-1] == records
     assert sizes[0] == (max(1, records // 100) if records else 0)
-    order = linear_probe.training_order(min(records, 50), "csn", seed, 1)
+    order = subsets.training_order(min(records, 50), "csn", seed, 1)
     assert sorted(order) == list(range(min(records, 50)))
 
 
-def test_each_seed_draws_records_of_its_own() -> None:
-    orders = [linear_probe.training_order(50, "csn", 0, number).tolist() for number in range(3)]
+def test_each_seed_draws_records_of_its_own():
+    orders = [subsets.training_order(50, "csn", 0, number).tolist() for number in range(3)]
     assert len({tuple(order) for order in orders}) == 3
     assert orders[0] == generator(0, "linear_probe", "subset", "csn").permutation(50).tolist()
-
-
-def test_learning_rate_warms_up_and_ends_near_zero() -> None:
-    rates = [probe_fit.learning_rate_factor(step, 5, SETTINGS) for step in range(40)]
-    assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
-    assert rates[10] == 1.0
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[-1] < 0.01
 
 
 # ---------------------------------------------------------------- a task
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("probe")
-    build(root)
-    return root
+def world(evaluation_cohort: Path) -> tuple[Cohort, EncodedCorpus]:
+    cohort = read_cohort(evaluation_cohort / "data/splits", "ptbxl_super")
+    return cohort, open_encoded(evaluation_cohort / "data/encode", "ptb-xl")
 
 
-def _probe(world: Path, ratio: int = 100, **changes: object) -> linear_probe.ProbedTask:
+@pytest.fixture(scope="module")
+def probed(world) -> linear_probe.ProbedTask:
+    return _probe(world)
+
+
+def _probe(world, ratio: int = 100, **changes: object) -> linear_probe.ProbedTask:
     settings = dataclasses.replace(SETTINGS, **changes)  # type: ignore[arg-type]
-    cohort = read_cohort(world / "data/splits", "ptbxl_super")
-    encodings = open_encodings(world / "data/encode", "ptb-xl")
-    return linear_probe.probe_task(cohort, encodings, ratio, settings, 0)
+    return linear_probe.probe_task(*world, ratio, settings, 0)
 
 
-def test_the_tuned_probe_takes_what_validation_likes_best(world: Path) -> None:
+def test_the_tuned_probe_takes_what_validation_likes_best(world, probed):
     alone = [_probe(world, weight_decay=w, weight_decays=()) for w in SETTINGS.decays]
-    found = _probe(world)
+    found = probed
     for key, number in product(LEAD_SETS, range(2)):
         values = [one.choices[key][number].val_auroc for one in alone]
         best = int(np.argmax(values))
@@ -236,46 +222,42 @@ def test_the_tuned_probe_takes_what_validation_likes_best(world: Path) -> None:
     assert linear_probe.TUNED not in alone[0].others
 
 
-def test_the_untrained_encoder_is_probed_in_the_same_way(world: Path) -> None:
-    found = _probe(world).others[linear_probe.RANDOM]
+def test_the_untrained_encoder_is_probed_in_the_same_way(world, probed):
+    cohort, encoded = world
+    found = probed.others[linear_probe.RANDOM]
     assert set(found) == set(RANDOM_SETS)
-    encodings = open_encodings(world / "data/encode", "ptb-xl")
-    swapped = dataclasses.replace(encodings, random_sets=())
-    object.__setattr__(swapped, "features", lambda key, _: encodings.features(key, "random"))
+    swapped = dataclasses.replace(encoded, random_sets=())
+    object.__setattr__(swapped, "features", lambda key, _: encoded.features(key, "random"))
     object.__setattr__(swapped, "lead_sets", {key: LEAD_SETS[key] for key in RANDOM_SETS})
-    cohort = read_cohort(world / "data/splits", "ptbxl_super")
-    alone = linear_probe.probe_task(cohort, swapped, 100, SETTINGS, 0)
+    alone = _probe((cohort, swapped))
     for key, number in product(RANDOM_SETS, range(2)):
         its = alone.scores[number].score[key]
         np.testing.assert_allclose(found[key][number], its, atol=1e-5)
 
 
-def test_lead_sets_of_the_same_leads_are_fitted_once(world: Path) -> None:
-    encodings = open_encodings(world / "data/encode", "ptb-xl")
-    twice = dataclasses.replace(encodings, lead_sets=LEAD_SETS | {"twelve": LEAD_SETS["12"]})
+def test_lead_sets_of_the_same_leads_are_fitted_once(world):
+    twice = dataclasses.replace(world[1], lead_sets=LEAD_SETS | {"twelve": LEAD_SETS["12"]})
     views = linear_probe.Views.of(twice)
     assert views.trained["twelve"] == views.trained["12"]
     assert len(views.sources) == len(set(LEAD_SETS.values())) + len(RANDOM_SETS)
     assert set(views.untrained.values()).isdisjoint(views.trained.values())
 
 
-def test_merls_best_test_epoch_is_an_option(world: Path) -> None:
-    found, without = (_probe(world, merl_max_test=on) for on in (True, False))
+def test_merls_best_test_epoch_is_an_option(world, probed):
+    found = _probe(world, merl_max_test=True)
     for key, number in product(LEAD_SETS, range(2)):
         scores = found.scores[number]
-        np.testing.assert_array_equal(scores.score[key], without.scores[number].score[key])
+        np.testing.assert_array_equal(scores.score[key], probed.scores[number].score[key])
         reached = macro(auroc(scores.truth, scores.score[key]))
         assert found.choices[key][number].test_auroc >= reached - 1e-9
-        assert np.isnan(without.choices[key][number].test_auroc)
+        assert np.isnan(probed.choices[key][number].test_auroc)
 
 
 # ---------------------------------------------------------------- nearest neighbours
 
 
 @pytest.mark.parametrize(("known", "asked", "count"), [(40, 9, 7), (4, 3, 20), (30, 600, 5)])
-def test_neighbours_agree_with_scikit_learn(
-    known: int, asked: int, count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_neighbours_agree_with_scikit_learn(known, asked, count, monkeypatch):
     monkeypatch.setattr(neighbours, "RECORDS_AT_ONCE", 64)
     train, other = _part(2, known), _part(2, asked)
     found = neighbours.neighbour_scores(train.features, train.truth, other.features, count)
@@ -287,7 +269,7 @@ def test_neighbours_agree_with_scikit_learn(
         np.testing.assert_allclose(found[view], share, atol=1e-5)
 
 
-def test_seeds_with_the_same_records_have_the_same_neighbours(world: Path) -> None:
-    all_records, few = (_probe(world, ratio).others[linear_probe.NEIGHBOURS] for ratio in (100, 10))
-    np.testing.assert_array_equal(all_records["12"][0], all_records["12"][1])
-    assert not np.array_equal(few["12"][0], few["12"][1])
+def test_seeds_with_the_same_records_have_the_same_neighbours(world, probed):
+    everyone, few = (p.others[linear_probe.NEIGHBOURS]["12"] for p in (probed, _probe(world, 10)))
+    np.testing.assert_array_equal(everyone[0], everyone[1])
+    assert not np.array_equal(few[0], few[1])

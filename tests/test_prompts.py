@@ -1,6 +1,7 @@
 """What classes are asked by: names, MERL's prompts, and what stages embed_text and encode do."""
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from kmerl import params
-from kmerl.evaluation.encode import Encoding, Names
+from kmerl.evaluation.encode import CorpusEncoder
 from kmerl.models.inputs import SignalParams
 from kmerl.synthetic.layouts import merl
 from kmerl.tasks import prompts
@@ -25,14 +26,8 @@ from tests.test_merl_splits import ROOT, released
 KEYS = [f"{task}/{kind.code}" for task in TASKS for kind in classes(task)]
 
 
-def by_ckepe(folder: Path, texts: object) -> dict[str, str]:
-    path = folder / prompts.CKEPE
-    path.write_text(json.dumps(texts))
-    return prompts.by_ckepe(path)
-
-
 @released
-def test_merls_file_has_a_text_for_every_class() -> None:
+def test_merls_file_has_a_text_for_every_class():
     found = prompts.by_ckepe(ROOT / prompts.CKEPE)
     assert list(found) == KEYS
     assert found["ptbxl_super/NORM"].startswith("normal ecg, normal electrocardiogram, sinus")
@@ -40,41 +35,35 @@ def test_merls_file_has_a_text_for_every_class() -> None:
     assert found["ptbxl_sub/STTC"] == found["csn/STTC"]  # one text a code
 
 
-def test_the_synthetic_file_has_a_text_for_every_class(tmp_path: Path) -> None:
-    found = by_ckepe(tmp_path, merl.prompts())
+def write(folder: Path, texts: object) -> Path:
+    (folder / prompts.CKEPE).write_text(texts if isinstance(texts, str) else json.dumps(texts))
+    return folder / prompts.CKEPE
+
+
+def test_the_synthetic_file_has_a_text_for_every_class(tmp_path):
+    found = prompts.by_ckepe(write(tmp_path, merl.prompts()))
     assert list(found) == KEYS
     assert found["csn/1AVB"] == "first degree av block, 1 degree atrioventricular block."
     assert "left posterior fascicular block" in found["ptbxl_super/CD"]
     assert all(kind.name in found[f"{t}/{kind.code}"] for t in TASKS for kind in classes(t))
 
 
-def test_texts_are_lower_cased_and_otherwise_as_they_are(tmp_path: Path) -> None:
-    assert by_ckepe(tmp_path, {"AF": "Atrial Flutter,  AF..", "no class": "x"}) == {
-        "csn/AF": "atrial flutter,  af.."
-    }
+def test_texts_are_lower_cased_and_otherwise_as_they_are(tmp_path):
+    path = write(tmp_path, {"AF": "Atrial Flutter,  AF..", "no class": "x"})
+    assert prompts.by_ckepe(path) == {"csn/AF": "atrial flutter,  af.."}
 
 
-@pytest.mark.parametrize("texts", [["AF"], {"AF": 1}, {"AF": None}])
-def test_a_file_of_another_form_is_refused(tmp_path: Path, texts: object) -> None:
-    with pytest.raises(ValueError, match=r"CKEPE_prompt\.json must map each class code to one"):
-        by_ckepe(tmp_path, texts)
+@pytest.mark.parametrize("texts", [["AF"], {"AF": 1}, {"AF": None}, "{"])
+def test_a_file_of_another_form_is_refused(tmp_path, texts):
+    message = "is no JSON file" if texts == "{" else "must map each class code to one"
+    with pytest.raises(ValueError, match=rf"CKEPE_prompt\.json {message}"):
+        prompts.by_ckepe(write(tmp_path, texts))
 
 
-def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
-    (tmp_path / prompts.CKEPE).write_text("{")
-    with pytest.raises(ValueError, match=r"CKEPE_prompt\.json is no JSON file"):
-        prompts.by_ckepe(tmp_path / prompts.CKEPE)
-
-
-def test_the_parameter_is_checked() -> None:
+def test_the_parameter_is_checked():
     assert prompts.chosen("ckepe") == "ckepe"
     with pytest.raises(params.ParamsError, match="prompts is 'ckpe'; choose one of names, ckepe"):
         prompts.chosen("ckpe")
-
-
-@pytest.mark.parametrize("name", ["demo", "ptbxl", "paper"])
-def test_every_profile_asks_by_name(name: str) -> None:
-    assert params.read(Path(__file__).parents[1] / f"params/{name}.yaml")["prompts"] == "names"
 
 
 # ---------------------------------------------------------------- stages
@@ -90,7 +79,7 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in ("raw/merl", "data/labels", "data/reports"):
         Path(folder).mkdir(parents=True)
     texts = merl.prompts()
-    del texts["JEB"]
+    texts["JEB"] = " "
     Path("raw/merl", prompts.CKEPE).write_text(json.dumps(texts))
     labels = pa.table({"record": ["r1"], "sinus rhythm": [1]})
     pq.write_table(labels, "data/labels/labels.parquet")
@@ -100,7 +89,7 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_name_is_asked_by_the_vector_that_seen_and_unseen_compare(embedded: Path) -> None:
+def test_a_name_is_asked_by_the_vector_that_seen_and_unseen_compare(embedded):
     asked = prompts.read_asked(Path("data/asked"), "names")
     names = json.loads(Path("data/text/names.json").read_text())["classes"]
     vectors = load_file("data/text/names.safetensors")["classes"]
@@ -110,7 +99,7 @@ def test_a_name_is_asked_by_the_vector_that_seen_and_unseen_compare(embedded: Pa
     np.testing.assert_array_equal(asked.vectors, vectors[rows])
 
 
-def test_prompts_are_embedded_whatever_is_asked_and_missing_ones_are_named(embedded: Path) -> None:
+def test_prompts_are_embedded_whatever_is_asked_and_missing_ones_are_named(embedded):
     texts = json.loads(Path("data/asked/ckepe.json").read_text())["texts"]
     assert list(texts) == [name for name in KEYS if name != "csn/JEB"]
     vectors = load_file("data/asked/ckepe.safetensors")["asked"]
@@ -121,37 +110,30 @@ def test_prompts_are_embedded_whatever_is_asked_and_missing_ones_are_named(embed
 
 
 @pytest.mark.parametrize("kind", ["names", "ckepe"])
-def test_encoding_asks_with_what_is_chosen(
-    embedded: Path, monkeypatch: pytest.MonkeyPatch, kind: prompts.Kind
-) -> None:
+def test_encoding_asks_with_what_is_chosen(embedded, monkeypatch, kind):
     Path("raw/merl", prompts.CKEPE).write_text(json.dumps(merl.prompts()))
     embed_text.main()
     values = params.read() | {"prompts": kind}
     Path("params.yaml").write_text(yaml.safe_dump(values))
-    given: list[Names] = []
+    given: list[prompts.Asked] = []
     model = SimpleNamespace(encoder=torch.nn.Identity())
     described = SimpleNamespace(signal=SignalParams("zscore", "available"))
     monkeypatch.setattr(encode, "load", lambda *_: (described, model))
     monkeypatch.setattr(encode, "initial", lambda *_: model)
     monkeypatch.setattr(encode, "held_out", lambda *_: frozenset())
-    monkeypatch.setattr(
-        encode,
-        "encode_corpus",
-        lambda *all: given.extend(a.names for a in all if isinstance(a, Encoding)),
-    )
+    monkeypatch.setattr(CorpusEncoder, "encode", lambda self, *_: given.append(self.asked))
     encode.main()
     asked = {"names": "left bundle branch block", "ckepe": merl.prompts()["CLBBB"].lower()}
     assert len(given) == 3
-    for names in given:
-        vector = names.of([prompts.class_key("cpsc2018", "CLBBB")]).numpy()
-        np.testing.assert_array_equal(vector, FakeTower().embed([asked[kind]]))
+    row = [one.code for one in classes("cpsc2018")].index("CLBBB")
+    for one in given:
+        vector = one.of("cpsc2018")[row]
+        np.testing.assert_array_equal(vector, FakeTower().embed([asked[kind]])[0])
 
 
-def test_files_that_do_not_belong_together_are_refused(embedded: Path) -> None:
+def test_files_that_do_not_belong_together_are_refused(embedded):
     folder = Path("data/asked")
-    Path("data/asked/names.safetensors").write_bytes(
-        Path("data/asked/ckepe.safetensors").read_bytes()
-    )
+    shutil.copy("data/asked/ckepe.safetensors", "data/asked/names.safetensors")
     with pytest.raises(ValueError, match=r"names\.safetensors has other rows"):
         prompts.read_asked(folder, "names")
     Path("data/asked/names.safetensors").write_bytes(b"")

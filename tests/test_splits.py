@@ -2,55 +2,25 @@
 
 import csv
 import dataclasses
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from kmerl import params
-from kmerl.store import label_column
+from kmerl.files import read_json
 from kmerl.tasks import data_report, merl_splits
 from kmerl.tasks.classes import TASKS, classes, tasks_of
 from kmerl.tasks.cohort import SPLITS, Cohort, read_cohort
+from kmerl.tasks.merl_splits import MerlTask
 from kmerl.tasks.splits import ABSENT, Splits, TaskSplits, from_merl, read_task
 from stages import splits as stage
-from tests.evaluation_cohort import PARAMS, ROWS, build, write_store
-from tests.test_merl_splits import ROOT, TABLE_3, csn_row, released, write_files
-
-
-def merl_files(root: Path) -> Path:
-    """MERL's files for the cohort of `build`: labels as the store has them, CSN's by substring."""
-    for task, corpus in TASKS.items():
-        cohort = read_cohort(root / "data/splits", task)
-        codes = [kind.code for kind in classes(task)]
-        rows: dict[str, list[dict[str, str]]] = {split: [] for split in SPLITS}
-        for record, labels, split in zip(cohort.records, cohort.truth, cohort.splits, strict=True):
-            given = {code for code, label in zip(codes, labels, strict=True) if label}
-            rows[str(split)].append(_row(corpus, str(record), task, given))
-        if not len(cohort.records):
-            rows = {split: [_row(corpus, f"A{split}", task, set())] for split in SPLITS}
-        write_files(root / "raw/merl", task, rows)
-    return root / "raw/merl"
-
-
-def _row(corpus: str, record: str, task: str, given: set[str]) -> dict[str, str]:
-    if corpus == "csn":
-        diagnose = ",".join(sorted(given))
-        return csn_row(record, diagnose, {c for c, _ in classes("csn") if c in diagnose})
-    labels = {code: str(int(code in given)) for code, _ in classes(task)}
-    return {"ecg_id" if corpus == "ptb-xl" else "filename": record, **labels}
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Inside a directory of its own, with MERL's files beside the corpora."""
-    build(tmp_path)
-    merl_files(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+from tests.cohorts import files_below, read_rows
+from tests.evaluation_cohort import PARAMS, ROWS
+from tests.test_merl_splits import CSN_CHANGES, ROOT, TABLE_3, csn_row, released, write_files
 
 
 def run(**changes: str) -> dict[str, Cohort]:
@@ -62,8 +32,11 @@ def run(**changes: str) -> dict[str, Cohort]:
 
 
 def listed(name: str) -> list[dict[str, str]]:
-    with open(f"data/splits/{name}.csv", newline="") as file:
-        return list(csv.DictReader(file))
+    return read_rows(f"data/splits/{name}.csv")
+
+
+def report(task: str) -> dict:
+    return read_json("data/splits/report.json")[task]
 
 
 def equal(one: Cohort, other: Cohort) -> bool:
@@ -74,23 +47,23 @@ def equal(one: Cohort, other: Cohort) -> bool:
 # ---------------------------------------------------------------- the two sources
 
 
-def test_the_corpora_themselves_are_a_source(world: Path) -> None:
+def test_the_corpora_themselves_are_a_source(world):
     for task, cohort in run(source="official").items():
         assert cohort.records.tolist() == sorted(cohort.records.tolist())
         assert cohort.corpus == TASKS[task]
         assert cohort.truth.shape == (len(cohort.records), len(classes(task)))
         assert cohort.records.size == {"cpsc2018": 0, "csn": 40}.get(task, 53)
     assert listed("differences") == listed("missing") == []
-    assert "merl" not in json.loads(Path("data/splits/report.json").read_text())["csn"]
+    assert "merl" not in report("csn")
 
 
-def test_corrected_labels_of_merl_are_the_corpora_s_own(world: Path) -> None:
+def test_corrected_labels_of_merl_are_the_corpora_s_own(world):
     official = run(source="official")
     for task, cohort in run(source="merl", labels="corrected").items():
         assert equal(cohort, official[task]), task
 
 
-def test_the_labels_of_merl_differ_where_the_files_say_so(world: Path) -> None:
+def test_the_labels_of_merl_differ_where_the_files_say_so(world):
     corrected = run(source="merl", labels="corrected")
     cells = listed("differences")
     as_released = run(source="merl", labels="merl")
@@ -107,22 +80,21 @@ def test_the_labels_of_merl_differ_where_the_files_say_so(world: Path) -> None:
         tuple(row[name] for name in ("task", "split", "record", "class")) for row in cells
     }
     assert len(found) == len(cells) > 20
-    report = json.loads(Path("data/splits/report.json").read_text())
-    assert report["csn"]["merl"] == merl_splits.summary(merl_splits.read(Path("raw/merl"), "csn"))
+    assert report("csn")["merl"] == merl_splits.summary(merl_splits.read(Path("raw/merl"), "csn"))
 
 
-def test_a_second_run_writes_the_same_bytes(world: Path) -> None:
+def test_a_second_run_writes_the_same_bytes(world):
     run(source="merl", labels="merl")
-    first = {path.name: path.read_bytes() for path in Path("data/splits").iterdir()}
+    first = files_below(world, "data/splits")
     run(source="official")
     run(source="merl", labels="merl")
-    assert {path.name: path.read_bytes() for path in Path("data/splits").iterdir()} == first
+    assert files_below(world, "data/splits") == first
 
 
 # ---------------------------------------------------------------- records that are not there
 
 
-def test_records_of_merl_that_the_store_lacks_are_listed_with_the_reason(world: Path) -> None:
+def test_records_of_merl_that_the_store_lacks_are_listed_with_the_reason(world):
     path = Path("raw/merl/data_split/chapman/chapman_val.csv")
     more = [csn_row("r900", "SR", {"SR"}), csn_row("r901", "SR", {"SR"})]
     with path.open("a", newline="") as file:
@@ -133,13 +105,12 @@ def test_records_of_merl_that_the_store_lacks_are_listed_with_the_reason(world: 
     assert [tuple(row.values()) for row in rows] == [
         ("csn", "val", "r900", "flat"), ("csn", "val", "r901", ABSENT),
     ]  # fmt: skip
-    report = json.loads(Path("data/splits/report.json").read_text())
-    assert report["csn"]["records_missing"] == {"flat": 1, ABSENT: 1}
-    assert report["csn"]["merl"]["rows"]["val"] == report["csn"]["rows"]["val"] + 2
-    assert report["cpsc2018"]["records_missing"] == {ABSENT: 3}  # an empty store is no error
+    assert report("csn")["records_missing"] == {"flat": 1, ABSENT: 1}
+    assert report("csn")["merl"]["rows"]["val"] == report("csn")["rows"]["val"] + 2
+    assert report("cpsc2018")["records_missing"] == {ABSENT: 3}  # an empty store is no error
 
 
-def test_a_store_without_any_of_merls_records_is_an_error(world: Path) -> None:
+def test_a_store_without_any_of_merls_records_is_an_error(world):
     rows = {split: [csn_row(f"JS{i}", "SR", {"SR"})] for i, split in enumerate(SPLITS)}
     write_files(Path("raw/merl"), "csn", rows)
     with pytest.raises(ValueError, match=r"none of MERL's 3 records of csn \(such as 'JS0'\).*60"):
@@ -149,7 +120,7 @@ def test_a_store_without_any_of_merls_records_is_an_error(world: Path) -> None:
 # ---------------------------------------------------------------- parameters
 
 
-def test_simulated_records_have_no_labels_in_the_real_files(world: Path) -> None:
+def test_simulated_records_have_no_labels_in_the_real_files(world):
     settings = Splits("merl", "merl", "raw/merl")
     with pytest.raises(params.ParamsError, match=r"corpus csn is simulated.*lists real records"):
         read_task(Path("data/ecg"), "csn", settings, {"csn"})
@@ -158,14 +129,6 @@ def test_simulated_records_have_no_labels_in_the_real_files(world: Path) -> None
         read_task(Path("data/ecg"), "csn", synthetic, {"ptb-xl"})
     found = read_task(Path("data/ecg"), "cpsc2018", settings, {"cpsc2018"})
     assert len(found.cohort.records) == 0  # no record, so none with another's labels
-
-
-@pytest.mark.parametrize("name", ["demo", "ptbxl", "paper"])
-def test_the_profiles_say_which_splits(name: str) -> None:
-    path = Path(__file__).parents[1] / f"params/{name}.yaml"
-    found = dataclasses.astuple(params.load("splits", Splits, path))
-    paper = ("merl", "merl", "raw/merl")
-    assert found == (paper if name == "paper" else ("official", "corrected", "raw/synthetic/merl"))
 
 
 # ---------------------------------------------------------------- what is kept
@@ -180,7 +143,7 @@ def test_the_profiles_say_which_splits(name: str) -> None:
         ({"classes": classes("csn")[::-1]}, "has not the classes that csn has now"),
     ],
 )
-def test_a_file_that_no_stage_wrote_is_refused(tmp_path: Path, change: dict, message: str) -> None:
+def test_a_file_that_no_stage_wrote_is_refused(tmp_path, change, message):
     given = {"records": ["r1", "r2", "r3"], "splits": list(SPLITS), "classes": classes("csn")}
     given |= change
     truth = np.zeros((3, 38), dtype=bool)
@@ -193,7 +156,7 @@ def test_a_file_that_no_stage_wrote_is_refused(tmp_path: Path, change: dict, mes
         read_cohort(tmp_path, "csn")
 
 
-def test_a_task_that_was_not_written_says_what_to_run(tmp_path: Path) -> None:
+def test_a_task_that_was_not_written_says_what_to_run(tmp_path):
     with pytest.raises(FileNotFoundError, match="dvc repro splits"):
         read_cohort(tmp_path, "csn")
 
@@ -202,49 +165,36 @@ def test_a_task_that_was_not_written_says_what_to_run(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def every_record(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def released_tasks() -> dict[str, MerlTask]:
+    return {task: merl_splits.read(ROOT, task) for task in TABLE_3}
+
+
+@pytest.fixture(scope="module")
+def every_record(released_tasks, tmp_path_factory) -> Path:
     """A store that holds every record of MERL's files, each its own patient."""
     root = tmp_path_factory.mktemp("ecg")
-    held = {corpus: sorted(_records(corpus)) for corpus in ROWS}
-    with pytest.MonkeyPatch.context() as patch:
-        for corpus, records in held.items():
-            patch.setitem(ROWS, corpus, len(records))
-            empty = {
-                label_column(t, c): lambda old: [None] * len(old)
-                for t in tasks_of(corpus)
-                for c, _ in classes(t)
-            }
-            write_store(
-                root, corpus, record=lambda _, r=records: r, patient=lambda _, r=records: r, **empty
-            )
-    yield root
-
-
-def _records(corpus: str) -> set[str]:
-    return {
-        record
-        for task in tasks_of(corpus)
-        for record in merl_splits.read(ROOT, task).records.tolist()
-    }
+    for corpus in ROWS:
+        held = {r for task in tasks_of(corpus) for r in released_tasks[task].records.tolist()}
+        (root / corpus).mkdir()
+        table = pa.table({"record": sorted(held), "patient": sorted(held)})
+        pq.write_table(table, root / corpus / "signals-00000.parquet")
+        (root / corpus / "rejected.csv").write_text("record,reason,detail\n")
+    return root
 
 
 @released
 @pytest.mark.parametrize("task", TABLE_3)
-def test_table_3_is_what_the_stage_keeps(every_record: Path, tmp_path: Path, task: str) -> None:
-    merl = merl_splits.read(ROOT, task)
+def test_table_3_is_what_the_stage_keeps(every_record, released_tasks, tmp_path, task):
+    merl = released_tasks[task]
     for labels in ("merl", "corrected"):
         cohort, missing = from_merl(every_record, merl, labels)
-        report = data_report.task_report(TaskSplits(cohort, merl, missing))
-        assert (report["classes"], *report["rows"].values()) == TABLE_3[task]
-        assert (missing, report["records_missing"]) == ([], {})
+        told = data_report.task_report(TaskSplits(cohort, merl, missing))
+        assert (told["classes"], *told["rows"].values()) == TABLE_3[task]
+        assert (missing, told["records_missing"]) == ([], {})
         cohort.write(tmp_path)
         assert equal(read_cohort(tmp_path, task), cohort)
-        if task == "csn":
-            counts = {
-                "2AVB": (38, 22), "VB": (916, 3), "SA": (2_828, 2_107), "CR": (216, 75),
-                "AF": (4_753, 3_340), "AVB": (913, 176), "ST": (6_338, 5_154),
-            }  # fmt: skip
-            assert report["merl"]["rows_changed"] == 3_817
-            for code, both in counts.items():
-                found = sum(report["positives"][split][code] for split in SPLITS)
-                assert found == both[labels == "corrected"]
+        for code, both in CSN_CHANGES.items() if task == "csn" else ():
+            found = sum(told["positives"][split][code] for split in SPLITS)
+            assert found == both[labels == "corrected"]
+    if task == "csn":
+        assert told["merl"]["rows_changed"] == 3_817

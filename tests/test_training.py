@@ -21,7 +21,7 @@ from kmerl.training.checkpoint import NAME as CHECKPOINTS
 from kmerl.training.checkpoint import fingerprint, root
 from kmerl.training.data import Pairs, load_pairs, loader
 from kmerl.training.model import load
-from kmerl.training.optimiser import learning_rate
+from kmerl.training.schedule import learning_rate
 from kmerl.training.session import Session
 from tests.cohorts import RATE, SECONDS
 from tests.methods import DEMO

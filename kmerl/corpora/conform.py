@@ -5,7 +5,7 @@ from typing import Literal, cast
 import numpy as np
 
 from kmerl.corpora.records import Corpus, RejectedRecord
-from kmerl.corpora.wfdb_files import Recording
+from kmerl.corpora.wfdb_files import TwelveLeads
 from kmerl.leads import LEADS
 from kmerl.params import Count, CountOrZero, Share, checked
 from kmerl.signal import NAN, Crop, crop, pad, repair, resample
@@ -42,7 +42,9 @@ class Ingest:
         return self.rate * self.seconds
 
 
-def prepare(recording: Recording, settings: Ingest, seconds: int) -> tuple[np.ndarray, np.ndarray]:
+def conform(
+    recording: TwelveLeads, settings: Ingest, seconds: int
+) -> tuple[np.ndarray, np.ndarray]:
     """int16 (12, samples) as stored, and the NaN samples of each lead that were repaired.
 
     Cropped at the source's rate, then repaired, resampled and padded.

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from joblib import Parallel, delayed
 
 from kmerl import params
-from kmerl.corpora.conform import Ingest, prepare
+from kmerl.corpora.conform import Ingest, conform
 from kmerl.corpora.records import (
     CORPORA,
     Corpus,
@@ -30,7 +30,7 @@ from kmerl.corpora.records import (
     Scheme,
 )
 from kmerl.corpora.struct_files import read_struct
-from kmerl.corpora.wfdb_files import Recording, read_header, read_recording
+from kmerl.corpora.wfdb_files import TwelveLeads, read_header, read_recording
 from kmerl.files import atomic, fresh_directory, write_csv, write_json
 from kmerl.leads import LEADS
 from kmerl.params import checked
@@ -199,7 +199,7 @@ def read_record(entry: Entry, shard: Shard) -> tuple[dict[str, object], np.ndarr
         name = Path(entry.path).name
         raise RejectedRecord("unreadable_file", f"{name}: errno {error.errno}") from None
     seconds = shard.settings.kept_seconds(shard.corpus)
-    signal, nan = prepare(recording, shard.settings, seconds)
+    signal, nan = conform(recording, shard.settings, seconds)
     codes = dx.split(",") if entry.codes is None else entry.codes
     codes = sorted(code.strip() for code in codes if code.strip())
     row: dict[str, object] = {
@@ -217,7 +217,7 @@ def read_record(entry: Entry, shard: Shard) -> tuple[dict[str, object], np.ndarr
     return row, signal, _noted(recording, shard.settings, seconds, nan)
 
 
-def _read(path: Path) -> tuple[Recording, str]:
+def _read(path: Path) -> tuple[TwelveLeads, str]:
     """A record as `Entry.path` names it, and its `#Dx` line."""
     if path.suffix == ".mat":
         return read_struct(path), ""
@@ -235,7 +235,7 @@ def _facts(signal: np.ndarray, nan: np.ndarray) -> dict[str, object]:
     }
 
 
-def _noted(recording: Recording, settings: Ingest, kept: int, nan: np.ndarray) -> dict[str, int]:
+def _noted(recording: TwelveLeads, settings: Ingest, kept: int, nan: np.ndarray) -> dict[str, int]:
     """What happened to an accepted record, as counts for the metrics."""
     seconds = recording.signal.shape[1] / recording.rate
     return {

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kmerl.corpora.records import RejectedRecord
-from kmerl.corpora.wfdb_files import MICROVOLT, Recording
+from kmerl.corpora.wfdb_files import MICROVOLT, TwelveLeads
 from kmerl.leads import LEADS
 from kmerl.signal import to_int16
 
@@ -26,7 +26,7 @@ def find_structs(root: Path) -> list[str]:
     )
 
 
-def read_struct(path: Path) -> Recording:
+def read_struct(path: Path) -> TwelveLeads:
     """The twelve leads of a .mat file; samples that are not finite become `signal.NAN`.
 
     Raises:
@@ -44,7 +44,7 @@ def read_struct(path: Path) -> Recording:
     nan = ~np.isfinite(data)
     microvolt = np.round(np.where(nan, 0.0, data) * MICROVOLT["mV"])
     signal, saturated = to_int16(microvolt, nan)
-    return Recording(signal, RATE, saturated, extra_leads=0)
+    return TwelveLeads(signal, RATE, saturated, extra_leads=0)
 
 
 def _data(path: Path) -> np.ndarray:

@@ -63,7 +63,7 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Recording:
+class TwelveLeads:
     """The twelve leads of a record in the standard order: int16 (lead, sample), microvolt."""
 
     signal: np.ndarray
@@ -129,7 +129,7 @@ def _signal_line(file: str, line: str) -> SignalLine:
     )
 
 
-def read_recording(path: Path, header: Header) -> Recording:
+def read_recording(path: Path, header: Header) -> TwelveLeads:
     """The twelve leads of the record at `path` (.hea), found by name.
 
     Raises:
@@ -144,7 +144,7 @@ def read_recording(path: Path, header: Header) -> Recording:
     digital = _read_int16(path.with_name(header.signals[0].file), header)
     lines = [header.signals[row] for row in rows]
     signal, saturated = _microvolt(digital[rows], lines)
-    return Recording(signal, header.rate, saturated, len(header.signals) - len(rows))
+    return TwelveLeads(signal, header.rate, saturated, len(header.signals) - len(rows))
 
 
 def lead_rows(names: list[str]) -> list[int]:
@@ -223,7 +223,7 @@ def _unit(unit: str) -> float:
         raise RejectedRecord("unknown_unit", f"{unit}; known are {', '.join(MICROVOLT)}") from None
 
 
-def _through_wfdb(path: Path) -> Recording:
+def _through_wfdb(path: Path) -> TwelveLeads:
     """Any other WFDB format, at a hundredth of the speed."""
     with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
         warnings.simplefilter("ignore")
@@ -238,4 +238,4 @@ def _through_wfdb(path: Path) -> Recording:
     unit = np.array([[_unit(record.units[row])] for row in rows])
     value = np.round(np.asarray(record.p_signal, np.float64).T[rows] * unit)
     signal, saturated = to_int16(value, np.isnan(value))
-    return Recording(signal, float(record.fs), saturated, record.n_sig - len(rows))
+    return TwelveLeads(signal, float(record.fs), saturated, record.n_sig - len(rows))

@@ -41,13 +41,12 @@ def cost_command(
     Without --flops a few training steps of each encoder are timed on this machine.
     """
     from kmerl.cost import cost
-    from kmerl.training.launch import device
 
     with clear_errors():
         known = catalogue.read()
         wanted = list(known.tables) if tables == ["all"] else tables
         path = _path(profile)
-        here = device(runtime.load())
+        here = runtime.device(runtime.load())
         speed = cost.Measured(here) if flops is None else cost.given(flops)
         lines = cost.cost(known, wanted, params.read(path), seeds, speed)
         measured = f"each encoder's training step measured on this machine ({here})"

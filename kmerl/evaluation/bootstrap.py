@@ -8,11 +8,10 @@ interval of a difference is read from the replicates' differences.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Shaped
+from jaxtyping import Bool, Float, Float32
 
 from kmerl.evaluation.metrics import PAIRS_A_RECORD
 from kmerl.params import Count, CountOrZero, ProperShare, checked
@@ -37,39 +36,17 @@ class Statistics:
     min_positives: CountOrZero
 
 
-@dataclass(frozen=True)
-class PatientDraws:
-    """Patients drawn with replacement: how often each came, in each replicate."""
-
-    patients: Shaped[np.ndarray, " patient"]
-    counts: Float32[np.ndarray, "patient replicate"]
-
-    def weights(self, patients: Sequence[str]) -> Weights:
-        """The weights of records, given the patient of each.
-
-        Raises:
-            ValueError: a patient that was not among those drawn from.
-        """
-        wanted = np.array(patients, dtype=str)
-        places = np.searchsorted(self.patients, wanted)
-        found = places < len(self.patients)
-        found[found] = self.patients[places[found]] == wanted[found]
-        if not found.all():
-            missing = str(wanted[~found][0])
-            raise ValueError(f"patient {missing!r} is not among the patients drawn from")
-        return self.counts[places]
-
-
 def draw_patients(
     patients: Sequence[str], replicates: int, generator: np.random.Generator
-) -> PatientDraws:
-    """As many draws as there are different patients, in each replicate."""
-    unique = np.unique(np.array(patients, dtype=str))
+) -> Weights:
+    """How often each record counts, given its patient: a replicate draws patients with
+    replacement, as many as there are different ones."""
+    unique, place = np.unique(np.array(patients, dtype=str), return_inverse=True)
     counts = np.zeros((replicates, len(unique)), dtype=np.float32)
     for row in counts:
         drawn = generator.integers(max(len(unique), 1), size=len(unique))
         row[:] = np.bincount(drawn, minlength=len(unique))
-    return PatientDraws(unique, np.ascontiguousarray(counts.T))
+    return np.ascontiguousarray(counts.T)[place]
 
 
 def auroc_replicates(

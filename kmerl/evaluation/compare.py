@@ -1,62 +1,21 @@
-"""Is A better than B? AUROC of two scorings of the same test records, from the same patients.
+"""Is A better than B? AUROC of two scorings of the same test records, from the same patients."""
 
-Both sides of a replicate are measured on the same drawn patients, so that what the draw does to
-both cancels in the difference.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
 
-from kmerl.evaluation import metrics
-from kmerl.evaluation.bootstrap import Replicates, Weights, auroc_replicates, interval
+from kmerl.evaluation.bootstrap import Weights
+from kmerl.evaluation.metric_rows import Row, draw_weights, mean
+from kmerl.evaluation.paired_rows import Ranked, Ranking, difference_row, differences, rankings
 from kmerl.evaluation.scores import Scores, read_scores, read_seeds
-from kmerl.evaluation.summary import Evaluation, Row, draw_weights, mean, mean_replicates
 from kmerl.tasks.classes import TASKS
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The AUROC of each class of a task, mean over seeds, also in each replicate."""
-
-    auroc: Float[np.ndarray, " class"]
-    auroc_replicates: Replicates
-
-
-Ranked = Evaluation | Ranking
-
-
-def rankings(
-    truth: Bool[np.ndarray, "record class"],
-    score: Mapping[str, Float[np.ndarray, "seed record class"]],
-    weights: Weights,
-) -> dict[str, Ranking]:
-    """By lead set."""
-    stacked = np.stack(list(score.values()))
-    aurocs = metrics.auroc(truth, stacked).mean(axis=1)
-    replicates = auroc_replicates(truth, stacked, weights).mean(axis=1)
-    return {key: Ranking(*one) for key, *one in zip(score, aurocs, replicates, strict=True)}
-
-
-def auroc_row(name: str, tasks: Sequence[Ranked], level: float) -> Row:
-    """Mean over tasks of the macro AUROC, as keys `name`, `name_lo`, `name_hi`."""
-    ends = interval(mean_replicates(e.auroc_replicates for e in tasks), level)
-    return _with_interval(name, mean(e.auroc for e in tasks), ends)
-
-
-def difference_row(name: str, a: Sequence[Ranked], b: Sequence[Ranked], level: float) -> Row:
-    """How far A is above B in the mean over tasks, paired; keys as in `auroc_row`."""
-    ends = interval(_differences(a, b), level)
-    return _with_interval(name, mean(e.auroc for e in a) - mean(e.auroc for e in b), ends)
 
 
 def ahead(a: Sequence[Ranked], b: Sequence[Ranked]) -> float:
     """Share of the replicates in which A is above B, ties by half; NaN where none is defined."""
-    differences = _differences(a, b)
-    defined = differences[~np.isnan(differences)]
+    defined = differences(a, b)
+    defined = defined[~np.isnan(defined)]
     wins = (defined > 0).sum() + (defined == 0).sum() / 2
     return float(wins / len(defined)) if len(defined) else float("nan")
 
@@ -147,17 +106,8 @@ def _ranked(
     return rankings(seeds[0].truth, score, weights[seeds[0].task])
 
 
-def _differences(a: Iterable[Ranked], b: Iterable[Ranked]) -> Float[np.ndarray, " replicate"]:
-    one, two = (mean_replicates(e.auroc_replicates for e in side) for side in (a, b))
-    return one - two
-
-
 def _number(value: float | None, form: str) -> str:
     return "-" if value is None or np.isnan(value) else format(value, form)
-
-
-def _with_interval(name: str, value: float, ends: tuple[float, float]) -> Row:
-    return {name: value, f"{name}_lo": ends[0], f"{name}_hi": ends[1]}
 
 
 def _common_leads(a: Scores, b: Scores) -> list[str]:

@@ -9,9 +9,9 @@ run side by side changes no bit of the result.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean as exact_mean
 from typing import Any
@@ -21,22 +21,18 @@ import torch
 from jaxtyping import Float
 
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.compare import auroc_row, difference_row
 from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, Start, fit, scores
-from kmerl.evaluation.linear_probe import subset_size, training_order
-from kmerl.evaluation.recordings import Recordings, read_recordings
+from kmerl.evaluation.memory_store import MemoryStore, read_into_memory
+from kmerl.evaluation.metric_rows import Evaluations, Row, metric_table
+from kmerl.evaluation.paired_rows import reference_row
 from kmerl.evaluation.scores import Scores, scored, unscored
-from kmerl.evaluation.summary import (
-    Evaluation,
-    Evaluations,
-    Row,
-    metric_table,
-)
 from kmerl.leads import in_standard_order
 from kmerl.models.inputs import SignalParams
 from kmerl.progress import Meter
+from kmerl.runtime import in_order
 from kmerl.seeds import generator, stream
 from kmerl.tasks.cohort import Cohort
+from kmerl.tasks.subsets import subset_size, training_order
 from kmerl.training.model import ModelConfig, create
 
 
@@ -64,6 +60,11 @@ class Trained:
     epoch: int
     validation: Float[np.ndarray, "validation class"]
     test: Float[np.ndarray, "test class"]
+
+    @property
+    def train_classes(self) -> int:
+        """Classes with a positive training record."""
+        return int(self.job.train.truth.any(axis=0).sum())
 
 
 def plan(cohorts: Sequence[Cohort], settings: FineTune, seed: int) -> list[Job]:
@@ -100,39 +101,65 @@ def encoders(config: ModelConfig, pretrained: Any, settings: FineTune, seed: int
     return found
 
 
-def train_all(
-    jobs: Sequence[Job],
-    start_from: Encoders,
-    store: Path,
-    signal: SignalParams,
-    settings: FineTune,
-    seed: int,
-    device: str = "cpu",
-    threads: int = 1,
-) -> list[Trained]:
-    """Run every job, corpus by corpus; a corpus's signals are read once and held while it lasts.
+@dataclass(frozen=True)
+class FineTuning:
+    """What all trainings share.
 
-    Memory: see `Recordings`; and each thread's network and activations.
-
-    Args:
-        start_from: copied, never changed.
-        store: `store/<corpus>` are the signals.
-        threads: trainings side by side.
+    `start_from` is copied, never changed; `store/<corpus>` are the signals; `threads` trainings
+    run side by side.
     """
-    steps = sum(len(job.train.records) for job in jobs) * settings.epochs
-    progress = _Progress(Meter("fine-tuning", steps, "records"))
-    done: list[Trained] = []
-    for corpus in sorted({job.test.corpus for job in jobs}):
-        members = [job for job in jobs if job.test.corpus == corpus]
-        recordings = _read(store / corpus, members, settings)
 
-        def work(job: Job, recordings: Recordings = recordings) -> Trained:
-            encoder = start_from[job.start, job.number]
-            return _train(job, encoder, recordings, signal, settings, seed, device, progress)
+    start_from: Encoders
+    store: Path
+    signal: SignalParams
+    settings: FineTune
+    seed: int
+    device: str = "cpu"
+    threads: int = 1
 
-        done += _side_by_side(work, members, threads, progress)
-    progress.meter.close()
-    return done
+    def train(self, jobs: Sequence[Job]) -> list[Trained]:
+        """Run every job, corpus by corpus; a corpus's signals are held while it lasts.
+
+        Memory: see `MemoryStore`; and each thread's network and activations.
+        """
+        steps = sum(len(job.train.records) for job in jobs) * self.settings.epochs
+        progress = _Progress(Meter("fine-tuning", steps, "records"))
+        done: list[Trained] = []
+        for corpus in sorted({job.test.corpus for job in jobs}):
+            members = [job for job in jobs if job.test.corpus == corpus]
+            work = partial(self._train_one, self._read(corpus, members), progress)
+            done += in_order(work, members, self.threads, stop=progress.stop)
+        progress.meter.close()
+        return done
+
+    def _read(self, corpus: str, jobs: Sequence[Job]) -> MemoryStore:
+        leads = {lead for leads in self.settings.lead_sets.values() for lead in leads}
+        parts = [part.records for job in jobs for part in (job.train, job.validation, job.test)]
+        records = np.unique(np.concatenate(parts))
+        return read_into_memory(self.store / corpus, in_standard_order(leads), records)
+
+    def _train_one(self, recordings: MemoryStore, progress: "_Progress", job: Job) -> Trained:
+        """Both starts, and all lead sets, begin with the same head and see the same batches."""
+        settings, leads = self.settings, self.settings.lead_sets[job.leads]
+        train, validation, test = (
+            Examples.of(part, recordings, leads, self.signal)
+            for part in (job.train, job.validation, job.test)
+        )
+        random = generator(self.seed, "fine_tune", job.test.task, job.ratio, job.number)
+        encoder = self.start_from[job.start, job.number]
+        pretrained = job.start == "pretrained"
+        fitted = fit(
+            Classifier(encoder, len(job.test.classes), random),
+            train,
+            validation,
+            settings,
+            rate=settings.learning_rate if pretrained else settings.scratch_learning_rate,
+            random=random,
+            device=self.device,
+            advance=progress.advance,
+        )
+        held_out = (scores(fitted.network, p, settings, self.device) for p in (validation, test))
+        return Trained(job, fitted.epoch, *held_out)
 
 
 def by_task(
@@ -144,25 +171,17 @@ def by_task(
     start: Start,
 ) -> list[Scores]:
     """Scores of each task at one ratio, seed and start; of no record where nothing was trained."""
-    found = []
+    wanted, found = (ratio, number, start), []
+    here = [o for o in trained if (o.job.ratio, o.job.number, o.job.start) == wanted]
     for cohort in cohorts:
-        mine = {
-            one.job.leads: one
-            for one in trained
-            if (one.job.test.task, one.job.ratio, one.job.number, one.job.start)
-            == (cohort.task, ratio, number, start)
-        }
-        found.append(
-            scored(
-                cohort.split("val"),
-                cohort.split("test"),
-                {key: mine[key].validation for key in settings.leads},
-                {key: mine[key].test for key in settings.leads},
-                settings.lead_sets,
-            )
-            if mine
-            else unscored(cohort, settings.lead_sets)
-        )
+        mine = {one.job.leads: one for one in here if one.job.test.task == cohort.task}
+        if not mine:
+            found.append(unscored(cohort, settings.lead_sets))
+            continue
+        validation = {key: mine[key].validation for key in settings.leads}
+        test = {key: mine[key].test for key in settings.leads}
+        parts = cohort.split("val"), cohort.split("test")
+        found.append(scored(*parts, validation, test, settings.lead_sets))
     return found
 
 
@@ -178,95 +197,26 @@ def table(
     `scratch_auroc` and, paired, how far fine-tuning is `above_scratch`, each with `_lo`, `_hi`.
     """
     fine_tuned, scratch = found["pretrained"], found.get("scratch")
-    rows = metric_table(fine_tuned, statistics)
-    mine = [one for one in trained if one.job.start == "pretrained"]
-    for key in rows["average"]:
-        for task in fine_tuned:
-            seeds = [one for one in mine if (one.job.test.task, one.job.leads) == (task, key)]
-            rows[task][key] |= _facts(seeds)
-        for name in ("train_records", "train_classes"):
-            rows["average"][key][name] = sum(rows[task][key][name] or 0 for task in fine_tuned)
+    of_task: dict[tuple[str, str], list[Trained]] = {}
+    for one in trained:
+        if one.job.start == "pretrained":
+            of_task.setdefault((one.job.test.task, one.job.leads), []).append(one)
+
+    def more(tasks: list[str], leads: str) -> Row:
+        seeds = [of_task.get((task, leads), []) for task in tasks]
+        row: Row = {
+            "train_records": sum(len(one[0].job.train.records) for one in seeds if one),
+            "train_classes": sum(exact_mean(o.train_classes for o in one) for one in seeds if one),
+        }
+        if len(tasks) == 1:
+            row["epoch"] = exact_mean(one.epoch for one in seeds[0]) if seeds[0] else None
         if scratch is not None:
-            for task in rows:
-                pair = _of(fine_tuned, task, key), _of(scratch, task, key)
-                rows[task][key] |= _above(*pair, statistics.level)
-    return rows
+            ours = [fine_tuned[task][leads] for task in tasks]
+            theirs = [scratch[task][leads] for task in tasks]
+            row |= reference_row("scratch", ours, theirs, statistics.level)
+        return row
 
-
-def _facts(seeds: Sequence[Trained]) -> Row:
-    if not seeds:
-        return {"train_records": 0, "train_classes": 0, "epoch": None}
-    return {
-        "train_records": len(seeds[0].job.train.records),
-        "train_classes": exact_mean(int(o.job.train.truth.any(axis=0).sum()) for o in seeds),
-        "epoch": exact_mean(o.epoch for o in seeds),
-    }
-
-
-def _of(found: Evaluations, task: str, leads: str) -> list[Evaluation]:
-    """A task's evaluation, or all of them for "average"."""
-    return [found[task][leads]] if task in found else [one[leads] for one in found.values()]
-
-
-def _above(fine_tuned: list[Evaluation], scratch: list[Evaluation], level: float) -> Row:
-    above = difference_row("above_scratch", fine_tuned, scratch, level)
-    return auroc_row("scratch_auroc", scratch, level) | above
-
-
-def _train(
-    job: Job,
-    encoder: Any,
-    recordings: Recordings,
-    signal: SignalParams,
-    settings: FineTune,
-    seed: int,
-    device: str,
-    progress: "_Progress",
-) -> Trained:
-    """Both starts, and all lead sets, begin with the same head and see the same batches."""
-    leads = settings.lead_sets[job.leads]
-    train, validation, test = (
-        Examples.of(part, recordings, leads, signal)
-        for part in (job.train, job.validation, job.test)
-    )
-    random = generator(seed, "fine_tune", job.test.task, job.ratio, job.number)
-    network = Classifier(encoder, len(job.test.classes), random)
-    pretrained = job.start == "pretrained"
-    fitted = fit(
-        network,
-        train,
-        validation,
-        settings,
-        rate=settings.learning_rate if pretrained else settings.scratch_learning_rate,
-        random=random,
-        device=device,
-        advance=progress.advance,
-    )
-    held_out = (scores(fitted.network, part, settings, device) for part in (validation, test))
-    return Trained(job, fitted.epoch, *held_out)
-
-
-def _read(directory: Path, jobs: Sequence[Job], settings: FineTune) -> Recordings:
-    leads = in_standard_order(lead for leads in settings.lead_sets.values() for lead in leads)
-    parts = [part.records for job in jobs for part in (job.train, job.validation, job.test)]
-    return read_recordings(directory, leads, np.unique(np.concatenate(parts)))
-
-
-def _side_by_side(
-    work: Callable[[Job], Trained], jobs: Sequence[Job], threads: int, progress: "_Progress"
-) -> list[Trained]:
-    """Results in the order of `jobs`; the first error ends the others at their next step."""
-    with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(work, job) for job in jobs]
-        try:
-            finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in finished:
-                future.result()
-        except BaseException:
-            progress.stopped = True
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [future.result() for future in futures]
+    return metric_table(fine_tuned, statistics, more)
 
 
 class _StoppedError(Exception):
@@ -277,10 +227,10 @@ class _Progress:
     """One meter for trainings that run side by side, and the word to stop."""
 
     def __init__(self, meter: Meter) -> None:
-        self.meter, self.stopped, self._lock = meter, False, threading.Lock()
+        self.meter, self.stop, self._lock = meter, threading.Event(), threading.Lock()
 
     def advance(self, records: int) -> None:
-        if self.stopped:
+        if self.stop.is_set():
             raise _StoppedError("another training failed")
         with self._lock:
             self.meter.advance(records)

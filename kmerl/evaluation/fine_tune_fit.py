@@ -12,15 +12,16 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from kmerl.evaluation.linear_probe import Ratio
+from kmerl.evaluation.memory_store import MemoryStore
 from kmerl.evaluation.metrics import auroc, macro
-from kmerl.evaluation.recordings import Recordings
 from kmerl.leads import LeadKey, parse_leads
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import pool
 from kmerl.params import Count, Positive, PositiveOrZero, checked
 from kmerl.tasks.cohort import Cohort
-from kmerl.training.optimiser import Optimiser, autocast, learning_rate
+from kmerl.tasks.subsets import Ratio
+from kmerl.training.optimiser import Optimiser, autocast
+from kmerl.training.schedule import learning_rate
 
 Start = Literal["pretrained", "scratch"]
 
@@ -66,7 +67,7 @@ class FineTune:
 class Examples:
     """Labelled records as the network sees them: one lead set, normalised."""
 
-    recordings: Recordings
+    recordings: MemoryStore
     rows: Int64[np.ndarray, " record"]
     truth: Bool[np.ndarray, "record class"]
     leads: tuple[str, ...]
@@ -74,7 +75,7 @@ class Examples:
 
     @classmethod
     def of(
-        cls, cohort: Cohort, recordings: Recordings, leads: tuple[str, ...], signal: SignalParams
+        cls, cohort: Cohort, recordings: MemoryStore, leads: tuple[str, ...], signal: SignalParams
     ) -> "Examples":
         return cls(recordings, recordings.rows(cohort.records), cohort.truth, leads, signal)
 

@@ -5,9 +5,9 @@ paper's setting stand probes that tell what it is worth: a weight decay chosen o
 same probe of an untrained encoder, and nearest neighbours.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -15,19 +15,15 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from kmerl.evaluation import probe_fit
-from kmerl.evaluation.encodings import EncoderKind, Encodings
+from kmerl.evaluation.encoded_corpus import EncodedCorpus, EncoderKind
 from kmerl.evaluation.neighbours import neighbour_scores
 from kmerl.evaluation.probe_fit import Fit, Part, logits, moments
 from kmerl.evaluation.scores import Scores, scored, unscored
 from kmerl.params import Count, CountOrZero, Positive, PositiveOrZero, checked
 from kmerl.seeds import generator
 from kmerl.tasks.cohort import Cohort
+from kmerl.tasks.subsets import subset_size, training_order
 
-Ratio = Literal[1, 10, 100]
-RATIOS: tuple[Ratio, ...] = get_args(Ratio)
-"""Per cent of the training records that a probe sees (Sec. 4.2)."""
-
-SUBSET_COLUMNS = ("seed", "task", "record", "ratio")
 TUNED, RANDOM, NEIGHBOURS = "auroc_tuned", "random_auroc", "knn_auroc"
 """The other probes, by the key of their AUROC in a row of metrics."""
 
@@ -99,37 +95,8 @@ class ProbedTask:
             scores.write(directory / str(number))
 
 
-def training_order(records: int, task: str, seed: int, number: int) -> Int[np.ndarray, " record"]:
-    """A permutation of a task's training records; a ratio is a head of it, so ratios nest.
-
-    Args:
-        seed: of params.yaml.
-        number: which of the probe's seeds, from 0.
-    """
-    return _stream(seed, "subset", task, number=number).permutation(records)
-
-
-def subset_size(records: int, ratio: int) -> int:
-    """Records at a ratio: rounded down as in MERL's subsets, and one at least if there is any."""
-    return min(records, max(1, records * ratio // 100))
-
-
-def subset_rows(cohort: Cohort, seed: int, seeds: int) -> list[list[object]]:
-    """Rows of `SUBSET_COLUMNS`: each training record and the smallest ratio that has it."""
-    train = cohort.split("train")
-    rows: list[list[object]] = []
-    for number in range(seeds):
-        order = training_order(len(train.records), cohort.task, seed, number)
-        smallest = np.full(len(order), max(RATIOS))
-        for ratio in sorted(RATIOS, reverse=True):
-            smallest[order[: subset_size(len(order), ratio)]] = ratio
-        pairs = zip(train.records.tolist(), smallest.tolist(), strict=True)
-        rows += [[number, cohort.task, record, least] for record, least in pairs]
-    return rows
-
-
 def probe_task(
-    cohort: Cohort, encodings: Encodings, ratio: int, settings: LinearProbe, seed: int
+    cohort: Cohort, encoded: EncodedCorpus, ratio: int, settings: LinearProbe, seed: int
 ) -> ProbedTask:
     """Fit on shares of the training records, choose on validation, score the test.
 
@@ -137,15 +104,16 @@ def probe_task(
     """
     train, validation, test = (cohort.split(name) for name in ("train", "val", "test"))
     if not len(train.records):
-        return _unprobed(cohort, encodings, settings)
-    views, numbers = Views.of(encodings), range(settings.seeds)
+        return _unprobed(cohort, encoded, settings)
+    views, numbers = Views.of(encoded), range(settings.seeds)
     seen, held, asked = (
-        Part(views.features(encodings, part), part.truth) for part in (train, validation, test)
+        Part(views.features(encoded, part), part.truth) for part in (train, validation, test)
     )
     taken = subset_size(len(train.records), ratio)
     orders = [training_order(len(train.records), cohort.task, seed, number) for number in numbers]
     subsets = np.stack(orders)[:, :taken]
-    randoms = [_stream(seed, "fit", cohort.task, str(ratio), number=number) for number in numbers]
+    purpose = ("linear_probe", "fit", cohort.task, ratio)
+    randoms = [generator(seed, *purpose, *([number] if number else [])) for number in numbers]
     watched = asked if settings.merl_max_test else None
     fit = probe_fit.fit(seen, held, subsets, settings, settings.decays, randoms, watched)
     fixed = fit.weight[:, :, 0]
@@ -166,7 +134,7 @@ def probe_task(
                 test,
                 _by(views.trained, val_scores[:, number]),
                 _by(views.trained, test_scores[:, number]),
-                encodings.lead_sets,
+                encoded.lead_sets,
             )
             for number in numbers
         ],
@@ -189,34 +157,24 @@ class Views:
     untrained: dict[str, int]
 
     @classmethod
-    def of(cls, encodings: Encodings) -> "Views":
-        place: dict[tuple[EncoderKind, tuple[str, ...]], int] = {}
-        asked: list[tuple[str, EncoderKind]] = [(key, "trained") for key in encodings.lead_sets]
-        asked += [(key, "random") for key in encodings.random_sets]
-        sources: list[tuple[str, EncoderKind]] = []
-        where: list[int] = []
-        for key, encoder in asked:
-            leads = (encoder, encodings.lead_sets[key])
-            if leads not in place:
-                place[leads] = len(sources)
-                sources.append((key, encoder))
-            where.append(place[leads])
-        count = len(encodings.lead_sets)
-        return cls(
-            tuple(sources),
-            dict(zip(encodings.lead_sets, where[:count], strict=True)),
-            dict(zip(encodings.random_sets, where[count:], strict=True)),
+    def of(cls, encoded: EncodedCorpus) -> "Views":
+        keys: dict[EncoderKind, Iterable[str]]
+        keys = {"trained": encoded.lead_sets, "random": encoded.random_sets}
+        sources: dict[tuple[EncoderKind, tuple[str, ...]], tuple[str, EncoderKind]] = {}
+        for encoder, given in keys.items():
+            for key in given:
+                sources.setdefault((encoder, encoded.lead_sets[key]), (key, encoder))
+        place = {source: number for number, source in enumerate(sources)}
+        trained, untrained = (
+            {key: place[encoder, encoded.lead_sets[key]] for key in given}
+            for encoder, given in keys.items()
         )
+        return cls(tuple(sources.values()), trained, untrained)
 
-    def features(self, encodings: Encodings, part: Cohort) -> Float[Tensor, "view record width"]:
-        rows = encodings.rows(part.records)
-        every = [encodings.features(key, encoder)[rows] for key, encoder in self.sources]
+    def features(self, encoded: EncodedCorpus, part: Cohort) -> Float[Tensor, "view record width"]:
+        rows = encoded.rows(part.records)
+        every = [encoded.features(key, encoder)[rows] for key, encoder in self.sources]
         return torch.from_numpy(np.stack(every)).float()
-
-
-def _stream(seed: int, *purpose: str, number: int) -> np.random.Generator:
-    """Of one of the probe's seeds; the first has the stream that one seed alone would have."""
-    return generator(seed, "linear_probe", *purpose, *([number] if number else []))
 
 
 def _by(views: dict[str, int], values: Shaped[np.ndarray, "view ..."]) -> dict[str, np.ndarray]:
@@ -256,13 +214,13 @@ def _choices(
     ]
 
 
-def _unprobed(cohort: Cohort, encodings: Encodings, settings: LinearProbe) -> ProbedTask:
+def _unprobed(cohort: Cohort, encoded: EncodedCorpus, settings: LinearProbe) -> ProbedTask:
     nothing = np.empty((settings.seeds, 0, len(cohort.classes)), np.float32)
     others = {
-        NEIGHBOURS: dict.fromkeys(encodings.lead_sets, nothing),
-        RANDOM: dict.fromkeys(encodings.random_sets, nothing),
+        NEIGHBOURS: dict.fromkeys(encoded.lead_sets, nothing),
+        RANDOM: dict.fromkeys(encoded.random_sets, nothing),
     }
     if settings.weight_decays:
         others[TUNED] = others[NEIGHBOURS]
-    scores = [unscored(cohort, encodings.lead_sets)] * settings.seeds
-    return ProbedTask(scores, others, {key: [] for key in encodings.lead_sets}, 0, 0.0)
+    scores = [unscored(cohort, encoded.lead_sets)] * settings.seeds
+    return ProbedTask(scores, others, {key: [] for key in encoded.lead_sets}, 0, 0.0)

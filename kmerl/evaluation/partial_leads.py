@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from kmerl.evaluation.compare import auroc_row, difference_row
-from kmerl.evaluation.summary import Evaluations, Row
+from kmerl.evaluation.metric_rows import Evaluations, Row
+from kmerl.evaluation.paired_rows import auroc_row, difference_row
 from kmerl.leads import LEADS, ORDERS, parse_leads
 from kmerl.params import checked
+from kmerl.tasks.subsets import Ratio
 
 COUNTS = tuple(str(count) for count in range(1, len(LEADS) + 1))
 """Keys of the lead sets that grow by one lead at a time; the last has all leads."""
@@ -22,7 +22,7 @@ COLUMNS = (
 class PartialLeads:
     """The `partial_leads` section of params.yaml."""
 
-    ratio: Literal[1, 10, 100]
+    ratio: Ratio
 
 
 @dataclass(frozen=True)

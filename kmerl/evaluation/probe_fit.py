@@ -8,7 +8,7 @@ act on each classifier by itself, so that each is what it would be alone.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,25 +16,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kmerl.evaluation.metrics import auroc, macro
+from kmerl.training.schedule import learning_rate
+
+if TYPE_CHECKING:
+    from kmerl.evaluation.linear_probe import LinearProbe
 
 Aurocs = Float[np.ndarray, "view seed decay"]
-
-
-class Schedule(Protocol):
-    """What of the `linear_probe` section a fit depends on."""
-
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def batch(self) -> int: ...
-    @property
-    def epochs(self) -> int: ...
-    @property
-    def warmup_epochs(self) -> int: ...
-    @property
-    def validate_every(self) -> int: ...
-    @property
-    def standardise(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -96,7 +83,7 @@ def fit(
     train: Part,
     validation: Part,
     subsets: Int[np.ndarray, "seed taken"],
-    settings: Schedule,
+    settings: "LinearProbe",
     weight_decays: Sequence[float],
     randoms: Sequence[np.random.Generator],
     test: Part | None = None,
@@ -129,8 +116,9 @@ def fit(
             rows = torch.from_numpy(order[:, step * settings.batch : (step + 1) * settings.batch])
             batch = _gather(inputs, rows, scale)
             slope = gradient(batch, targets[rows], weight)
-            factor = learning_rate_factor(epoch * steps + step, steps, settings)
-            optimizer.step(slope, settings.learning_rate * factor)
+            now, whole = epoch * steps + step, settings.epochs * steps
+            warmup = settings.warmup_epochs * steps
+            optimizer.step(slope, learning_rate(now, whole, warmup, settings.learning_rate))
         last = epoch + 1 == settings.epochs
         if last or (epoch + 1) % settings.validate_every == 0:
             now = _measured(weight.view(shape), scale, watched, epoch + 1)
@@ -161,15 +149,6 @@ def logits(
 ) -> Float[Tensor, "view seed record class"]:
     """Scores of records by the classifiers of each view and seed."""
     return _logits(with_bias(features), weight[:, :, None])[:, :, 0]
-
-
-def learning_rate_factor(step: int, steps_per_epoch: int, settings: Schedule) -> float:
-    """Linear warm-up from 0, then half a cosine to 0 at the last step."""
-    warmup = settings.warmup_epochs * steps_per_epoch
-    if step < warmup:
-        return (step + 1) / warmup
-    left = settings.epochs * steps_per_epoch - warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / left))
 
 
 def with_bias(features: Float[Tensor, "view record width"]) -> Float[Tensor, "view record _"]:

@@ -11,10 +11,9 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from kmerl.evaluation.bootstrap import interval
+from kmerl.evaluation.metric_rows import Evaluations, Row, with_interval
 from kmerl.evaluation.metrics import macro
 from kmerl.evaluation.scores import Scores
-from kmerl.evaluation.summary import Evaluations, Row
 from kmerl.params import checked
 
 GROUPS = ("seen", "unseen")
@@ -98,20 +97,12 @@ def _metrics(
     pairs = list(zip(tasks, members, strict=True))
     auroc = np.concatenate([task.auroc[chosen] for task, chosen in pairs])
     f1 = np.concatenate([task.f1[chosen] for task, chosen in pairs])
-    replicates = [[t.auroc_replicates[:, m], t.f1_replicates[:, m]] for t, m in pairs]
-    auroc_replicates, f1_replicates = (
-        macro(np.concatenate(parts, axis=1)) for parts in zip(*replicates, strict=True)
-    )
-    auroc_low, auroc_high = interval(auroc_replicates, level)
-    f1_low, f1_high = interval(f1_replicates, level)
+    aurocs = np.concatenate([task.auroc_replicates[:, chosen] for task, chosen in pairs], axis=1)
+    f1s = np.concatenate([task.f1_replicates[:, chosen] for task, chosen in pairs], axis=1)
     return {
         "scored": int((~np.isnan(auroc)).sum()),
-        "auroc": float(macro(auroc)),
-        "auroc_lo": auroc_low,
-        "auroc_hi": auroc_high,
-        "f1": float(macro(f1)),
-        "f1_lo": f1_low,
-        "f1_hi": f1_high,
+        **with_interval("auroc", float(macro(auroc)), macro(aurocs), level),
+        **with_interval("f1", float(macro(f1)), macro(f1s), level),
     }
 
 

@@ -5,11 +5,11 @@ Labels play no part in the scores. Those of the validation records set the thres
 
 from collections.abc import Sequence
 
-from kmerl.evaluation import compare, summary
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.encodings import Encodings, ScoreKind
+from kmerl.evaluation.encoded_corpus import EncodedCorpus, ScoreKind
+from kmerl.evaluation.metric_rows import Evaluations, Row, metric_table
+from kmerl.evaluation.paired_rows import reference_row
 from kmerl.evaluation.scores import Scores, scored, unscored
-from kmerl.evaluation.summary import Evaluation, Evaluations, Row
 from kmerl.params import checked
 from kmerl.tasks.cohort import Cohort
 
@@ -30,25 +30,25 @@ class ZeroShot:
         return (other, self.score) if turned else (self.score, other)
 
 
-def score_task(cohort: Cohort, encodings: Encodings, kind: ScoreKind) -> Scores:
+def score_task(cohort: Cohort, encoded: EncodedCorpus, kind: ScoreKind) -> Scores:
     """A task's test records under every lead set that was encoded; none of them where the method
     gives no such score.
 
     Raises:
         ValueError: a member of the task, or one of its classes, was not encoded.
     """
-    encodings.check_classes(cohort.task, tuple(name.code for name in cohort.classes))
-    if kind not in encodings.score_kinds:
-        return unscored(cohort, encodings.lead_sets)
+    encoded.check_classes(cohort.task, tuple(name.code for name in cohort.classes))
+    if kind not in encoded.score_kinds:
+        return unscored(cohort, encoded.lead_sets)
     validation, test = cohort.split("val"), cohort.split("test")
-    rows = encodings.scored_rows(validation.records), encodings.scored_rows(test.records)
-    scores = {leads: encodings.scores(kind, cohort.task, leads) for leads in encodings.lead_sets}
+    rows = encoded.scored_rows(validation.records), encoded.scored_rows(test.records)
+    scores = {leads: encoded.scores(kind, cohort.task, leads) for leads in encoded.lead_sets}
     return scored(
         validation,
         test,
         {leads: values[rows[0]] for leads, values in scores.items()},
         {leads: values[rows[1]] for leads, values in scores.items()},
-        encodings.lead_sets,
+        encoded.lead_sets,
     )
 
 
@@ -60,18 +60,10 @@ def table(
     For kind "cosine" the further keys are `cosine_auroc` and `above_cosine`, how far the first is
     ahead of it, with their paired intervals.
     """
-    rows = summary.metric_table(evaluations, statistics)
-    for task, by_leads in rows.items():
-        tasks = list(evaluations) if task == "average" else [task]
-        for leads, row in by_leads.items():
-            ours = [evaluations[one][leads] for one in tasks]
-            theirs = [beside[one][leads] for one in tasks]
-            row.update(_beside(ours, theirs, kind, statistics))
-    return rows
 
+    def reference(tasks: list[str], leads: str) -> Row:
+        ours = [evaluations[task][leads] for task in tasks]
+        theirs = [beside[task][leads] for task in tasks]
+        return reference_row(kind, ours, theirs, statistics.level)
 
-def _beside(
-    ours: list[Evaluation], theirs: list[Evaluation], kind: ScoreKind, statistics: Statistics
-) -> Row:
-    above = compare.difference_row(f"above_{kind}", ours, theirs, statistics.level)
-    return compare.auroc_row(f"{kind}_auroc", theirs, statistics.level) | above
+    return metric_table(evaluations, statistics, reference)

@@ -43,12 +43,12 @@ def twelve_leads(
     return whole.scatter(1, leads.unsqueeze(-1).expand(-1, -1, samples), signal)
 
 
-def prepare(
+def normalised(
     signal: Num[np.ndarray, "batch lead sample"],
     whole_range: tuple[np.ndarray, np.ndarray] | None,
     params: SignalParams,
 ) -> Float[np.ndarray, "batch lead sample"]:
-    """Normalised float32 of the leads that are there.
+    """Float32 of the leads that are there, brought to one scale.
 
     Args:
         signal: microvolt.

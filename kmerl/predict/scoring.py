@@ -10,7 +10,7 @@ from jaxtyping import Float, Num
 
 from kmerl.leads import canonical, lead_indices
 from kmerl.methods import Method, Query
-from kmerl.models.inputs import prepare
+from kmerl.models.inputs import normalised
 from kmerl.text import TextTower
 from kmerl.training.model import ModelConfig
 from kmerl.training.model import load as load_model
@@ -61,7 +61,7 @@ class Predictor:
             )
         index = np.array(lead_indices(known))
         order = np.argsort(index)  # sums in one order: the same bits however the leads are given
-        values = prepare(signal[order][None], None, self.config.signal)
+        values = normalised(signal[order][None], None, self.config.signal)
         tokens = self.model.encoder(torch.from_numpy(values), torch.from_numpy(index[order])[None])
         vectors = torch.from_numpy(self.tower.embed(list(names)))
         return self.model.score(tokens, vectors)[0][0].sigmoid().numpy()

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int16
 
 from kmerl import store
-from kmerl.evaluation.encodings import Encodings, open_encodings
+from kmerl.evaluation.encoded_corpus import EncodedCorpus, open_encoded
 from kmerl.evaluation.scores import Scores, read_scores
 from kmerl.leads import LEADS
 from kmerl.tasks.classes import TASKS, tasks_of
@@ -55,8 +55,8 @@ def examples(task: str, few_leads: str, top: int, data: Path) -> list[Example]:
         data: where the stages keep their outputs.
     """
     corpus = TASKS[task]
-    encodings = open_encodings(data / "encode", corpus)
-    if "query" not in encodings.score_kinds:
+    encoded = open_encoded(data / "encode", corpus)
+    if "query" not in encoded.score_kinds:
         return []
     scores = {name: read_scores(data / "zero_shot", name) for name in tasks_of(corpus)}
     chosen = first_positives(scores[task])
@@ -70,7 +70,7 @@ def examples(task: str, few_leads: str, top: int, data: Path) -> list[Example]:
             {
                 name: found
                 for name, one in scores.items()
-                if (found := _predictions(one, encodings, record, few_leads, top))
+                if (found := _predictions(one, encoded, record, few_leads, top))
             },
         )
         for record, shown_for in chosen.items()
@@ -111,15 +111,15 @@ def read_signals(
 
 
 def _predictions(
-    scores: Scores, encodings: Encodings, record: str, few_leads: str, top: int
+    scores: Scores, encoded: EncodedCorpus, record: str, few_leads: str, top: int
 ) -> list[Prediction]:
     """The likeliest classes and the labelled ones; none where the record is no member."""
     if record not in scores.records:
         return []
     labels = scores.truth[scores.records.index(record)]
-    row = encodings.scored_rows(np.array([record]))[0]
+    row = encoded.scored_rows(np.array([record]))[0]
     whole, few = (
-        _sigmoid(encodings.scores("query", scores.task, leads)[row])
+        _sigmoid(encoded.scores("query", scores.task, leads)[row])
         for leads in (ALL_LEADS, few_leads)
     )
     order = np.argsort(-whole, kind="stable")

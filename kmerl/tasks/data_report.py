@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,23 +43,17 @@ def check_leakage(
     Raises:
         LeakageError: a patient is in two splits. `where`: the corpus or task to name.
     """
-    crossing = crossing_patients(patients, splits)
+    pairs = sorted(set(zip(patients.tolist(), splits.tolist(), strict=True)))
+    of_patient: dict[str, list[str]] = {}
+    for patient, split in pairs:
+        of_patient.setdefault(patient, []).append(split)
+    crossing = [patient for patient, found in of_patient.items() if len(found) > 1]
     if crossing:
-        found = sorted(set(splits[patients == crossing[0]].tolist()))
         raise LeakageError(
             f"{where}: {len(crossing)} patients are in more than one split, the first is "
-            f"{crossing[0]!r} ({', '.join(found)}); correct the split before measuring anything on "
-            "it"
+            f"{crossing[0]!r} ({', '.join(of_patient[crossing[0]])}); correct the split before "
+            "measuring anything on it"
         )
-
-
-def crossing_patients(
-    patients: Shaped[np.ndarray, " record"], splits: Shaped[np.ndarray, " record"]
-) -> list[str]:
-    """Patients with records in more than one split, sorted."""
-    pairs = sorted(set(zip(patients.tolist(), splits.tolist(), strict=True)))
-    names = [patient for patient, _ in pairs]
-    return sorted({one for one, two in pairwise(names) if one == two})
 
 
 def task_entry(cohort: Cohort) -> dict[str, dict[str, int]]:

@@ -35,6 +35,11 @@ class Asked:
     texts: dict[str, str]
     vectors: Float[np.ndarray, "text width"]
 
+    def of(self, task: str) -> Float[np.ndarray, "class width"]:
+        """The vectors of a task's classes."""
+        place = {name: row for row, name in enumerate(self.texts)}
+        return self.vectors[[place[class_key(task, kind.code)] for kind in classes(task)]]
+
     def write(self, directory: Path, kind: Kind) -> None:
         """`directory/<kind>.safetensors` for the vectors, `<kind>.json` for the texts."""
         with atomic(directory / f"{kind}.safetensors") as partial:

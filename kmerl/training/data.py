@@ -11,7 +11,7 @@ import torch
 from safetensors.numpy import load_file
 from torch import Tensor
 
-from kmerl.models.inputs import Batch, SignalParams, prepare
+from kmerl.models.inputs import Batch, SignalParams, normalised
 from kmerl.models.masking import MaskParams, draw_leads
 from kmerl.seeds import stream
 from kmerl.store import read_table
@@ -112,7 +112,7 @@ class Loader:
             yield self._batch(drawn)
 
     def _batch(self, drawn: Drawn) -> Batch:
-        signal = prepare(drawn.signal, (drawn.low_all, drawn.high_all), self.signal)
+        signal = normalised(drawn.signal, (drawn.low_all, drawn.high_all), self.signal)
         rows = torch.from_numpy(drawn.rows)
         vectors = self.pairs.texts[torch.from_numpy(self.pairs.vector[drawn.rows])]
         return Batch(

@@ -8,7 +8,7 @@ import torch
 from torch import multiprocessing
 
 from kmerl import distributed
-from kmerl.runtime import Runtime
+from kmerl.runtime import Runtime, device
 
 
 def run(worker: Callable[[str], None], runtime: Runtime) -> None:
@@ -26,13 +26,6 @@ def run(worker: Callable[[str], None], runtime: Runtime) -> None:
         return
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(_free_port()))
     multiprocessing.spawn(_spawned, args=(gpus, worker), nprocs=gpus)
-
-
-def device(runtime: Runtime) -> str:
-    """ "cuda" or "cpu", as `runtime.device` says; auto takes a GPU where there is one."""
-    if runtime.device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return runtime.device
 
 
 def _spawned(rank: int, gpus: int, worker: Callable[[str], None]) -> None:

@@ -17,7 +17,8 @@ from kmerl.progress import Meter
 from kmerl.training.checkpoint import Checkpoint
 from kmerl.training.data import Loader
 from kmerl.training.monitors import effective_rank, spread, watched
-from kmerl.training.optimiser import Optimiser, learning_rate
+from kmerl.training.optimiser import Optimiser
+from kmerl.training.schedule import learning_rate
 
 
 @checked

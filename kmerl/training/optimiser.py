@@ -1,6 +1,5 @@
-"""AdamW, a cosine schedule that is a function of the step, and mixed precision."""
+"""AdamW at a precision."""
 
-import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType
@@ -9,14 +8,6 @@ import torch
 from torch import Tensor, nn
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
-    """Linear warm-up over `warmup` steps, then cosine annealing to zero at `steps` (App. A)."""
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
-    return peak * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def autocast(precision: str, device: str) -> AbstractContextManager[None]:

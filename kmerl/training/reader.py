@@ -7,10 +7,9 @@ a batch is split between two batches and drawn anew in each, so that every batch
 selected row is lost but those of the last, incomplete batch.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from threading import local
@@ -19,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from kmerl.leads import LEADS
+from kmerl.runtime import in_order
 from kmerl.store import OpenShards, StoreError, row_groups, whole_range
 
 Scope = Literal["group", "record", "batch"]
@@ -103,17 +103,8 @@ class TrainingReader:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch of this rank, read ahead in the background."""
         order = self._order(epoch)
-        ready: deque[Future[Batch]] = deque()
-        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="reader")
-        try:
-            for step in range(len(self)):
-                ready.append(pool.submit(self._read, order, epoch, step))
-                if len(ready) > self._prefetch:
-                    yield ready.popleft().result()
-            while ready:
-                yield ready.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        read = partial(self._read, order, epoch)
+        yield from in_order(read, range(len(self)), self._threads, ahead=self._prefetch)
 
     def _order(self, epoch: int) -> np.ndarray:
         """All selected rows, group after group, in the order of this epoch on all ranks."""

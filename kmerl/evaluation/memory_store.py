@@ -1,4 +1,4 @@
-"""Recordings of a corpus held in memory, for training that reads each of them many times."""
+"""A part of a corpus's store in memory, for training that reads each record many times."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +9,14 @@ from jaxtyping import Float, Int, Int16, Int64, Shaped
 from torch import Tensor
 
 from kmerl.leads import lead_indices
-from kmerl.models.inputs import SignalParams, prepare
+from kmerl.models.inputs import SignalParams, normalised
 from kmerl.store import read_signals, read_table, row_groups, whole_range
 
 READ_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class Recordings:
+class MemoryStore:
     """Signals in microvolt, and each record's lowest and highest microvolt over all twelve leads.
 
     Takes 2 bytes a sample: CSN's 23,026 members with twelve leads are 2.8 GB.
@@ -38,13 +38,13 @@ class Recordings:
         """What the encoder sees of some leads of some records: signal and lead indices."""
         columns = [self.leads.index(lead) for lead in leads]
         shown = self.signal[rows[:, None], columns]
-        values = prepare(shown, (self.low[rows], self.high[rows]), signal)
+        values = normalised(shown, (self.low[rows], self.high[rows]), signal)
         return torch.from_numpy(values), torch.tensor(lead_indices(leads)).expand(len(rows), -1)
 
 
-def read_recordings(
+def read_into_memory(
     directory: Path, leads: tuple[str, ...], records: Shaped[np.ndarray, " record"]
-) -> Recordings:
+) -> MemoryStore:
     """Some leads of some records of a corpus's store.
 
     Raises:
@@ -64,7 +64,7 @@ def read_recordings(
         signal[filled : filled + len(block)] = block
         filled += len(block)
     low, high = whole_range(directory)
-    return Recordings(
+    return MemoryStore(
         leads=leads,
         row_of={str(record): row for row, record in enumerate(known[rows])},
         signal=signal,

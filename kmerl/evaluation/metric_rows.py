@@ -1,6 +1,6 @@
 """Scores to metrics: a row a task and lead set, their average over tasks, a row a class."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,8 +72,10 @@ def draw_weights(scores: Sequence[Scores], replicates: int, seed: int) -> dict[s
     for corpus in sorted({task.corpus for task in scores}):
         members = [task for task in scores if task.corpus == corpus]
         patients = [patient for task in members for patient in task.patients]
-        draws = draw_patients(patients, replicates, generator(seed, "bootstrap", corpus))
-        weights |= {task.task: draws.weights(task.patients) for task in members}
+        drawn = draw_patients(patients, replicates, generator(seed, "bootstrap", corpus))
+        ends = np.cumsum([len(task.patients) for task in members])
+        parts = zip(members, np.split(drawn, ends[:-1]), strict=True)
+        weights |= {task.task: part for task, part in parts}
     return weights
 
 
@@ -102,18 +104,24 @@ def over_seeds(by_seed: Sequence[Evaluations]) -> Evaluations:
     }
 
 
-def metric_table(evaluations: Evaluations, statistics: Statistics) -> dict[str, dict[str, Row]]:
-    """{task: {leads: row}}, with the mean over the tasks as task "average"."""
-    table = {
-        task: {key: summarise([one], statistics) for key, one in by_leads.items()}
-        for task, by_leads in evaluations.items()
-    }
-    keys = next(iter(evaluations.values()))
-    return table | {
-        "average": {
-            key: summarise([by_leads[key] for by_leads in evaluations.values()], statistics)
-            for key in keys
+def metric_table(
+    evaluations: Evaluations,
+    statistics: Statistics,
+    more: Callable[[list[str], str], Row] = lambda tasks, leads: {},
+) -> dict[str, dict[str, Row]]:
+    """{task: {leads: row}}, with the mean over the tasks as task "average".
+
+    Args:
+        more: further keys of the row that stands for some tasks and a lead set.
+    """
+    groups = {task: [task] for task in evaluations} | {"average": list(evaluations)}
+    return {
+        name: {
+            leads: summarise([evaluations[task][leads] for task in tasks], statistics)
+            | more(tasks, leads)
+            for leads in evaluations[tasks[0]]
         }
+        for name, tasks in groups.items()
     }
 
 
@@ -125,31 +133,33 @@ def summarise(evaluations: Iterable[Evaluation], statistics: Statistics) -> Row:
     f1, `positives_min` the positive records of the rarest class.
     """
     tasks, level = list(evaluations), statistics.level
-    common = [one.positives >= statistics.min_positives for one in tasks]
-    often = list(zip(tasks, common, strict=True))
-    auroc_low, auroc_high = interval(mean_replicates(e.auroc_replicates for e in tasks), level)
-    common_replicates = mean_replicates(e.auroc_replicates[:, kept] for e, kept in often)
-    common_low, common_high = interval(common_replicates, level)
-    f1_low, f1_high = interval(mean_replicates(e.f1_replicates for e in tasks), level)
-    present = [int(count) for e in tasks for count in e.positives if count]
+    often = [(e, e.positives >= statistics.min_positives) for e in tasks]
+    common = [e.auroc[kept] for e, kept in often]
+    drawn = {
+        "auroc": mean_replicates(e.auroc_replicates for e in tasks),
+        "auroc_common": mean_replicates(e.auroc_replicates[:, kept] for e, kept in often),
+        "f1": mean_replicates(e.f1_replicates for e in tasks),
+    }
     return {
-        "auroc": mean(e.auroc for e in tasks),
-        "auroc_lo": auroc_low,
-        "auroc_hi": auroc_high,
-        "auroc_common": mean(e.auroc[kept] for e, kept in often),
-        "auroc_common_lo": common_low,
-        "auroc_common_hi": common_high,
+        **with_interval("auroc", mean(e.auroc for e in tasks), drawn["auroc"], level),
+        **with_interval("auroc_common", mean(common), drawn["auroc_common"], level),
+        **with_interval("f1", mean(e.f1 for e in tasks), drawn["f1"], level),
         "auprc": mean(e.auprc for e in tasks),
-        "f1": mean(e.f1 for e in tasks),
-        "f1_lo": f1_low,
-        "f1_hi": f1_high,
         "f1_max": mean(e.f1_max for e in tasks),
         "records": sum(e.records for e in tasks),
         "classes": sum(int((~np.isnan(e.auroc)).sum()) for e in tasks),
-        "common_classes": sum(int((~np.isnan(e.auroc[kept])).sum()) for e, kept in often),
+        "common_classes": sum(int((~np.isnan(values)).sum()) for values in common),
         "f1_classes": sum(int((~np.isnan(e.f1)).sum()) for e in tasks),
-        "positives_min": min(present) if present else None,
+        "positives_min": min((int(n) for e in tasks for n in e.positives if n), default=None),
     }
+
+
+def with_interval(
+    name: str, value: float, replicates: Float[np.ndarray, " replicate"], level: float
+) -> Row:
+    """A value and its interval, as keys `name`, `name_lo`, `name_hi`."""
+    low, high = interval(replicates, level)
+    return {name: value, f"{name}_lo": low, f"{name}_hi": high}
 
 
 def mean(tasks: Iterable[Float[np.ndarray, "..."]]) -> float:

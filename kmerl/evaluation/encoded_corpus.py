@@ -17,7 +17,7 @@ EncoderKind = Literal["trained", "random"]
 
 
 @dataclass(frozen=True)
-class Encodings:
+class EncodedCorpus:
     """One corpus as stage `encode` wrote it; tensors are read when they are asked for.
 
     `lead_sets` maps the key of a lead set ("1" .. "12", "I+II", "mimic:4") to its leads,
@@ -105,12 +105,12 @@ _AGAIN = "run `dvc repro encode` again"
 _TENSOR = {"trained": "features", "random": "random"}
 
 
-def open_encodings(directory: Path, corpus: str) -> Encodings:
-    """The encodings `directory/<corpus>.{json,safetensors}`.
+def open_encoded(directory: Path, corpus: str) -> EncodedCorpus:
+    """What stage `encode` left in `directory/<corpus>.{json,safetensors}`.
 
     Raises:
         FileNotFoundError: the corpus was not encoded.
-        ValueError: a record is listed twice, or the encodings are of an older layout.
+        ValueError: a record is listed twice, or the encoded are of an older layout.
     """
     path = directory / f"{corpus}.json"
     if not path.exists():
@@ -124,7 +124,7 @@ def open_encodings(directory: Path, corpus: str) -> Encodings:
     )
     if len(row_of) != len(index["records"]) or len(scored) != len(index["scored"]):
         raise ValueError(f"{path}: a record is listed twice; {_AGAIN}")
-    return Encodings(
+    return EncodedCorpus(
         corpus=corpus,
         tensors=path.with_suffix(".safetensors"),
         lead_sets={key: tuple(leads) for key, leads in index["lead_sets"].items()},

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from kmerl.evaluation.bootstrap import Statistics
-from kmerl.evaluation.compare import Ranking, auroc_row, difference_row, rankings
 from kmerl.evaluation.linear_probe import RANDOM, ProbedTask
-from kmerl.evaluation.summary import (
+from kmerl.evaluation.metric_rows import (
     Evaluation,
     Evaluations,
     Row,
@@ -18,6 +17,7 @@ from kmerl.evaluation.summary import (
     metric_table,
     over_seeds,
 )
+from kmerl.evaluation.paired_rows import Ranking, auroc_row, difference_row, rankings
 
 CHOICE_COLUMNS = (
     "ratio", "task", "leads", "seed", "epoch", "val_auroc",
@@ -26,7 +26,7 @@ CHOICE_COLUMNS = (
 DECAY_COLUMNS = ("ratio", "task", "weight_decay", "chosen")
 
 
-def probe_table(
+def table(
     probed: Sequence[ProbedTask],
     by_seed: Sequence[Evaluations],
     statistics: Statistics,
@@ -43,21 +43,19 @@ def probe_table(
         by_seed: evaluations of `probed[...].scores`.
         seed: of params.yaml, which draws the patients.
     """
-    evaluations = over_seeds(by_seed)
-    table = metric_table(evaluations, statistics)
-    others = _others(probed, statistics, seed)
-    groups = {one.scores[0].task: [one] for one in probed} | {"average": list(probed)}
-    for name, members in groups.items():
-        tasks = [one.scores[0].task for one in members]
-        for leads in table[name]:
-            mine = [evaluations[task][leads] for task in tasks]
-            beside = [others[task] for task in tasks]
-            table[name][leads] |= (
-                _spread([[one[task][leads] for task in tasks] for one in by_seed])
-                | _rows_of_others(mine, beside, leads, statistics.level)
-                | _behind(members, leads)
-            )
-    return table
+    evaluations, others = over_seeds(by_seed), _others(probed, statistics, seed)
+    probed_task = {one.scores[0].task: one for one in probed}
+
+    def more(tasks: list[str], leads: str) -> Row:
+        mine = [evaluations[task][leads] for task in tasks]
+        beside = [others[task] for task in tasks]
+        return (
+            _spread([[one[task][leads] for task in tasks] for one in by_seed])
+            | _rows_of_others(mine, beside, leads, statistics.level)
+            | _behind([probed_task[task] for task in tasks], leads)
+        )
+
+    return metric_table(evaluations, statistics, more)
 
 
 def evaluate_seeds(
