@@ -4,7 +4,6 @@ import copy
 import csv
 import json
 import shutil
-import ssl
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openai.resources.chat  # noqa: F401  # not within the time-out of a first question
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,14 +19,11 @@ import yaml
 from kmerl import params
 from kmerl.files import read_json
 from kmerl.knowledge.mining import open_backend
-from kmerl.knowledge.vllm import client as client_module
 from stages import aggregate, extract, label_matrix, merge, reports, verify
+from tests.mining import CHAIN, MINING, PARAMS, hurry, mined, write_store
 from tests.scripted_llm import MODEL, Answer, PerfectLLM, Say, ScriptedLLM, Status, asked
 
-ROOT = Path(__file__).parent.parent
-CHAIN = (reports, extract, verify, merge, aggregate, label_matrix)
-MINING = ("extract", "verify", "merge", "aggregate")
-DEMO = params.read(ROOT / "params" / "demo.yaml")
+DEMO = params.read(PARAMS)
 SECTIONS = (
     "corpora", "text", "reports", "llm", *MINING, "label_matrix", "pretrain", "runtime",
 )  # fmt: skip
@@ -64,32 +59,6 @@ def cohort() -> dict[str, list[str]]:
     }
 
 
-def write_store(root: Path) -> None:
-    """The cohort as the stages before mining leave it, with its truth table."""
-    given = cohort()
-    table = pa.table(
-        {
-            **{name: list(given) for name in ("record", "patient")},
-            "split": ["train"] * len(given),
-            "report": pa.array(list(given.values()), pa.list_(pa.string())),
-            "codes": pa.array([[]] * len(given), pa.list_(pa.string())),
-        }
-    )
-    store = root / "data" / "ecg" / "mimic-iv-ecg"
-    store.mkdir(parents=True)
-    pq.write_table(table, store / "signals-00000.parquet")
-    shutil.copy(ROOT / "overrides.yaml", root)
-    (root / "data" / "truth").mkdir()
-    with (root / "data/truth/mimic-iv-ecg.csv").open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("record", "patient", "findings", "statements"))
-        for record, statements in given.items():
-            said = [
-                {"positive": STATED[one.lower()], "hedged": [], "negated": []} for one in statements
-            ]
-            rows.writerow((record, record, "[]", json.dumps(said)))
-
-
 def configure(base_url: str, **changes: Mapping[str, Any]) -> None:
     """params.yaml of the current directory: the demo's, mined by the server at `base_url`."""
     values = copy.deepcopy({name: DEMO[name] for name in SECTIONS})
@@ -104,13 +73,6 @@ def configure(base_url: str, **changes: Mapping[str, Any]) -> None:
 def run(*stages: Any) -> None:
     for stage in stages or CHAIN:
         stage.main()
-
-
-def outputs() -> dict[str, bytes]:
-    """Every file that mining wrote, with metrics/mining.json."""
-    folders = [Path("data", name) for name in (*MINING, "labels", "answers")]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return {str(path): path.read_bytes() for path in (*files, Path("metrics/mining.json"))}
 
 
 def labels(root: Path | str = ".") -> pa.Table:
@@ -139,23 +101,14 @@ class Finished:
         shutil.copytree(self.root, ".", dirs_exist_ok=True)
 
 
-def hurry(patch: pytest.MonkeyPatch) -> None:
-    """No certificates for loopback, params.yaml by libyaml, and no pauses between tries."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    patch.setattr(ssl.SSLContext, "load_verify_locations", lambda *_: None)
-    patch.setattr(yaml, "safe_load", lambda text: yaml.load(text, Loader=loader))
-    patch.setattr(client_module, "FIRST_PAUSE", 0.01)
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     root = tmp_path_factory.mktemp("finished")
     llm = PerfectLLM(STATED)
-    write_store(root)
+    write_store(root, cohort(), STATED)
     with pytest.MonkeyPatch.context() as patch, ScriptedLLM(llm) as server:
         hurry(patch)
         patch.chdir(root)
-        patch.delenv(client_module.API_KEY, raising=False)
         configure(server.base_url)
         run()
     return Finished(root, llm.asked)
@@ -164,10 +117,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A directory with the cohort."""
-    write_store(tmp_path)
+    write_store(tmp_path, cohort(), STATED)
     hurry(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(client_module.API_KEY, raising=False)
 
 
 @pytest.fixture
@@ -228,10 +180,10 @@ def test_a_second_run_asks_nothing_and_writes_the_same(
 ) -> None:
     finished.copied()
     configure(server.base_url)
-    first = outputs()
+    first = mined(Path())
     run()
     assert server.bodies == []
-    assert outputs() == first
+    assert mined(Path()) == first
     told = capfd.readouterr().err
     assert all(f"{stage}: " in told for stage in MINING)
     assert told.count(" questions, 0 replies asked for, 0 tried again, 0 unresolved") == 4
@@ -359,12 +311,12 @@ def test_both_backends_write_the_same_files(finished: Finished, server: Scripted
     configure(server.base_url, extract={"backend": "lexicon"})
     run()
     assert server.bodies == []
-    wrote = {"lexicon": set(outputs())}
+    wrote = {"lexicon": set(mined(Path()))}
     columns = [set(labels(root).column_names) for root in (".", finished.root)]
     for name in (*MINING, "labels", "answers"):
         shutil.rmtree(Path("data", name))
     finished.copied()
-    wrote["vllm"] = set(outputs())
+    wrote["vllm"] = set(mined(Path()))
     assert wrote["lexicon"] == wrote["vllm"]
     for stage in MINING:
         wanted = {f"data/{stage}/counts.json", f"data/{stage}/unresolved.csv"}
