@@ -15,23 +15,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-import openai.resources.chat  # noqa: F401  # not within the time-out of a first question
 import pytest
 
-from kmerl import params, runtime
+from kmerl import runtime
 from kmerl.knowledge.vllm import client as client_module
 from kmerl.knowledge.vllm import prompts, replies
 from kmerl.knowledge.vllm import server as server_module
 from kmerl.knowledge.vllm.answers import Answers
 from kmerl.knowledge.vllm.client import Client, LLMError
 from kmerl.knowledge.vllm.server import LOG, Running, check_local, check_model, command, serving
-from kmerl.knowledge.vllm.settings import LLM
+from tests.mining import MACHINE, PARAMS, ROOT, SETTINGS
 from tests.scripted_llm import MODEL, Say, ScriptedLLM
 
-ROOT = Path(__file__).parent.parent
-PARAMS = ROOT / "params" / "demo.yaml"
-SETTINGS = replace(params.load("llm", LLM, PARAMS), model=MODEL)
-MACHINE = replace(params.load("runtime", runtime.Runtime, PARAMS).llm, start_timeout=30.0)
 PATIENCE = 20.0  # seconds a process has to appear or to go on a busy machine
 
 
@@ -56,20 +51,11 @@ def test_this_machine_may_be_asked(host: str) -> None:
     check_local(f"https://{host}/v1", allow_remote=False)
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "example.org",
-        "10.0.0.1",
-        "0.0.0.0",
-        "128.0.0.1",
-        "[2001:db8::1]",
-        "localhost.example.org",
-        "127.0.0.1.example.org",
-        "localhost@example.org",
-        "127.0.0.1:80@example.org",
-    ],
-)
+ELSEWHERE = """example.org 10.0.0.1 0.0.0.0 128.0.0.1 [2001:db8::1] localhost.example.org
+127.0.0.1.example.org localhost@example.org 127.0.0.1:80@example.org"""
+
+
+@pytest.mark.parametrize("host", ELSEWHERE.split())
 def test_another_machine_is_asked_only_where_that_is_allowed(host: str) -> None:
     name = urlsplit(f"http://{host}").hostname
     why = rf"llm\.base_url is on {name}, which is not this machine: the text of every report would"
@@ -89,10 +75,14 @@ def test_what_is_no_address_is_an_error_that_shows_one(url: str, allow_remote: b
         check_local(url, allow_remote)
 
 
+def used(machine: runtime.Server = MACHINE, **changes: object) -> None:
+    with serving(replace(SETTINGS, **changes), machine):
+        pytest.fail("it was used")
+
+
 def test_a_remote_server_is_refused_before_anything_is_sent() -> None:
-    with pytest.raises(LLMError, match="not this machine"):  # noqa: SIM117
-        with serving(replace(SETTINGS, base_url="http://192.0.2.1:8000/v1"), MACHINE):
-            pytest.fail("it was used")
+    with pytest.raises(LLMError, match="not this machine"):
+        used(base_url="http://192.0.2.1:8000/v1")
 
 
 def test_a_running_server_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,10 +96,9 @@ def test_a_running_server_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_server_of_another_model_is_an_error_that_names_its_own() -> None:
-    with ScriptedLLM(lambda body, nth: Say("YES"), models=["gemma", "llama"]) as llm:
-        settings = replace(SETTINGS, base_url=llm.base_url)
-        with pytest.raises(LLMError) as raised, serving(settings, MACHINE):
-            pytest.fail("it was used")
+    models = ["gemma", "llama"]
+    with ScriptedLLM(lambda *_: Say("YES"), models) as llm, pytest.raises(LLMError) as raised:
+        used(base_url=llm.base_url)
     assert str(raised.value) == f"llm.model is {MODEL!r}, but {llm.base_url} serves gemma, llama"
 
 
@@ -183,22 +172,12 @@ def test_a_list_of_models_of_another_form_is_an_error(
 def test_the_command_of_vllm_serve(tmp_path: Path) -> None:
     machine = replace(MACHINE, tensor_parallel=2, data_parallel=3, arguments=("--dtype", "half"))
     settings = replace(SETTINGS, revision="0123abc", seed=5, max_model_len=4096)
-    line = command(settings, machine, 8123)
-    assert line[:3] == ["vllm", "serve", MODEL]
-    assert line[-2:] == ["--dtype", "half"]
-    options = dict(zip(line[3:-2:2], line[4:-2:2], strict=True))
-    assert options == {
-        "--revision": "0123abc",
-        "--host": "127.0.0.1",
-        "--port": "8123",
-        "--max-model-len": "4096",
-        "--tensor-parallel-size": "2",
-        "--data-parallel-size": "3",
-        "--seed": "5",
-    }
-    folder = command(replace(settings, model=str(tmp_path)), machine, 8123)
-    assert folder[2] == str(tmp_path)
-    assert "--revision" not in folder
+    of_a_hub, of_a_folder = "--revision 0123abc ", ""
+    for model, revision in ((MODEL, of_a_hub), (str(tmp_path), of_a_folder)):
+        assert shlex.join(command(replace(settings, model=model), machine, 8123)) == (
+            f"vllm serve {model} {revision}--host 127.0.0.1 --port 8123 --max-model-len 4096 "
+            "--tensor-parallel-size 2 --data-parallel-size 3 --seed 5 --dtype half"
+        )
 
 
 def test_the_command_of_another_python() -> None:
@@ -210,9 +189,8 @@ def test_the_command_of_another_python() -> None:
 
 @pytest.mark.parametrize("start", ["no-such-program serve", "/no/such/python -m vllm", ""])
 def test_a_missing_command_is_an_error_that_says_what_to_install(start: str) -> None:
-    with pytest.raises(LLMError, match=r"runtime\.llm\.command .* not installed here") as raised:  # noqa: SIM117
-        with serving(SETTINGS, replace(MACHINE, command=start)):
-            pytest.fail("it was used")
+    with pytest.raises(LLMError, match=r"runtime\.llm\.command .* not installed here") as raised:
+        used(replace(MACHINE, command=start))
     assert "set llm.base_url to a running server" in str(raised.value)
     assert not LOG.exists()
 
@@ -278,35 +256,33 @@ def gone() -> bool:
     return soon(lambda: not any(map(runs, pids())))
 
 
-def test_a_server_of_our_own_answers_us_alone_and_ends_with_the_context(
+def client_of(running: Running, folder: Path) -> Client:
+    answers = Answers(folder)
+    machine = replace(MACHINE, concurrency=1)
+    return Client(SETTINGS, machine, answers, running.base_url, running.alive, running.api_key)
+
+
+def test_a_server_of_our_own_answers_us_alone_and_ends_with_a_context_that_fails(
     fake: runtime.Server, tmp_path: Path
 ) -> None:
-    with serving(SETTINGS, fake) as running:
+    with pytest.raises(KeyboardInterrupt), serving(SETTINGS, fake) as running:
         assert len(pids()) == 2
         assert all(map(runs, pids()))
         running.alive()
         check_model(running, MODEL)
         with pytest.raises(LLMError, match="/models answered 401"):
             check_model(replace(running, api_key="a-guess"), MODEL)
-        answers = Answers(tmp_path / "answers")
-        client = Client(SETTINGS, fake, answers, running.base_url, running.alive, running.api_key)
-        found = client.ask(
-            [prompts.extract(0, "a", SETTINGS)], lambda _, r: replies.entities(r), "extract"
-        )
-        answers.close()
-    assert found == [["lbbb"]]
+        client = client_of(running, tmp_path / "answers")
+        asked = [prompts.extract(0, "a", SETTINGS)]
+        assert client.ask(asked, lambda _, r: replies.entities(r), "extract") == [["lbbb"]]
+        client.answers.close()
+        raise KeyboardInterrupt
     assert gone()
     assert urlsplit(running.base_url).hostname == "127.0.0.1"
     assert MODEL in LOG.read_text()
     assert str(running.api_key) not in LOG.read_text()
     with pytest.raises(LLMError, match=r"the vLLM server stopped by itself; \.checkpoints/vllm"):
         running.alive()
-
-
-def test_a_server_ends_also_with_a_context_that_fails(fake: runtime.Server) -> None:
-    with pytest.raises(KeyboardInterrupt), serving(SETTINGS, fake):
-        raise KeyboardInterrupt
-    assert gone()
 
 
 STAGE = """
@@ -339,20 +315,16 @@ def test_a_server_that_dies_within_a_run_is_an_error_that_names_its_log(
     fake: runtime.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "FIRST_PAUSE", 0.2)
-    machine = replace(fake, concurrency=1)
-    answers = Answers(tmp_path / "answers")
     asked = [prompts.extract(i, text, SETTINGS) for i, text in enumerate(("a", "crash", "b"))]
     with (
         pytest.raises(LLMError, match=r"stopped by itself; \.checkpoints/vllm\.log says why"),
-        serving(SETTINGS, machine) as running,
+        serving(SETTINGS, fake) as running,
     ):
-        client = Client(
-            SETTINGS, machine, answers, running.base_url, running.alive, running.api_key
-        )
+        client = client_of(running, tmp_path / "answers")
         client.ask(asked, lambda _, reply: reply, "extract")
-    answers.close()
+    client.answers.close()
     assert "CUDA out of memory" in LOG.read_text()
-    assert len(answers.known) == 1
+    assert len(client.answers.known) == 1
     assert gone()
 
 
@@ -361,19 +333,16 @@ def python(code: str) -> runtime.Server:
 
 
 def test_a_server_that_does_not_start_is_an_error_that_names_its_log() -> None:
-    machine = python("raise SystemExit('no GPU here')")
-    with pytest.raises(LLMError, match=r"stopped by itself; \.checkpoints/vllm\.log says why"):  # noqa: SIM117
-        with serving(SETTINGS, machine):
-            pytest.fail("it was used")
+    with pytest.raises(LLMError, match=r"stopped by itself; \.checkpoints/vllm\.log says why"):
+        used(python("raise SystemExit('no GPU here')"))
     assert LOG.read_text() == "no GPU here\n"
 
 
 def test_a_server_that_is_never_ready_is_an_error_and_ends() -> None:
     code = "import os, time; open('pids', 'w').write(str(os.getpid())); time.sleep(600)"
-    machine = replace(python(code), start_timeout=1.0)
-    with pytest.raises(LLMError, match=r"not ready within runtime\.llm\.start_timeout \(1 s\)"):  # noqa: SIM117
-        with serving(SETTINGS, machine):
-            pytest.fail("it was used")
+    machine = replace(python(code), start_timeout=0.3)
+    with pytest.raises(LLMError, match=r"not ready within runtime\.llm\.start_timeout \(0.3 s\)"):
+        used(machine)
     assert not Path("pids").exists() or gone()
 
 

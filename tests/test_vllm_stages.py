@@ -135,6 +135,14 @@ def server(llm: PerfectLLM) -> Iterator[ScriptedLLM]:
         yield running
 
 
+@pytest.fixture
+def resumed(finished: Finished, server: ScriptedLLM) -> ScriptedLLM:
+    """The server, where the files of the finished chain are."""
+    finished.copied()
+    configure(server.base_url)
+    return server
+
+
 # ---------------------------------------------------------------- the unit that is mined
 
 
@@ -176,13 +184,11 @@ def test_labels_are_what_the_llm_said_and_what_stands_above_it(finished: Finishe
 
 
 def test_a_second_run_asks_nothing_and_writes_the_same(
-    finished: Finished, server: ScriptedLLM, capfd: pytest.CaptureFixture[str]
+    resumed: ScriptedLLM, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    finished.copied()
-    configure(server.base_url)
     first = mined(Path())
     run()
-    assert server.bodies == []
+    assert resumed.bodies == []
     assert mined(Path()) == first
     told = capfd.readouterr().err
     assert all(f"{stage}: " in told for stage in MINING)
@@ -258,45 +264,33 @@ def test_too_many_unresolved_questions_fail_the_stage_and_are_listed(
     assert unresolved("verify") == rows[:1]
 
 
-@pytest.mark.parametrize(
-    ("code", "message"),
-    [(500, "gave no answer to a question of kind extract"), (401, "set KMERL_LLM_API_KEY")],
-)
-def test_a_server_that_cannot_be_used_fails_the_stage(
-    code: int, message: str, server: ScriptedLLM
-) -> None:
-    server.script = lambda body, nth: Status(code)
-    with pytest.raises(SystemExit, match=f"extract: {server.base_url} .*{message}"):
-        run(reports, extract)
-
-
-def test_a_server_that_is_not_there_fails_the_stage() -> None:
+def test_a_server_that_is_not_there_or_elsewhere_fails_the_stage() -> None:
     with ScriptedLLM(lambda body, nth: Say("[]")) as gone:
         pass
     configure(gone.base_url)
+    run(reports)
     with pytest.raises(SystemExit, match="extract: no OpenAI-compatible server answers"):
-        run(reports, extract)
+        run(extract)
     configure("http://example.org/v1")
     with pytest.raises(SystemExit, match=r"extract: llm\.base_url is on example\.org"):
         run(extract)
 
 
-def test_no_text_of_a_report_and_no_reply_is_printed(
+def test_a_failed_stage_says_what_to_do_and_no_text_of_a_report_and_no_reply(
     llm: PerfectLLM, server: ScriptedLLM, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run()
     told = []
-    for script in (
-        prose_for(llm, "old anterior infarct"),
-        lambda *_: Status(500),
-        lambda *_: Status(404),
+    for script, message in (
+        (prose_for(llm, "old anterior infarct"), f"extract: 1 of {len(STATED)} questions"),
+        (lambda *_: Status(500), f"extract: {server.base_url} gave no answer to a question"),
+        (lambda *_: Status(401), "401 and 403: set KMERL_LLM_API_KEY"),
     ):
         shutil.rmtree("data/answers")
         server.script = script
-        with pytest.raises(SystemExit) as raised:
+        with pytest.raises(SystemExit, match=message) as raised:
             run(extract)
         told.append(str(raised.value))
-    assert len(set(told)) == 3
     everything = "\n".join([*told, *capfd.readouterr()]).lower()
     assert "merge: 1 questions" in everything
     words = {word for text in STATED for word in text.split() if len(word) > 3} - {"with", "seen"}
@@ -368,12 +362,10 @@ def test_agreement_tells_what_the_string_check_says_of_the_llms_word(
 
 
 def test_what_the_llm_takes_back_is_not_kept(
-    finished: Finished, llm: PerfectLLM, server: ScriptedLLM
+    finished: Finished, llm: PerfectLLM, resumed: ScriptedLLM
 ) -> None:
-    finished.copied()
-    configure(server.base_url)
     shutil.rmtree("data/answers/verify")
-    server.script = lambda body, nth: (
+    resumed.script = lambda body, nth: (
         Say("NO") if asked(body)[1].get("entity") == "abnormal ecg" else llm(body, nth)
     )
     run(verify, merge, aggregate, label_matrix)
@@ -383,15 +375,13 @@ def test_what_the_llm_takes_back_is_not_kept(
     assert set(labels(finished.root).column_names) - set(labels().column_names) == {"abnormal ecg"}
 
 
-def test_the_guard_holds_against_the_llm(finished: Finished, server: ScriptedLLM) -> None:
+def test_the_guard_holds_against_the_llm(resumed: ScriptedLLM) -> None:
     def script(body: dict[str, Any], nth: int) -> Answer:
         names = json.loads(asked(body)[1]["names"])
         return Say(json.dumps({name: "infarct" if "infarct" in name else name for name in names}))
 
-    finished.copied()
-    configure(server.base_url)
     shutil.rmtree("data/answers/merge")
-    server.script = script
+    resumed.script = script
     run(merge)
     found = read_json("data/merge/merged.json")
     assert found["anterior infarct"] != found["inferior infarct"]
@@ -402,17 +392,15 @@ def test_the_guard_holds_against_the_llm(finished: Finished, server: ScriptedLLM
     assert counts["llm"]["tidied"]["unknown"] == 1
 
 
-def test_what_the_llm_nests_becomes_two_levels(finished: Finished, server: ScriptedLLM) -> None:
+def test_what_the_llm_nests_becomes_two_levels(resumed: ScriptedLLM) -> None:
     given = {
         "Conduction": ["block", "left anterior fascicular block"],
         "block": ["left bundle branch block", "rbbb"],
         "sinus rhythm": ["sinus bradycardia"],
         "pacing": ["paced rhythm"],
     }
-    finished.copied()
-    configure(server.base_url)
     shutil.rmtree("data/answers/aggregate")
-    server.script = lambda body, nth: Say(json.dumps(given))
+    resumed.script = lambda body, nth: Say(json.dumps(given))
     with pytest.raises(SystemExit, match="aggregate: 1 of 1 questions"):
         run(aggregate)
     assert unresolved("aggregate")[1][:2] == ["superclasses of part 0", "invented names"]
@@ -461,10 +449,8 @@ def override(**sections: Any) -> None:
 
 
 def test_overrides_by_hand_take_effect(
-    finished: Finished, llm: PerfectLLM, server: ScriptedLLM
+    finished: Finished, llm: PerfectLLM, resumed: ScriptedLLM
 ) -> None:
-    finished.copied()
-    configure(server.base_url)
     override(
         drop=["abnormal ecg", "abnormal egc"],
         merge={"left bundle branch block": "bundle disease", "pacing": "paced"},
@@ -493,29 +479,16 @@ def test_overrides_by_hand_take_effect(
 @pytest.mark.parametrize(
     ("stage", "sections", "message"),
     [
-        (
-            merge,
-            {"drop": ["rbbb"], "apart": ["rbbb"]},
-            r"merge: overrides\.yaml: 'rbbb' stands in two of drop, merge and apart",
-        ),
-        (
-            merge,
-            {"merge": {"rbbb": "x"}, "drop": ["x"]},
-            r"merge: overrides\.yaml: merge\.rbbb leads to 'x', which is itself merged or dropped",
-        ),
-        (
-            aggregate,
-            {"superclasses": {"sinus rhythm": ["rbbb"]}},
-            "aggregate: 'sinus rhythm' is an entity and a superclass",
-        ),
-        (aggregate, {"superclass": {}}, "aggregate: .*unknown key 'superclass'"),
+        (merge, {"drop": ["rbbb"], "apart": ["rbbb"]}, "'rbbb' stands in two of drop, merge and"),
+        (merge, {"merge": {"rbbb": "x"}, "drop": ["x"]}, r"merge\.rbbb leads to 'x', which is"),
+        (aggregate, {"superclasses": {"sinus rhythm": ["rbbb"]}}, "is an entity and a superclass"),
+        (aggregate, {"superclass": {}}, "unknown key 'superclass'"),
     ],
 )
+@pytest.mark.usefixtures("resumed")
 def test_overrides_that_contradict_something_fail_the_stage(
-    stage: Any, sections: dict[str, Any], message: str, finished: Finished, server: ScriptedLLM
+    stage: Any, sections: dict[str, Any], message: str
 ) -> None:
-    finished.copied()
-    configure(server.base_url)
     override(**sections)
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(SystemExit, match=f"{stage.__name__.rpartition('.')[2]}: .*{message}"):
         run(stage)
