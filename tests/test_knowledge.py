@@ -1,6 +1,5 @@
 """The steps of mining: reports to statements, verification, merging, superclasses, labels."""
 
-import csv
 import json
 import shutil
 from collections.abc import Sequence
@@ -24,14 +23,7 @@ from kmerl.knowledge.merge import contradiction, merge
 from kmerl.knowledge.reports import gather
 from kmerl.knowledge.statements import Reports, clean, split, why_dropped
 from kmerl.knowledge.verify import Verify, verify
-from stages import aggregate as aggregate_stage
-from stages import extract as extract_stage
-from stages import label_matrix as label_stage
-from stages import merge as merge_stage
-from stages import reports as reports_stage
-from stages import verify as verify_stage
-
-ROOT = Path(__file__).parent.parent
+from tests.mining import CHAIN, PARAMS, hurry, mined, write_store
 
 
 def test_cleaning_is_merls() -> None:
@@ -187,66 +179,38 @@ def test_label_matrix() -> None:
     }
 
 
-def write_truth(path: Path) -> None:
-    """The truth table that a simulated corpus comes with: one statement of one record."""
-    path.parent.mkdir(parents=True)
-    said = {"positive": ["sinus rhythm"], "hedged": [], "negated": []}
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("record", "patient", "findings", "statements"))
-        rows.writerow(("40", "40", "[]", json.dumps([said])))
+REPORTS = {
+    "40": ["Sinus rhythm", "RBBB with left anterior fascicular block", "Abnormal ECG"],
+    "41": ["Sinus bradycardia", "No ischemia is seen"],
+    "42": ["Sinus rhythm", "Possible inferior infarct - age undetermined"],
+    "43": [" "],
+    "44": ["Normal ECG"],
+}
+TRUTH = {
+    "sinus rhythm": ["sinus rhythm"],
+    "rbbb with left anterior fascicular block": ["right bundle branch block"],
+    "abnormal ecg": [],
+}
 
 
-def write_store(root: Path) -> None:
-    reports = [
-        ["Sinus rhythm", "RBBB with left anterior fascicular block", "Abnormal ECG"],
-        ["Sinus bradycardia", "No ischemia is seen"],
-        ["Sinus rhythm", "Possible inferior infarct - age undetermined"],
-        [" "],
-        ["Normal ECG"],
-    ]
-    names = [f"4{i}" for i in range(len(reports))]
-    table = pa.table(
-        {
-            "record": names,
-            "patient": names,
-            "split": ["train"] * len(names),
-            "report": pa.array(reports, pa.list_(pa.string())),
-            "codes": pa.array([["IMI", "SR"]] * len(names), pa.list_(pa.string())),
-        }
-    )
-    store = root / "data" / "ecg" / "mimic-iv-ecg"
-    store.mkdir(parents=True)
-    pq.write_table(table, store / "signals-00000.parquet")
-    shutil.copy(ROOT / "params" / "demo.yaml", root / "params.yaml")
-    shutil.copy(ROOT / "overrides.yaml", root)
-    write_truth(root / "data" / "truth" / "mimic-iv-ecg.csv")
-
-
-def run_stages() -> None:
-    for stage in (
-        reports_stage,
-        extract_stage,
-        verify_stage,
-        merge_stage,
-        aggregate_stage,
-        label_stage,
-    ):
-        stage.main()
-
-
-def outputs(root: Path) -> dict[str, bytes]:
-    found = [p for p in sorted((root / "data").rglob("*")) if p.is_file() and "ecg" not in p.parts]
-    return {
-        str(p.relative_to(root)): p.read_bytes() for p in (*found, root / "metrics/mining.json")
-    }
-
-
-def test_stages_from_store_to_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_store(tmp_path)
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with the reports, and the demo's params.yaml."""
+    write_store(tmp_path, REPORTS, TRUTH)
+    shutil.copy(PARAMS, tmp_path / "params.yaml")
+    hurry(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    run_stages()
-    first = outputs(tmp_path)
+
+
+def run_stages() -> dict[str, bytes]:
+    for stage in CHAIN:
+        stage.main()
+    return mined(Path())
+
+
+@pytest.mark.usefixtures("store")
+def test_stages_from_store_to_labels() -> None:
+    first = run_stages()
     dropped = "record,reason\n43,only spaces\n44,fewer than 4 words\n"
     assert first["data/reports/dropped.csv"].decode() == dropped
     labels = pq.read_table("data/labels/labels.parquet")
@@ -260,14 +224,12 @@ def test_stages_from_store_to_labels(tmp_path: Path, monkeypatch: pytest.MonkeyP
     metrics = json.loads(first["metrics/mining.json"])
     assert metrics["dropped"] == {"fewer than 4 words": 1, "only spaces": 1}
     assert metrics["recognised_statements"] == 1.0
-    assert metrics["truth"]["records"] == metrics["truth"]["hits"] == 1
-    run_stages()
-    assert outputs(tmp_path) == first
+    assert (metrics["truth"]["records"], metrics["truth"]["hits"]) == (1, 2)
+    assert run_stages() == first
 
 
-def test_label_derived_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_store(tmp_path)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("store")
+def test_label_derived_text() -> None:
     text = Path("params.yaml").read_text(encoding="utf-8")
     assert "source: report " in text
     Path("params.yaml").write_text(text.replace("source: report ", "source: scp "), "utf-8")
