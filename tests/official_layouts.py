@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -122,6 +123,26 @@ def run(corpus, root, out, workers=1, **changes):
     with open(out / "store/rejected.csv", newline="") as file:
         rejected = {row["record"]: (row["reason"], row["detail"]) for row in csv.DictReader(file)}
     return json.loads((out / "metrics.json").read_text())[corpus], rejected
+
+
+def check_rejections(corpus, root, out, wanted):
+    """Ingests; exactly the records of {record: (reason, detail)} are left out, and counted.
+
+    A detail is part of what rejected.csv says, which names no path. Answers with the counts.
+    """
+    counts, rejected = run(corpus, root, out)
+    assert {record: reason for record, (reason, _) in rejected.items()} == {
+        record: reason for record, (reason, _) in wanted.items()
+    }
+    wrong = {
+        record: said for record, (_, said) in rejected.items() if wanted[record][1] not in said
+    }
+    assert wrong == {}
+    assert str(root.parent) not in (out / "store/rejected.csv").read_text()
+    reasons = Counter(reason for reason, _ in wanted.values())
+    assert counts["rejected"] == len(wanted)
+    assert {reason: counts[f"rejected_{reason}"] for reason in reasons} == reasons
+    return counts
 
 
 def stored(out, *columns):
