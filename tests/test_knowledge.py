@@ -26,7 +26,7 @@ from kmerl.knowledge.verify import Verify, verify
 from tests.mining import CHAIN, PARAMS, hurry, mined, write_store
 
 
-def test_cleaning_is_merls() -> None:
+def test_cleaning_is_merls():
     assert clean(["Sinus rhythm", "*** Normal EKG ***", ""]) == "sinus rhythm. *** normal ecg."
     assert clean(["  ", "***"]) == ""
     assert clean(["normal ecg Edit: NORM 100, (NORM 15)"]) == "normal ecg."
@@ -42,11 +42,11 @@ def test_cleaning_is_merls() -> None:
         (["Sinus rhythm", "Normal ECG"], None),
     ],
 )
-def test_drops_have_reasons(report: list[str], reason: str | None) -> None:
+def test_drops_have_reasons(report, reason):
     assert why_dropped(report, 4) == reason
 
 
-def test_splitting() -> None:
+def test_splitting():
     text = "Sinus rhythm. AV-block 1. grades. T waves are low in V4,5,6.  This may be strain."
     assert split([text]) == [
         "sinus rhythm",
@@ -87,14 +87,14 @@ class Scripted:
         return ()
 
 
-def test_each_statement_is_asked_once_and_answered() -> None:
+def test_each_statement_is_asked_once_and_answered():
     with pytest.raises(ValueError, match="not distinct"):
         extract(["a", "a"], lexicon())
     with pytest.raises(ValueError, match="2 statements asked, 1 answered"):
         extract(["a", "b"], Scripted({}))
 
 
-def test_hedged_findings_are_kept_or_dropped() -> None:
+def test_hedged_findings_are_kept_or_dropped():
     backend = lexicon()
     texts = ["possible inferior infarct", "no ischemia"]
     names = extract(texts, backend)
@@ -104,7 +104,7 @@ def test_hedged_findings_are_kept_or_dropped() -> None:
     assert [one.kept for one in kept["drop"]] == [False, False]
 
 
-def test_guard_refuses_merges() -> None:
+def test_guard_refuses_merges():
     answers = {"anterior infarct": "inferior myocardial infarction", "rbbb": "right bundle block"}
     merged = merge(answers, Scripted(answers))
     assert merged.entity == {"anterior infarct": "anterior infarct", "rbbb": "right bundle block"}
@@ -124,11 +124,11 @@ def test_guard_refuses_merges() -> None:
         ("infarct", "inferior myocardial infarction", None),
     ],
 )
-def test_contradictions(one: str, other: str, axis: str | None) -> None:
+def test_contradictions(one, other, axis):
     assert contradiction(one, other) == axis
 
 
-def test_hierarchy_has_two_levels() -> None:
+def test_hierarchy_has_two_levels():
     entities = ["inferior myocardial infarction", "left bundle branch block"]
     found = aggregate(entities, lexicon())
     assert found["myocardial infarction"] == ["inferior myocardial infarction"]
@@ -136,7 +136,7 @@ def test_hierarchy_has_two_levels() -> None:
     assert aggregate(entities, lexicon(), superclasses=False) == {}
 
 
-def test_spellings_that_are_not_merged_have_the_superclasses_of_what_they_mean() -> None:
+def test_spellings_that_are_not_merged_have_the_superclasses_of_what_they_mean():
     """Table 2c, "- Merging Duplicated Patterns": one thing less than the row above, not two."""
     merged = aggregate(["left bundle branch block"], lexicon())
     assert aggregate(["lbbb"], lexicon()) == {name: ["lbbb"] for name in merged}
@@ -149,7 +149,7 @@ def test_spellings_that_are_not_merged_have_the_superclasses_of_what_they_mean()
     assert set().union(*aggregate(spellings, lexicon()).values()) == spellings
 
 
-def test_what_makes_no_two_levels_is_named() -> None:
+def test_what_makes_no_two_levels_is_named():
     with pytest.raises(HierarchyError, match="which is no entity"):
         aggregate(["rbbb"], Scripted({}))
     with pytest.raises(HierarchyError, match="is an entity and a superclass"):
@@ -158,7 +158,7 @@ def test_what_makes_no_two_levels_is_named() -> None:
         check({"block": []}, ["rbbb"])
 
 
-def test_label_matrix() -> None:
+def test_label_matrix():
     labels = label_matrix(
         {"a": [0, 1], "b": [1], "c": [2]},
         [(0, "rbbb"), (1, "lbbb"), (1, "pac")],
@@ -209,7 +209,7 @@ def run_stages() -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("store")
-def test_stages_from_store_to_labels() -> None:
+def test_stages_from_store_to_labels():
     first = run_stages()
     dropped = "record,reason\n43,only spaces\n44,fewer than 4 words\n"
     assert first["data/reports/dropped.csv"].decode() == dropped
@@ -229,7 +229,7 @@ def test_stages_from_store_to_labels() -> None:
 
 
 @pytest.mark.usefixtures("store")
-def test_label_derived_text() -> None:
+def test_label_derived_text():
     text = Path("params.yaml").read_text(encoding="utf-8")
     assert "source: report " in text
     Path("params.yaml").write_text(text.replace("source: report ", "source: scp "), "utf-8")
@@ -241,7 +241,7 @@ def test_label_derived_text() -> None:
     assert all(labels["inferior myocardial infarction"].to_pylist())
 
 
-def test_reports_say_what_is_wrong() -> None:
+def test_reports_say_what_is_wrong():
     row = {"record": "1", "patient": "1", "split": "train", "report": [" "], "codes": ["426783006"]}
     with pytest.raises(ValueError, match=r"reports\.min_words"):
         gather(pa.Table.from_pylist([row]), "report", Reports(4, "statement"))

@@ -35,7 +35,7 @@ def read(lexicon: LexiconBackend, text: str) -> dict[str, Verdict]:
 
 
 @pytest.mark.parametrize("line", READ_STATEMENTS.read_text(encoding="utf-8").splitlines())
-def test_reads_statements(lexicon: LexiconBackend, line: str) -> None:
+def test_reads_statements(lexicon, line):
     text, _, stated = line.partition(" | ")
     assert read(lexicon, text) == {one[1:]: SIGNS[one[0]] for one in stated.split(", ")}
 
@@ -49,9 +49,7 @@ def test_reads_statements(lexicon: LexiconBackend, line: str) -> None:
         ("wolff-parkinson-white syndrome (wpw)", POSITIVE),
     ],
 )
-def test_an_abbreviation_shares_the_verdict(
-    lexicon: LexiconBackend, text: str, verdict: Verdict
-) -> None:
+def test_an_abbreviation_shares_the_verdict(lexicon, text, verdict):
     (names,) = lexicon.extract([text])
     assert len(names) == 2
     assert lexicon.verify([text], [names]) == [[verdict, verdict]]
@@ -69,15 +67,15 @@ st elevation | st depression
 left atrial enlargement | right atrial enlargement"""
 
 
-def test_never_merges_what_differs(lexicon: LexiconBackend) -> None:
+def test_never_merges_what_differs(lexicon):
     for one, other in (line.split(" | ") for line in DIFFERENT.splitlines()):
         first, second = read(lexicon, one), read(lexicon, other)
         assert first and second and set(first).isdisjoint(second), one
 
 
 def test_every_wording_means_its_entity_and_does_not_contradict_it(
-    lexicon: LexiconBackend,
-) -> None:
+    lexicon,
+):
     words = lexicon.vocabulary
     means = {
         " ".join(tokens): term.value
@@ -96,13 +94,13 @@ def test_every_wording_means_its_entity_and_does_not_contradict_it(
     assert lexicon.merge(list(located)) == located
 
 
-def test_cart_vocabulary_is_understood(lexicon: LexiconBackend) -> None:
+def test_cart_vocabulary_is_understood(lexicon):
     statements = CART_STATEMENTS.read_text(encoding="utf-8").splitlines()
     left = dict(zip(statements, lexicon.unrecognised(statements), strict=True))
     assert {statement: words for statement, words in left.items() if words} == {}
 
 
-def test_what_is_not_understood_is_told(lexicon: LexiconBackend) -> None:
+def test_what_is_not_understood_is_told(lexicon):
     left = {
         "sinus rhythm with gallop sounds": ["gallop", "sounds"],
         "in the inferior leads": ["inferior", "no finding"],
@@ -111,7 +109,7 @@ def test_what_is_not_understood_is_told(lexicon: LexiconBackend) -> None:
     assert lexicon.unrecognised(list(left)) == list(left.values())
 
 
-def test_scp_sentences_state_their_code(lexicon: LexiconBackend) -> None:
+def test_scp_sentences_state_their_code(lexicon):
     table = code_table()
     assert set(scp_sentences()) == set(table.by_code)
     for code, sentence in scp_sentences().items():
@@ -119,7 +117,7 @@ def test_scp_sentences_state_their_code(lexicon: LexiconBackend) -> None:
         assert lexicon.unrecognised([sentence]) == [[]]
 
 
-def test_code_table_names_entities(lexicon: LexiconBackend) -> None:
+def test_code_table_names_entities(lexicon):
     named = frozenset().union(*code_table().by_code.values())
     assert named <= set(lexicon.vocabulary.parents)
 
@@ -131,7 +129,7 @@ cannot be excluded may be due to ischemia probable ischaemie oder flut"""
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(WORDS.split()), max_size=14).map(" ".join))
-def test_answers_fit_each_other_whatever_the_text(text: str) -> None:
+def test_answers_fit_each_other_whatever_the_text(text):
     lexicon = open_lexicon()
     (names,) = lexicon.extract([text])
     assert names == sorted(set(names))
@@ -141,13 +139,13 @@ def test_answers_fit_each_other_whatever_the_text(text: str) -> None:
     assert {child for row in children for child in row} == entities
 
 
-def test_other_expressions_are_absent(lexicon: LexiconBackend) -> None:
+def test_other_expressions_are_absent(lexicon):
     assert lexicon.verify(["sinus rhythm"], [["rbbb", "sinus rhythm"]]) == [
         [Verdict.ABSENT, Verdict.POSITIVE]
     ]
 
 
-def test_backend_by_name_keeps_an_llms_answers(tmp_path: Path) -> None:
+def test_backend_by_name_keeps_an_llms_answers(tmp_path):
     answers = tmp_path / "answers.jsonl"
     for held in ("", "dear\n"):  # none yet, or those of an LLM
         with open_backend("lexicon", tmp_path) as backend:
@@ -161,7 +159,7 @@ def test_backend_by_name_keeps_an_llms_answers(tmp_path: Path) -> None:
         pass
 
 
-def test_patterns() -> None:
+def test_patterns():
     assert list(expressions("[complete] (left|l) bbb; lbbb")) == [
         "left bbb",
         "l bbb",

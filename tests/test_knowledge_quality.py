@@ -25,7 +25,7 @@ needs_real = pytest.mark.skipif(
 )
 
 
-def test_scores_against_counts_by_hand() -> None:
+def test_scores_against_counts_by_hand():
     found = score([True, True, False, True], [True, False, True, True])
     assert (found["hits"], found["extra"], found["missed"]) == (2, 1, 1)
     assert found["f1"] == pytest.approx(2 / 3)
@@ -34,7 +34,7 @@ def test_scores_against_counts_by_hand() -> None:
     assert pairs["entities"]["b"]["recall"] == 0
 
 
-def test_truth_table(tmp_path: Path) -> None:
+def test_truth_table(tmp_path):
     statements = [
         {
             "text": "PVC(s)",
@@ -54,7 +54,7 @@ def test_truth_table(tmp_path: Path) -> None:
     assert found["micro"]["extra"] == found["micro"]["missed"] == 1
 
 
-def test_reports_that_nobody_wrote_are_not_scored(tmp_path: Path) -> None:
+def test_reports_that_nobody_wrote_are_not_scored(tmp_path):
     path = tmp_path / "reports.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
@@ -67,7 +67,7 @@ def test_reports_that_nobody_wrote_are_not_scored(tmp_path: Path) -> None:
 
 
 @needs_real
-def test_real_cart_statements_are_recognised() -> None:
+def test_real_cart_statements_are_recognised():
     lines = (REAL / "mimic-iv-ecg" / "statements.csv").read_text(encoding="utf-8").splitlines()[1:]
     counts = {text.strip('"'): int(n) for text, _, n in (line.rpartition(",") for line in lines)}
     found = coverage(counts, lexicon())  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def test_real_cart_statements_are_recognised() -> None:
 
 
 @needs_real
-def test_real_reports_agree_with_experts(tmp_path: Path) -> None:
+def test_real_reports_agree_with_experts(tmp_path):
     lines = (REAL / "reports" / "ptbxl_reports_folds1-8.csv").read_text(encoding="utf-8")
     head, *rows = lines.splitlines(keepends=True)
     sample = tmp_path / "sample.csv"
@@ -86,7 +86,7 @@ def test_real_reports_agree_with_experts(tmp_path: Path) -> None:
         assert agree["f1"] > 0.9
 
 
-def test_languages() -> None:
+def test_languages():
     assert language("sinus rhythm. normal ecg.") == "english"
     assert language("sinusrhythmus a-v block i lagetyp normal") == "german"
     assert language("sinusrytm normalt ekg") == "swedish"

@@ -1,6 +1,5 @@
 """What is checked by words alone: the string check, the guard of merges, and overrides by hand."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ STATED: dict[Verdict, list[tuple[str, str]]] = {  # (expression, text)
 
 
 @pytest.mark.parametrize("verdict", STATED)
-def test_what_a_text_says_of_an_expression(verdict: Verdict) -> None:
+def test_what_a_text_says_of_an_expression(verdict):
     found = {(sought, text): stands(text, sought) for sought, text in STATED[verdict]}
     assert found == dict.fromkeys(STATED[verdict], verdict)
 
@@ -75,9 +74,7 @@ TEXTS = st.lists(st.sampled_from(WORDS.split()), max_size=8).map(" ".join)
 
 @settings(max_examples=80, deadline=None)
 @given(TEXTS, TEXTS, st.sampled_from(["infarct", "rhythm"]))
-def test_a_text_says_what_the_strongest_of_its_sentences_says(
-    one: str, other: str, word: str
-) -> None:
+def test_a_text_says_what_the_strongest_of_its_sentences_says(one, other, word):
     apart = (stands(one, word), stands(other, word))
     assert stands(f"{one}. {other}.", word) is min(apart, key=STRONGEST_FIRST.index)
 
@@ -117,11 +114,11 @@ def groups(merged: Merged) -> dict[str, set[str]]:
         ),
     ],
 )
-def test_the_guard(answers: Mapping[str, str], entity: Mapping[str, str], refused: Any) -> None:
+def test_the_guard(answers, entity, refused):
     assert guarded(answers) == Merged(entity, refused)
 
 
-def test_a_part_does_not_land_in_another_entity_that_contradicts_it() -> None:
+def test_a_part_does_not_land_in_another_entity_that_contradicts_it():
     answers = {
         "left block of some kind": "right block",
         "left inferior block": "right block",
@@ -133,7 +130,7 @@ def test_a_part_does_not_land_in_another_entity_that_contradicts_it() -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(st.data())
-def test_no_two_expressions_of_an_entity_contradict_each_other(data: st.DataObject) -> None:
+def test_no_two_expressions_of_an_entity_contradict_each_other(data):
     names = data.draw(st.lists(NAMES, min_size=1, max_size=8, unique=True))
     targets = st.sampled_from([*names, *data.draw(st.lists(NAMES, min_size=1, max_size=4))])
     answers = {name: data.draw(targets) for name in names}
@@ -181,21 +178,19 @@ ONWARD = r"merge\.rbbb leads to 'block', which is itself merged or dropped"
         ({"merge": {"rbbb": "block"}, "drop": ["block"]}, ONWARD),
     ],
 )
-def test_overrides_that_cannot_be_followed_are_errors(
-    given: str | dict[str, Any], message: str, tmp_path: Path
-) -> None:
+def test_overrides_that_cannot_be_followed_are_errors(given, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         read(tmp_path, given)
 
 
-def test_the_packaged_overrides_are_none_and_missing_ones_are_named(tmp_path: Path) -> None:
+def test_the_packaged_overrides_are_none_and_missing_ones_are_named(tmp_path):
     packaged = Path(__file__).parent.parent / "overrides.yaml"
     assert overrides.read(packaged) == Overrides((), {}, (), {}) == read(tmp_path, {})
     with pytest.raises(MiningError, match=r"missing\.yaml cannot be read"):
         overrides.read(tmp_path / "missing.yaml")
 
 
-def test_overrides_change_what_was_mined(tmp_path: Path) -> None:
+def test_overrides_change_what_was_mined(tmp_path):
     ours = read(
         tmp_path,
         {

@@ -106,7 +106,7 @@ UNRESOLVED = {
 FOUND = {"bare": ["lbbb", "sinus rhythm"], "nothing": []}
 
 
-def test_whatever_a_server_replies_nothing_is_lost_and_all_is_counted(tmp_path: Path) -> None:
+def test_whatever_a_server_replies_nothing_is_lost_and_all_is_counted(tmp_path):
     texts = list(REPLIES)
     with ScriptedLLM(by_text(REPLIES)) as server, opened(server, tmp_path) as client:
         found = extract(client, texts)
@@ -139,7 +139,7 @@ def test_whatever_a_server_replies_nothing_is_lost_and_all_is_counted(tmp_path: 
     assert client.asked == len(given) - client.retries
 
 
-def test_a_malformed_reply_is_asked_for_once_more_and_shown(tmp_path: Path) -> None:
+def test_a_malformed_reply_is_asked_for_once_more_and_shown(tmp_path):
     script = by_text({"a": [Say('Here: ["lbbb"]'), Say("no json")]})
     with ScriptedLLM(script) as server, opened(server, tmp_path) as client:
         extract(client, ["a"])
@@ -151,7 +151,7 @@ def test_a_malformed_reply_is_asked_for_once_more_and_shown(tmp_path: Path) -> N
     assert {**again, "messages": []} == {**first, "messages": []}
 
 
-def test_what_can_be_read_of_unusable_replies_stands(tmp_path: Path) -> None:
+def test_what_can_be_read_of_unusable_replies_stands(tmp_path):
     names = ["lbbb", "left bundle branch block", "rbbb"]
     whole = dict.fromkeys(names, "rbbb")
     series: dict[str, list[Answer]] = {
@@ -177,7 +177,7 @@ def test_what_can_be_read_of_unusable_replies_stands(tmp_path: Path) -> None:
     ]
 
 
-def test_the_questions_carry_what_params_yaml_says(tmp_path: Path) -> None:
+def test_the_questions_carry_what_params_yaml_says(tmp_path):
     settings = replace(SETTINGS, temperature=0.5, seed=11, max_tokens=99)
     with ScriptedLLM(always(Say("YES"))) as server:
         with opened(server, tmp_path, settings) as client:
@@ -193,7 +193,7 @@ def test_the_questions_carry_what_params_yaml_says(tmp_path: Path) -> None:
     assert extract["response_format"]["json_schema"]["schema"]["type"] == "array"
 
 
-def test_a_run_has_its_price(tmp_path: Path) -> None:
+def test_a_run_has_its_price(tmp_path):
     settings = replace(SETTINGS, price=Price(prompt=2.0, completion=10.0))
     script = always(Say("[]", prompt_tokens=1000, completion_tokens=50))
     with ScriptedLLM(script) as server, opened(server, tmp_path, settings) as client:
@@ -204,7 +204,7 @@ def test_a_run_has_its_price(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- order and concurrency
 
 
-def test_results_keep_the_order_of_the_questions_whatever_comes_first(tmp_path: Path) -> None:
+def test_results_keep_the_order_of_the_questions_whatever_comes_first(tmp_path):
     last = threading.Event()
 
     def script(body: dict[str, Any], nth: int) -> Answer:
@@ -221,7 +221,7 @@ def test_results_keep_the_order_of_the_questions_whatever_comes_first(tmp_path: 
 
 
 @pytest.mark.parametrize("concurrency", [1, 5])
-def test_concurrency_is_reached_and_never_passed(concurrency: int, tmp_path: Path) -> None:
+def test_concurrency_is_reached_and_never_passed(concurrency, tmp_path):
     together = threading.Barrier(concurrency)
 
     def script(body: dict[str, Any], nth: int) -> Answer:
@@ -237,7 +237,7 @@ def test_concurrency_is_reached_and_never_passed(concurrency: int, tmp_path: Pat
 # ---------------------------------------------------------------- faults
 
 
-def test_a_server_that_hangs_or_drips_is_asked_again(tmp_path: Path) -> None:
+def test_a_server_that_hangs_or_drips_is_asked_again(tmp_path):
     faults = {"hangs": Fault.HANG, "drips": Fault.DRIP}
 
     def script(body: dict[str, Any], nth: int) -> Answer:
@@ -277,12 +277,12 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     ],
 )
 def test_pauses_grow_and_are_as_long_as_the_server_wants(
-    faults: list[Answer],
-    expected: list[float],
-    pauses: list[float],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    faults,
+    expected,
+    pauses,
+    tmp_path,
+    monkeypatch,
+):
     monkeypatch.setattr(client_module, "FIRST_PAUSE", 4.0)
     monkeypatch.setattr(client_module, "LONGEST_PAUSE", 20.0)
     script = by_text({"a": [*faults, GOOD]})
@@ -306,9 +306,7 @@ REFUSED = "answered {}; 401 and 403: set KMERL_LLM_API_KEY, 404: is 'scripted/mo
         ("elsewhere", 1, REFUSED.format(307)),
     ],
 )
-def test_giving_up_says_what_to_do_and_nothing_of_a_report(
-    answer: Any, tries: int, message: str, tmp_path: Path
-) -> None:
+def test_giving_up_says_what_to_do_and_nothing_of_a_report(answer, tries, message, tmp_path):
     with ScriptedLLM(always()) as other:
         if answer == "elsewhere":
             answer = Status(307, {"Location": f"{other.base_url}/chat/completions"})
@@ -324,7 +322,7 @@ def test_giving_up_says_what_to_do_and_nothing_of_a_report(
     assert len((tmp_path / "answers.jsonl").read_bytes().splitlines()) == 1
 
 
-def test_a_server_that_is_gone_is_an_error_after_all_tries_of_any_question(tmp_path: Path) -> None:
+def test_a_server_that_is_gone_is_an_error_after_all_tries_of_any_question(tmp_path):
     with ScriptedLLM(always()) as server:
         pass
     with pytest.raises(LLMError, match="in 4 tries"), opened(server, tmp_path) as client:
@@ -333,7 +331,7 @@ def test_a_server_that_is_gone_is_an_error_after_all_tries_of_any_question(tmp_p
     assert client.retries == 3
 
 
-def test_a_server_known_to_have_stopped_is_not_asked_again(tmp_path: Path) -> None:
+def test_a_server_known_to_have_stopped_is_not_asked_again(tmp_path):
     def alive() -> None:
         raise LLMError("the server stopped")
 
@@ -345,7 +343,7 @@ def test_a_server_known_to_have_stopped_is_not_asked_again(tmp_path: Path) -> No
     assert texts_asked(server) == ["good", "bad"]
 
 
-def test_what_a_server_rejected_is_asked_again_in_the_next_run(tmp_path: Path) -> None:
+def test_what_a_server_rejected_is_asked_again_in_the_next_run(tmp_path):
     script = by_text({"good": [GOOD], "too long": [Status(400), GOOD]})
     with ScriptedLLM(script) as server:
         with opened(server, tmp_path) as client:
@@ -365,9 +363,7 @@ SERIES: dict[str, list[Answer]] = {
 }
 
 
-def test_counts_and_bytes_are_the_same_in_any_order_and_in_a_second_run(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_counts_and_bytes_are_the_same_in_any_order_and_in_a_second_run(tmp_path, capfd):
     """Answers are sorted by key, so what came first does not show."""
     texts, made = list(SERIES), []
     for number, order in enumerate([[0, 1, 2, 3], [3, 2, 1, 0], [1, 3]]):
@@ -392,7 +388,7 @@ def test_counts_and_bytes_are_the_same_in_any_order_and_in_a_second_run(
     assert capfd.readouterr().err.splitlines() == [told] * 3
 
 
-def test_an_answer_is_on_disk_before_the_next_question_which_is_not(tmp_path: Path) -> None:
+def test_an_answer_is_on_disk_before_the_next_question_which_is_not(tmp_path):
     lines = []
 
     def script(body: dict[str, Any], nth: int) -> Answer:
@@ -405,7 +401,7 @@ def test_an_answer_is_on_disk_before_the_next_question_which_is_not(tmp_path: Pa
     assert "smith" not in (tmp_path / "answers.jsonl").read_text(encoding="utf-8")
 
 
-def test_a_question_that_was_in_the_last_torn_line_is_asked_again_alone(tmp_path: Path) -> None:
+def test_a_question_that_was_in_the_last_torn_line_is_asked_again_alone(tmp_path):
     journal = tmp_path / "journal.jsonl"
     texts = ["a", "b", "c"]
     with ScriptedLLM(always()) as server:
@@ -424,7 +420,7 @@ def test_a_question_that_was_in_the_last_torn_line_is_asked_again_alone(tmp_path
 
 @pytest.mark.parametrize("line", [b"{", b"[]", b"17", b'"key"', b"", b"\xff", b'{"key": "a"}'])
 @pytest.mark.parametrize("name", ["journal.jsonl", "answers.jsonl"])
-def test_a_corrupt_line_is_named(name: str, line: bytes, tmp_path: Path) -> None:
+def test_a_corrupt_line_is_named(name, line, tmp_path):
     answers = Answers(tmp_path)
     for key in ("a", "b"):
         answers.put(key, Reply("text", "stop", 1, 1))
@@ -447,9 +443,7 @@ OTHER: dict[str, Any] = {
 }
 
 
-def test_what_decides_an_answer_is_part_of_its_key_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_decides_an_answer_is_part_of_its_key_and_nothing_else(tmp_path, monkeypatch):
     beside = {"price": Price(1.0, 1.0), "allow_remote": True, "base_url": "http://localhost/v1"}
 
     def questions(settings: Any = SETTINGS, text: str = "a") -> int:
@@ -474,9 +468,7 @@ def test_what_decides_an_answer_is_part_of_its_key_and_nothing_else(
 # ---------------------------------------------------------------- keys and proxies
 
 
-def test_the_api_key_comes_from_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_api_key_comes_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "of-another-service")
     with ScriptedLLM(always()) as server:
         for text, given in (("a", {}), ("b", {"api_key": "of-our-own-server"})):
@@ -490,9 +482,7 @@ def test_the_api_key_comes_from_the_environment(
     assert server.keys == [f"Bearer {key}" for key in expected]
 
 
-def test_proxies_of_the_environment_are_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_proxies_of_the_environment_are_not_used(tmp_path, monkeypatch):
     with ScriptedLLM(always()) as proxy:
         for name in ("http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.setenv(name, proxy.base_url.removesuffix("/v1"))

@@ -115,7 +115,7 @@ CASES: list[tuple[str, str, Any, list[str]]] = [  # readers, finish, what they m
 
 
 @pytest.mark.parametrize(("readers", "finish", "made", "texts"), CASES)
-def test_what_is_made_of_a_reply(readers: str, finish: str, made: Any, texts: list[str]) -> None:
+def test_what_is_made_of_a_reply(readers, finish, made, texts):
     asked = [(reader, text) for reader in readers.split() for text in texts]
     assert [read(*one, finish) for one in asked] == [made] * len(asked), (readers, texts)
 
@@ -129,7 +129,7 @@ TEXTS = st.one_of(
 
 @settings(max_examples=100, deadline=None)
 @given(TEXTS, st.sampled_from(["stop", "length", "refusal", "content_filter"]))
-def test_every_text_is_read_or_has_a_reason_and_names_have_one_form(text: str, finish: str) -> None:
+def test_every_text_is_read_or_has_a_reason_and_names_have_one_form(text, finish):
     for reader in READERS:
         made = read(reader, text, finish)
         assert made[0] if isinstance(made, tuple) else made is not None
@@ -152,7 +152,7 @@ def resolved(answers: Mapping[str, str]) -> tuple[dict[str, str], dict[str, int]
 
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from(FEW), st.sampled_from([*FEW, *UNKNOWN])))
-def test_what_an_answer_joins_gets_one_name_that_was_asked(answers: dict[str, str]) -> None:
+def test_what_an_answer_joins_gets_one_name_that_was_asked(answers):
     found, _ = resolved(answers)
     assert set(found) == set(answers)
     assert set(found.values()) <= set(answers)
@@ -180,13 +180,11 @@ def test_what_an_answer_joins_gets_one_name_that_was_asked(answers: dict[str, st
         ),
     ],
 )
-def test_a_chain_a_cycle_and_an_unknown_name_end_at_one_that_was_asked(
-    answers: dict[str, str], name: str, counts: dict[str, int]
-) -> None:
+def test_a_chain_a_cycle_and_an_unknown_name_end_at_one_that_was_asked(answers, name, counts):
     assert resolved(answers | {"x": "x"}) == (dict.fromkeys(answers, name) | {"x": "x"}, counts)
 
 
-def test_cycles_are_counted_each() -> None:
+def test_cycles_are_counted_each():
     assert resolved({"a": "bb", "bb": "a", "x": "y", "y": "x"})[1] == {"cycles": 2}
 
 
@@ -195,7 +193,7 @@ def test_cycles_are_counted_each() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 60), st.integers(0, 9))
-def test_in_turns_every_pair_meets_and_no_part_is_much_too_long(size: int, parts: int) -> None:
+def test_in_turns_every_pair_meets_and_no_part_is_much_too_long(size, parts):
     names = [f"{number:03d}" for number in range(size)]
     turns = lists.turns(names, parts)
     for turn in turns:
@@ -206,7 +204,7 @@ def test_in_turns_every_pair_meets_and_no_part_is_much_too_long(size: int, parts
     assert together == set(permutations(names, 2))
 
 
-def test_the_first_turn_holds_neighbours_together() -> None:
+def test_the_first_turn_holds_neighbours_together():
     found = [[["".join(part) for part in turn] for turn in lists.turns("abcdefgh", 2)]]
     assert found == [[["abcd", "efgh"], ["abgh", "cdef"], ["abef", "cdgh"]]]
     assert lists.turns(["a", "b"], 1) == [[["a", "b"]]]
@@ -230,9 +228,7 @@ def flattened(tree: dict[str, list[str]], entities: Sequence[str]) -> tuple[Any,
     st.dictionaries(NAMED, st.lists(NAMED, max_size=5)),
     st.lists(st.sampled_from(ENTITIES), unique=True),
 )
-def test_a_flattened_hierarchy_has_two_levels(
-    tree: dict[str, list[str]], entities: list[str]
-) -> None:
+def test_a_flattened_hierarchy_has_two_levels(tree, entities):
     found, counts = flattened(tree, entities)
     check(found, entities)
     assert len(found) + counts.get("empty", 0) == len(tree)
@@ -280,7 +276,7 @@ HIERARCHIES: dict[str, tuple[Any, list[str], Any, dict[str, int]]] = {
 
 
 @pytest.mark.parametrize("case", HIERARCHIES)
-def test_what_an_untidy_hierarchy_becomes(case: str) -> None:
+def test_what_an_untidy_hierarchy_becomes(case):
     tree, entities, *made = HIERARCHIES[case]
     assert flattened(tree, entities) == tuple(made)
 
@@ -288,7 +284,7 @@ def test_what_an_untidy_hierarchy_becomes(case: str) -> None:
 # ---------------------------------------------------------------- questions
 
 
-def test_the_prompts_are_the_papers_with_what_they_are_asked_of() -> None:
+def test_the_prompts_are_the_papers_with_what_they_are_asked_of():
     extract = prompts.extract(4, "sinus {rhythm}", SETTINGS)
     said = (
         "Please extract all positive Cardiac-related Entities from the given ECG "
@@ -301,7 +297,7 @@ def test_the_prompts_are_the_papers_with_what_they_are_asked_of() -> None:
     assert not merge.endswith("\n")
 
 
-def test_system_and_examples_come_before_the_question() -> None:
+def test_system_and_examples_come_before_the_question():
     told = replace(SETTINGS, system="Be brief.", examples=(Example("old report", ("a", "b")),))
     extract = prompts.extract(0, "sinus rhythm", told).messages
     assert [m["role"] for m in extract] == ["system", "user", "assistant", "user"]
@@ -312,7 +308,7 @@ def test_system_and_examples_come_before_the_question() -> None:
 
 
 @pytest.mark.parametrize("structured", [True, False])
-def test_only_structured_questions_constrain_the_reply(structured: bool) -> None:
+def test_only_structured_questions_constrain_the_reply(structured):
     told = replace(SETTINGS, structured=structured)
     merge = prompts.merge("merge", ["lbbb", "rbbb"], told).constraint
     asked = [
@@ -331,7 +327,7 @@ def findings(count: int) -> list[str]:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 400), st.integers(600, 8192))
-def test_a_list_cut_into_chunks_leaves_room_for_its_reply(count: int, length: int) -> None:
+def test_a_list_cut_into_chunks_leaves_room_for_its_reply(count, length):
     told = replace(SETTINGS, max_model_len=length)
     names = findings(count)
     for turn in lists.turns(names, prompts.chunks(names, told)):
@@ -343,13 +339,13 @@ def test_a_list_cut_into_chunks_leaves_room_for_its_reply(count: int, length: in
             assert characters // prompts.CHARACTERS_PER_TOKEN < length
 
 
-def test_a_context_too_short_for_any_list_is_an_error() -> None:
+def test_a_context_too_short_for_any_list_is_an_error():
     with pytest.raises(ValueError, match=r"llm\.max_model_len is 160: too short"):
         prompts.chunks([FULL], replace(SETTINGS, max_model_len=160))
 
 
 @pytest.mark.parametrize("count", [1, 50, 340])
-def test_a_repair_shows_the_reply_and_fits_the_context(count: int) -> None:
+def test_a_repair_shows_the_reply_and_fits_the_context(count):
     names = findings(count)
     question = prompts.merge("merge", names, SETTINGS)
     long = json.dumps({name: name for name in names})
@@ -366,7 +362,7 @@ def test_a_repair_shows_the_reply_and_fits_the_context(count: int) -> None:
     assert (characters + len(long)) / prompts.CHARACTERS_PER_TOKEN < SETTINGS.max_model_len
 
 
-def test_a_repair_of_a_short_question_shows_the_whole_reply() -> None:
+def test_a_repair_of_a_short_question_shows_the_whole_reply():
     question = prompts.extract(0, "sinus rhythm", SETTINGS)
     again = prompts.repaired(question, "prose " * 100, "not json", SETTINGS)
     assert again.messages[-2]["content"] == "prose " * 100

@@ -46,7 +46,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST", "127.0.0.1", "127.0.0.2", "127.255.0.9", "[::1]"]
 )
-def test_this_machine_may_be_asked(host: str) -> None:
+def test_this_machine_may_be_asked(host):
     check_local(f"http://{host}:8000/v1", allow_remote=False)
     check_local(f"https://{host}/v1", allow_remote=False)
 
@@ -56,7 +56,7 @@ ELSEWHERE = """example.org 10.0.0.1 0.0.0.0 128.0.0.1 [2001:db8::1] localhost.ex
 
 
 @pytest.mark.parametrize("host", ELSEWHERE.split())
-def test_another_machine_is_asked_only_where_that_is_allowed(host: str) -> None:
+def test_another_machine_is_asked_only_where_that_is_allowed(host):
     name = urlsplit(f"http://{host}").hostname
     why = rf"llm\.base_url is on {name}, which is not this machine: the text of every report would"
     with pytest.raises(LLMError, match=why.replace("[", r"\[")) as raised:
@@ -70,7 +70,7 @@ def test_another_machine_is_asked_only_where_that_is_allowed(host: str) -> None:
     ["::1", "http://::1:8000/v1", "127.0.0.1:8000", "localhost:8000/v1", "ftp://[::1]/v1", ""],
 )
 @pytest.mark.parametrize("allow_remote", [True, False])
-def test_what_is_no_address_is_an_error_that_shows_one(url: str, allow_remote: bool) -> None:
+def test_what_is_no_address_is_an_error_that_shows_one(url, allow_remote):
     with pytest.raises(LLMError, match=r"it must look like http://127\.0\.0\.1:8000/v1"):
         check_local(url, allow_remote)
 
@@ -80,12 +80,12 @@ def used(machine: runtime.Server = MACHINE, **changes: object) -> None:
         pytest.fail("it was used")
 
 
-def test_a_remote_server_is_refused_before_anything_is_sent() -> None:
+def test_a_remote_server_is_refused_before_anything_is_sent():
     with pytest.raises(LLMError, match="not this machine"):
         used(base_url="http://192.0.2.1:8000/v1")
 
 
-def test_a_running_server_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_server_is_used_as_it_is(monkeypatch):
     monkeypatch.setenv(client_module.API_KEY, "a-key")
     with ScriptedLLM(lambda body, nth: Say("YES"), api_key="a-key") as llm:
         with serving(replace(SETTINGS, base_url=f"{llm.base_url}/"), MACHINE) as running:
@@ -95,14 +95,14 @@ def test_a_running_server_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> N
     assert not LOG.exists()
 
 
-def test_a_server_of_another_model_is_an_error_that_names_its_own() -> None:
+def test_a_server_of_another_model_is_an_error_that_names_its_own():
     models = ["gemma", "llama"]
     with ScriptedLLM(lambda *_: Say("YES"), models) as llm, pytest.raises(LLMError) as raised:
         used(base_url=llm.base_url)
     assert str(raised.value) == f"llm.model is {MODEL!r}, but {llm.base_url} serves gemma, llama"
 
 
-def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment_are_not_used(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
@@ -117,7 +117,7 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("end", "key", "code"), [("/v1", "a-guess", 401), ("", "a-key", 404)])
-def test_a_server_that_refuses_is_an_error_that_says_why(end: str, key: str, code: int) -> None:
+def test_a_server_that_refuses_is_an_error_that_says_why(end, key, code):
     with ScriptedLLM(lambda body, nth: Say("YES"), api_key="a-key") as llm:
         running = Running(llm.base_url.removesuffix("/v1") + end, key)
         with pytest.raises(LLMError, match=rf"/models answered {code};.*KMERL_LLM_API_KEY"):
@@ -134,7 +134,7 @@ def unreachable(base_url: str) -> str:
     return message
 
 
-def test_a_server_out_of_reach_is_an_error() -> None:
+def test_a_server_out_of_reach_is_an_error():
     with ScriptedLLM(lambda body, nth: Say("YES")) as llm:
         pass
     assert "URLError" in unreachable(llm.base_url)
@@ -143,7 +143,7 @@ def test_a_server_out_of_reach_is_an_error() -> None:
 @pytest.mark.parametrize(
     "answer", [b"SSH-2.0-OpenSSH_9.2\r\n", b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"]
 )
-def test_what_is_no_web_server_is_an_error(answer: bytes) -> None:
+def test_what_is_no_web_server_is_an_error(answer):
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def speak() -> None:
@@ -159,9 +159,7 @@ def test_what_is_no_web_server_is_an_error(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", ["[]", "{}", '{"data": [3]}', '{"data": [{}]}', "no json"])
-def test_a_list_of_models_of_another_form_is_an_error(
-    body: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_list_of_models_of_another_form_is_an_error(body, monkeypatch):
     monkeypatch.setattr(server_module, "_get", lambda url, running: body.encode())
     unreachable("http://127.0.0.1:8000/v1")
 
@@ -169,7 +167,7 @@ def test_a_list_of_models_of_another_form_is_an_error(
 # ---------------------------------------------------------------- the command line of our own
 
 
-def test_the_command_of_vllm_serve(tmp_path: Path) -> None:
+def test_the_command_of_vllm_serve(tmp_path):
     machine = replace(MACHINE, tensor_parallel=2, data_parallel=3, arguments=("--dtype", "half"))
     settings = replace(SETTINGS, revision="0123abc", seed=5, max_model_len=4096)
     of_a_hub, of_a_folder = "--revision 0123abc ", ""
@@ -180,7 +178,7 @@ def test_the_command_of_vllm_serve(tmp_path: Path) -> None:
         )
 
 
-def test_the_command_of_another_python() -> None:
+def test_the_command_of_another_python():
     start = "'other env/bin/python' -m vllm.entrypoints.openai.api_server"
     line = command(SETTINGS, replace(MACHINE, command=start), 8123)
     module = ["-m", "vllm.entrypoints.openai.api_server"]
@@ -188,7 +186,7 @@ def test_the_command_of_another_python() -> None:
 
 
 @pytest.mark.parametrize("start", ["no-such-program serve", "/no/such/python -m vllm", ""])
-def test_a_missing_command_is_an_error_that_says_what_to_install(start: str) -> None:
+def test_a_missing_command_is_an_error_that_says_what_to_install(start):
     with pytest.raises(LLMError, match=r"runtime\.llm\.command .* not installed here") as raised:
         used(replace(MACHINE, command=start))
     assert "set llm.base_url to a running server" in str(raised.value)
@@ -262,9 +260,7 @@ def client_of(running: Running, folder: Path) -> Client:
     return Client(SETTINGS, machine, answers, running.base_url, running.alive, running.api_key)
 
 
-def test_a_server_of_our_own_answers_us_alone_and_ends_with_a_context_that_fails(
-    fake: runtime.Server, tmp_path: Path
-) -> None:
+def test_a_server_of_our_own_answers_us_alone_and_ends_with_a_context_that_fails(fake, tmp_path):
     with pytest.raises(KeyboardInterrupt), serving(SETTINGS, fake) as running:
         assert len(pids()) == 2
         assert all(map(runs, pids()))
@@ -299,7 +295,7 @@ with serving(params.load("llm", LLM, {file!r}), replace(machine, command={comman
 """
 
 
-def test_a_server_ends_when_its_stage_is_killed(fake: runtime.Server) -> None:
+def test_a_server_ends_when_its_stage_is_killed(fake):
     code = STAGE.format(file=str(PARAMS), command=fake.command)
     stage = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     try:
@@ -312,8 +308,8 @@ def test_a_server_ends_when_its_stage_is_killed(fake: runtime.Server) -> None:
 
 
 def test_a_server_that_dies_within_a_run_is_an_error_that_names_its_log(
-    fake: runtime.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    fake, tmp_path, monkeypatch
+):
     monkeypatch.setattr(client_module, "FIRST_PAUSE", 0.2)
     asked = [prompts.extract(i, text, SETTINGS) for i, text in enumerate(("a", "crash", "b"))]
     with (
@@ -332,13 +328,13 @@ def python(code: str) -> runtime.Server:
     return replace(MACHINE, command=shlex.join([sys.executable, "-c", code]))
 
 
-def test_a_server_that_does_not_start_is_an_error_that_names_its_log() -> None:
+def test_a_server_that_does_not_start_is_an_error_that_names_its_log():
     with pytest.raises(LLMError, match=r"stopped by itself; \.checkpoints/vllm\.log says why"):
         used(python("raise SystemExit('no GPU here')"))
     assert LOG.read_text() == "no GPU here\n"
 
 
-def test_a_server_that_is_never_ready_is_an_error_and_ends() -> None:
+def test_a_server_that_is_never_ready_is_an_error_and_ends():
     code = "import os, time; open('pids', 'w').write(str(os.getpid())); time.sleep(600)"
     machine = replace(python(code), start_timeout=0.3)
     with pytest.raises(LLMError, match=r"not ready within runtime\.llm\.start_timeout \(0.3 s\)"):
@@ -356,7 +352,7 @@ time.sleep(600)
 """
 
 
-def test_what_does_not_stop_when_asked_to_is_killed() -> None:
+def test_what_does_not_stop_when_asked_to_is_killed():
     code = "from kmerl.knowledge.vllm import keeper; keeper.PATIENCE = 0.2; keeper.main()"
     keeper = subprocess.Popen(
         [sys.executable, "-c", code, "log", sys.executable, "-c", STUBBORN],

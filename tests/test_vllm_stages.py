@@ -146,9 +146,7 @@ def resumed(finished: Finished, server: ScriptedLLM) -> ScriptedLLM:
 # ---------------------------------------------------------------- the unit that is mined
 
 
-def test_statements_and_reports_give_the_same_labels_for_fewer_questions(
-    finished: Finished, llm: PerfectLLM, server: ScriptedLLM
-) -> None:
+def test_statements_and_reports_give_the_same_labels_for_fewer_questions(finished, llm, server):
     configure(server.base_url, reports={"unit": "report"})
     run()
     assert labels().equals(labels(finished.root))
@@ -161,7 +159,7 @@ def test_statements_and_reports_give_the_same_labels_for_fewer_questions(
     assert finished.asked.total() < 2 * len(texts) < llm.asked.total()
 
 
-def test_labels_are_what_the_llm_said_and_what_stands_above_it(finished: Finished) -> None:
+def test_labels_are_what_the_llm_said_and_what_stands_above_it(finished):
     found = labels(finished.root)
     fascicular = "left anterior fascicular block"
     synonyms = {"rbbb", "right bundle branch block"}
@@ -183,9 +181,7 @@ def test_labels_are_what_the_llm_said_and_what_stands_above_it(finished: Finishe
 # ---------------------------------------------------------------- a second run
 
 
-def test_a_second_run_asks_nothing_and_writes_the_same(
-    resumed: ScriptedLLM, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_run_asks_nothing_and_writes_the_same(resumed, capfd):
     first = mined(Path())
     run()
     assert resumed.bodies == []
@@ -195,7 +191,7 @@ def test_a_second_run_asks_nothing_and_writes_the_same(
     assert told.count(" questions, 0 replies asked for, 0 tried again, 0 unresolved") == 4
 
 
-def test_a_run_that_was_cut_off_goes_on_where_it_was(llm: PerfectLLM, server: ScriptedLLM) -> None:
+def test_a_run_that_was_cut_off_goes_on_where_it_was(llm, server):
     fails = sorted(STATED)[6]
     configure(server.base_url, runtime={"llm": DEMO["runtime"]["llm"] | {"concurrency": 1}})
     server.script = lambda body, nth: (
@@ -227,7 +223,7 @@ def unresolved(step: str) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def test_unresolved_questions_are_listed_in_order_whatever_came_first(server: ScriptedLLM) -> None:
+def test_unresolved_questions_are_listed_in_order_whatever_came_first(server):
     server.script = lambda body, nth: (
         Status(400) if "infarct" in asked(body)[1]["text"] else Say("Nothing to see.")
     )
@@ -240,9 +236,7 @@ def test_unresolved_questions_are_listed_in_order_whatever_came_first(server: Sc
     assert rows != sorted(rows, key=lambda row: row[1])
 
 
-def test_too_many_unresolved_questions_fail_the_stage_and_are_listed(
-    llm: PerfectLLM, server: ScriptedLLM
-) -> None:
+def test_too_many_unresolved_questions_fail_the_stage_and_are_listed(llm, server):
     text = "old anterior infarct"
     server.script = prose_for(llm, text)
     said = rf"extract: 1 of {len(STATED)} questions .* data/extract/unresolved\.csv lists"
@@ -264,7 +258,7 @@ def test_too_many_unresolved_questions_fail_the_stage_and_are_listed(
     assert unresolved("verify") == rows[:1]
 
 
-def test_a_server_that_is_not_there_or_elsewhere_fails_the_stage() -> None:
+def test_a_server_that_is_not_there_or_elsewhere_fails_the_stage():
     with ScriptedLLM(lambda body, nth: Say("[]")) as gone:
         pass
     configure(gone.base_url)
@@ -276,9 +270,7 @@ def test_a_server_that_is_not_there_or_elsewhere_fails_the_stage() -> None:
         run(extract)
 
 
-def test_a_failed_stage_says_what_to_do_and_no_text_of_a_report_and_no_reply(
-    llm: PerfectLLM, server: ScriptedLLM, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failed_stage_says_what_to_do_and_no_text_of_a_report_and_no_reply(llm, server, capfd):
     run()
     told = []
     for script, message in (
@@ -301,7 +293,7 @@ def test_a_failed_stage_says_what_to_do_and_no_text_of_a_report_and_no_reply(
 # ---------------------------------------------------------------- files and metrics
 
 
-def test_both_backends_write_the_same_files(finished: Finished, server: ScriptedLLM) -> None:
+def test_both_backends_write_the_same_files(finished, server):
     configure(server.base_url, extract={"backend": "lexicon"})
     run()
     assert server.bodies == []
@@ -318,7 +310,7 @@ def test_both_backends_write_the_same_files(finished: Finished, server: Scripted
     assert columns[0] & columns[1] > {"record", "myocardial infarction"}
 
 
-def test_metrics_of_mining(finished: Finished) -> None:
+def test_metrics_of_mining(finished):
     found = read_json(finished.root / "metrics/mining.json")
     for step in MINING:
         counts, times = found["llm"][step], finished.asked[step]
@@ -344,9 +336,7 @@ def test_metrics_of_mining(finished: Finished) -> None:
 
 
 @pytest.mark.parametrize(("by", "kept"), [("both", False), ("string", False), ("backend", True)])
-def test_agreement_tells_what_the_string_check_says_of_the_llms_word(
-    by: str, kept: bool, llm: PerfectLLM, server: ScriptedLLM
-) -> None:
+def test_agreement_tells_what_the_string_check_says_of_the_llms_word(by, kept, llm, server):
     llm.truth["no ischemia is seen"] = ["ischemia"]
     llm.truth["sinus rhythm"] += ["atrial flutter"]
     configure(server.base_url, verify={"by": by})
@@ -361,9 +351,7 @@ def test_agreement_tells_what_the_string_check_says_of_the_llms_word(
     assert sum(one[2] for one in found.values()) == expressions + 2 * kept
 
 
-def test_what_the_llm_takes_back_is_not_kept(
-    finished: Finished, llm: PerfectLLM, resumed: ScriptedLLM
-) -> None:
+def test_what_the_llm_takes_back_is_not_kept(finished, llm, resumed):
     shutil.rmtree("data/answers/verify")
     resumed.script = lambda body, nth: (
         Say("NO") if asked(body)[1].get("entity") == "abnormal ecg" else llm(body, nth)
@@ -375,7 +363,7 @@ def test_what_the_llm_takes_back_is_not_kept(
     assert set(labels(finished.root).column_names) - set(labels().column_names) == {"abnormal ecg"}
 
 
-def test_the_guard_holds_against_the_llm(resumed: ScriptedLLM) -> None:
+def test_the_guard_holds_against_the_llm(resumed):
     def script(body: dict[str, Any], nth: int) -> Answer:
         names = json.loads(asked(body)[1]["names"])
         return Say(json.dumps({name: "infarct" if "infarct" in name else name for name in names}))
@@ -392,7 +380,7 @@ def test_the_guard_holds_against_the_llm(resumed: ScriptedLLM) -> None:
     assert counts["llm"]["tidied"]["unknown"] == 1
 
 
-def test_what_the_llm_nests_becomes_two_levels(resumed: ScriptedLLM) -> None:
+def test_what_the_llm_nests_becomes_two_levels(resumed):
     given = {
         "Conduction": ["block", "left anterior fascicular block"],
         "block": ["left bundle branch block", "rbbb"],
@@ -420,9 +408,7 @@ def test_what_the_llm_nests_becomes_two_levels(resumed: ScriptedLLM) -> None:
 
 
 @pytest.mark.parametrize("length", [600, 8192])
-def test_synonyms_meet_also_where_the_list_is_cut(
-    length: int, llm: PerfectLLM, server: ScriptedLLM, tmp_path: Path
-) -> None:
+def test_synonyms_meet_also_where_the_list_is_cut(length, llm, server, tmp_path):
     pairs = {"lbbb": "left bundle branch block", "pvc": "ventricular premature complex"}
     fillers = [f"some finding {number:02d}" for number in range(32)]
     names = sorted([*pairs, *pairs.values(), *fillers])  # the second pair meets in the second turn
@@ -448,9 +434,7 @@ def override(**sections: Any) -> None:
     Path("overrides.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
 
 
-def test_overrides_by_hand_take_effect(
-    finished: Finished, llm: PerfectLLM, resumed: ScriptedLLM
-) -> None:
+def test_overrides_by_hand_take_effect(finished, llm, resumed):
     override(
         drop=["abnormal ecg", "abnormal egc"],
         merge={"left bundle branch block": "bundle disease", "pacing": "paced"},
@@ -486,9 +470,7 @@ def test_overrides_by_hand_take_effect(
     ],
 )
 @pytest.mark.usefixtures("resumed")
-def test_overrides_that_contradict_something_fail_the_stage(
-    stage: Any, sections: dict[str, Any], message: str
-) -> None:
+def test_overrides_that_contradict_something_fail_the_stage(stage, sections, message):
     override(**sections)
     with pytest.raises(SystemExit, match=f"{stage.__name__.rpartition('.')[2]}: .*{message}"):
         run(stage)
