@@ -73,9 +73,7 @@ def test_never_merges_what_differs(lexicon):
         assert first and second and set(first).isdisjoint(second), one
 
 
-def test_every_wording_means_its_entity_and_does_not_contradict_it(
-    lexicon,
-):
+def test_every_wording_means_its_entity_and_does_not_contradict_it(lexicon):
     words = lexicon.vocabulary
     means = {
         " ".join(tokens): term.value

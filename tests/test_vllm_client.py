@@ -22,16 +22,7 @@ from kmerl.knowledge.vllm.client import Client, LLMError
 from kmerl.knowledge.vllm.replies import Reply
 from kmerl.knowledge.vllm.settings import Example, Price
 from tests.mining import MACHINE, SETTINGS, hurry
-from tests.scripted_llm import (
-    MODEL,
-    Answer,
-    Fault,
-    Say,
-    ScriptedLLM,
-    Status,
-    asked,
-    is_repair,
-)
+from tests.scripted_llm import MODEL, Answer, Fault, Say, ScriptedLLM, Status, asked, is_repair
 
 GOOD = Say('["lbbb"]')
 quick_and_alone = pytest.fixture(autouse=True)(hurry)
@@ -277,11 +268,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     ],
 )
 def test_pauses_grow_and_are_as_long_as_the_server_wants(
-    faults,
-    expected,
-    pauses,
-    tmp_path,
-    monkeypatch,
+    faults, expected, pauses, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(client_module, "FIRST_PAUSE", 4.0)
     monkeypatch.setattr(client_module, "LONGEST_PAUSE", 20.0)
