@@ -59,81 +59,74 @@ def always(answer: Answer = GOOD) -> Callable[[dict[str, Any], int], Answer]:
     return lambda body, nth: answer
 
 
+def asked_for(
+    script: Any, texts: Sequence[str], folder: Path, settings: Any = SETTINGS, **machine: Any
+) -> tuple[list[list[str] | None], Client, ScriptedLLM]:
+    """What a new client makes of a server's answers to `texts`."""
+    with ScriptedLLM(script) as server, opened(server, folder, settings, **machine) as client:
+        return extract(client, texts), client, server
+
+
 def texts_asked(server: ScriptedLLM) -> list[str]:
     return [asked(body)[1]["text"] for body in server.bodies]
 
 
 # ---------------------------------------------------------------- replies
 
-REPLIES: dict[str, tuple[Answer, ...]] = {
-    "good": (GOOD,),
-    "bare": (Say("[sinus rhythm, LBBB]"),),
-    "nothing": (Say("[]"),),
-    "prose, then good": (Say('Here: ["lbbb"]'), GOOD),
-    "empty, then good": (Say(""), GOOD),
-    "null, then good": (Say(None), GOOD),
-    "cut off, then good": (Say('["lb', finish="length"), GOOD),
-    "prose twice": (Say('Here: ["lbbb"]'), Say('Once more: ["lbbb"]')),
-    "refused, then no json": (Say(None, refusal="I must not."), Say("no idea")),
-    "twice without choices": (Fault.NO_CHOICES, Fault.NO_CHOICES),
-    "limited, then good": (Status(429), Status(429), GOOD),
-    "failing, then good": (Status(500), Status(503), GOOD),
-    "lost, then good": (Fault.DISCONNECT, GOOD),
-    "page, then good": (Fault.PAGE, GOOD),
-    "half json, then good": (Fault.NOT_JSON, GOOD),
-    "failing, prose, failing, good": (Status(500), Say("prose"), Status(500), GOOD),
-    "rejected": (Status(400),),
-    "rejected otherwise": (Status(422),),
-    "prose, then rejected": (Say("prose"), Status(400)),
+LBBB = ["lbbb"]
+REJECTED = ("rejected by the server", "")
+REPLIES: dict[str, tuple[Any, ...]] = {  # what is made of the answers (or why nothing), and they
+    "good": (LBBB, GOOD),
+    "bare": (["lbbb", "sinus rhythm"], Say("[sinus rhythm, LBBB]")),
+    "nothing": ([], Say("[]")),
+    "prose, then good": (LBBB, Say('Here: ["lbbb"]'), GOOD),
+    "empty, then good": (LBBB, Say(""), GOOD),
+    "null, then good": (LBBB, Say(None), GOOD),
+    "cut off, then good": (LBBB, Say('["lb', finish="length"), GOOD),
+    "prose twice": (("prose around json", 'Or: ["lbbb"]'), Say('A: ["lbbb"]'), Say('Or: ["lbbb"]')),
+    "refused, then no json": (("not json", "well"), Say(None, refusal="I must not."), Say("well")),
+    "twice without choices": (("empty", ""), Fault.NO_CHOICES, Fault.NO_CHOICES),
+    "limited, then good": (LBBB, Status(429), Status(429), GOOD),
+    "failing, then good": (LBBB, Status(500), Status(503), GOOD),
+    "lost, then good": (LBBB, Fault.DISCONNECT, GOOD),
+    "page, then good": (LBBB, Fault.PAGE, GOOD),
+    "half json, then good": (LBBB, Fault.NOT_JSON, GOOD),
+    "failing, prose, failing, good": (LBBB, Status(500), Say("prose"), Status(500), GOOD),
+    "rejected": (REJECTED, Status(400)),
+    "rejected otherwise": (REJECTED, Status(422)),
+    "prose, then rejected": (REJECTED, Say("prose"), Status(400)),
 }
-UNRESOLVED = {
-    "prose twice": ("prose around json", 'Once more: ["lbbb"]'),
-    "refused, then no json": ("not json", "no idea"),
-    "twice without choices": ("empty", ""),
-    "rejected": ("rejected by the server", ""),
-    "rejected otherwise": ("rejected by the server", ""),
-    "prose, then rejected": ("rejected by the server", ""),
-}
-FOUND = {"bare": ["lbbb", "sinus rhythm"], "nothing": []}
 
 
 def test_whatever_a_server_replies_nothing_is_lost_and_all_is_counted(tmp_path):
     texts = list(REPLIES)
-    with ScriptedLLM(by_text(REPLIES)) as server, opened(server, tmp_path) as client:
-        found = extract(client, texts)
-    assert dict(zip(texts, found, strict=True)) == {
-        text: None if text in UNRESOLVED else FOUND.get(text, ["lbbb"]) for text in texts
-    }
-    lost = {Unresolved(f"statement {texts.index(t)}", *why) for t, why in UNRESOLVED.items()}
-    assert set(client.unresolved) == lost
-    assert len(client.unresolved) == len(lost)
-    given = [answer for answers in REPLIES.values() for answer in answers]
-    said = [answer for answer in given if isinstance(answer, Say)]
+    answers = {text: answers for text, (_, *answers) in REPLIES.items()}
+    found, client, server = asked_for(by_text(answers), texts, tmp_path)
+    made = [made for made, *_ in REPLIES.values()]
+    assert found == [None if isinstance(one, tuple) else one for one in made]
+    assert sorted(client.unresolved, key=lambda one: int(one.about.split()[1])) == [
+        Unresolved(f"statement {i}", *why) for i, why in enumerate(made) if isinstance(why, tuple)
+    ]
+    given = [answer for each in answers.values() for answer in each]
+    said = sum(isinstance(answer, Say) for answer in given)
+    malformed = {"empty": 3, "not json": 2, "prose around json": 2, "refusal": 1, "truncated": 1}
     assert client.counts() == {
         "questions": len(texts),
         "repaired": 5,
-        "prompt_tokens": 7 * len(said),
-        "completion_tokens": 3 * len(said),
+        "prompt_tokens": 7 * said,
+        "completion_tokens": 3 * said,
         "cost": 0.0,
-        "malformed": {
-            "empty": 3,
-            "not json": 2,
-            "prose around json": 2,
-            "refusal": 1,
-            "rejected by the server": 2,
-            "truncated": 1,
-        },
-        "unresolved": len(lost),
+        "malformed": malformed | {"rejected by the server": 2},
+        "unresolved": 6,
     }
-    assert Counter(texts_asked(server)) == {text: len(REPLIES[text]) for text in texts}
+    assert Counter(texts_asked(server)) == {text: len(each) for text, each in answers.items()}
     assert client.retries == 9
     assert client.asked == len(given) - client.retries
 
 
 def test_a_malformed_reply_is_asked_for_once_more_and_shown(tmp_path):
     script = by_text({"a": [Say('Here: ["lbbb"]'), Say("no json")]})
-    with ScriptedLLM(script) as server, opened(server, tmp_path) as client:
-        extract(client, ["a"])
+    _, _, server = asked_for(script, ["a"], tmp_path)
     first, again = server.bodies
     assert [is_repair(first), is_repair(again)] == [False, True]
     assert again["messages"][:-2] == first["messages"]
@@ -187,8 +180,7 @@ def test_the_questions_carry_what_params_yaml_says(tmp_path):
 def test_a_run_has_its_price(tmp_path):
     settings = replace(SETTINGS, price=Price(prompt=2.0, completion=10.0))
     script = always(Say("[]", prompt_tokens=1000, completion_tokens=50))
-    with ScriptedLLM(script) as server, opened(server, tmp_path, settings) as client:
-        extract(client, ["a", "b"])
+    _, client, _ = asked_for(script, ["a", "b"], tmp_path, settings)
     assert client.counts()["cost"] == pytest.approx(2 * (1000 * 2.0 + 50 * 10.0) / 1e6)
 
 
@@ -207,8 +199,8 @@ def test_results_keep_the_order_of_the_questions_whatever_comes_first(tmp_path):
         return Say(json.dumps([text]))
 
     texts = [f"finding {number}" for number in range(9)]
-    with ScriptedLLM(script) as server, opened(server, tmp_path) as client:
-        assert extract(client, texts) == [[text] for text in texts]
+    found, _, _ = asked_for(script, texts, tmp_path)
+    assert found == [[text] for text in texts]
 
 
 @pytest.mark.parametrize("concurrency", [1, 5])
@@ -220,8 +212,8 @@ def test_concurrency_is_reached_and_never_passed(concurrency, tmp_path):
         time.sleep(0.01)
         return GOOD
 
-    with ScriptedLLM(script) as server, opened(server, tmp_path, concurrency=concurrency) as client:
-        extract(client, [f"text {number}" for number in range(3 * concurrency)])
+    texts = [f"text {number}" for number in range(3 * concurrency)]
+    _, _, server = asked_for(script, texts, tmp_path, concurrency=concurrency)
     assert server.most_in_flight == concurrency
 
 
@@ -234,48 +226,40 @@ def test_a_server_that_hangs_or_drips_is_asked_again(tmp_path):
     def script(body: dict[str, Any], nth: int) -> Answer:
         return faults[asked(body)[1]["text"]] if nth == 1 else GOOD
 
-    with ScriptedLLM(script) as server, opened(server, tmp_path, timeout=0.5) as client:
-        start = time.monotonic()
-        assert extract(client, list(faults)) == [["lbbb"], ["lbbb"]]
-        passed = time.monotonic() - start
-    assert passed >= 0.5
+    start = time.monotonic()
+    found, client, _ = asked_for(script, list(faults), tmp_path, timeout=0.5)
+    assert found == [["lbbb"], ["lbbb"]]
+    assert time.monotonic() - start >= 0.5
     assert client.retries >= 2  # more where this machine is too busy for half a second
 
 
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were made, of which nobody has to wait for any."""
-    found: list[float] = []
-    sleep = asyncio.sleep
-
-    async def no_sleep(seconds: float, result: Any = None) -> Any:
-        found.extend([seconds] if seconds else [])
-        return await sleep(0, result)
-
-    monkeypatch.setattr(asyncio, "sleep", no_sleep)
-    return found
+def wait(seconds: str) -> Status:
+    return Status(429, {"Retry-After": seconds})
 
 
 @pytest.mark.parametrize(
     ("faults", "expected"),
     [
         ([Status(500)] * 4, [4.0, 8.0, 16.0, 20.0]),
-        ([Status(429, {"Retry-After": "7"})], [7.0]),
+        ([wait("7")], [7.0]),
         ([Status(503, {"Retry-After": "5.5"}), Status(500)], [5.5, 8.0]),
-        ([Status(429, {"Retry-After": "1"})], [4.0]),
-        ([Status(429, {"Retry-After": "86400"})], [60.0]),
-        ([Status(429, {"Retry-After": "Wed, 21 Oct 2065 07:28:00 GMT"})], [4.0]),
+        ([wait("1")], [4.0]),
+        ([wait("86400")], [60.0]),
+        ([wait("Wed, 21 Oct 2065 07:28:00 GMT")], [4.0]),
     ],
 )
-def test_pauses_grow_and_are_as_long_as_the_server_wants(
-    faults, expected, pauses, tmp_path, monkeypatch
-):
+def test_pauses_grow_and_are_as_long_as_the_server_wants(faults, expected, tmp_path, monkeypatch):
+    pauses, sleep = [], asyncio.sleep
+
+    async def no_sleep(seconds: float, result: Any = None) -> Any:
+        pauses.extend([seconds] if seconds else [])
+        return await sleep(0, result)
+
+    monkeypatch.setattr(asyncio, "sleep", no_sleep)
     monkeypatch.setattr(client_module, "FIRST_PAUSE", 4.0)
     monkeypatch.setattr(client_module, "LONGEST_PAUSE", 20.0)
-    script = by_text({"a": [*faults, GOOD]})
-    with ScriptedLLM(script) as server, opened(server, tmp_path, retries=4) as client:
-        assert extract(client, ["a"]) == [["lbbb"]]
-    assert pauses == expected
+    found, _, _ = asked_for(by_text({"a": [*faults, GOOD]}), ["a"], tmp_path, retries=4)
+    assert (found, pauses) == ([["lbbb"]], expected)
 
 
 SECRET = "mrs smith has a rare finding"
@@ -382,8 +366,7 @@ def test_an_answer_is_on_disk_before_the_next_question_which_is_not(tmp_path):
         lines.append(len((tmp_path / "journal.jsonl").read_bytes().splitlines()))
         return GOOD
 
-    with ScriptedLLM(script) as server, opened(server, tmp_path, concurrency=1) as client:
-        extract(client, ["a", SECRET, "c"])
+    asked_for(script, ["a", SECRET, "c"], tmp_path, concurrency=1)
     assert lines == [0, 1, 2]
     assert "smith" not in (tmp_path / "answers.jsonl").read_text(encoding="utf-8")
 
