@@ -91,12 +91,6 @@ def test_neither_order_nor_another_reading_changes_a_bit(tower):
     assert np.array_equal(tower.embed([*REPORTS, *REPORTS])[: len(REPORTS)], vectors)
 
 
-@pytest.mark.parametrize("batch", [1, 3, 32])
-def test_the_batch_size_changes_rounding_alone(tower, batch):
-    vectors = changed(tower, batch=batch).embed(REPORTS)
-    assert np.abs(vectors - tower.embed(REPORTS)).max() < 1e-4
-
-
 def test_a_long_text_is_read_to_max_length(tower):
     long = "sinus rhythm " * 20
     one, other = tower.embed([long, long + "atrial fibrillation"])
