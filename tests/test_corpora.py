@@ -202,9 +202,6 @@ def test_groups_of_ptbxl_without_a_statement_of_their_own_are_named_by_hand():
     assert not {task for task, _ in by_hand} & {"ptbxl_form", "ptbxl_rhythm"}
 
 
-# ---------------------------------------------------------------- real recordings
-
-
 @real
 def test_class_names_are_those_of_the_real_files():
     scp = (REAL / "ptb-xl/scp_statements.csv").read_text(encoding="utf-8")

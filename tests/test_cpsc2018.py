@@ -120,9 +120,6 @@ def test_a_malformed_struct_is_counted_with_its_reason(tmp_path):
     assert check_rejections("cpsc2018", root, tmp_path, wanted)["records"] == len(BAD)
 
 
-# ---------------------------------------------------------------- MERL's first five seconds
-
-
 def test_only_the_first_seconds_are_kept_where_that_is_asked(tmp_path):
     root = tmp_path / "cpsc2018"
     lengths = {"A0001": 7500, "A0002": 3000, "A0003": 2000}
@@ -155,9 +152,6 @@ def test_first_seconds_are_checked(value):
     wrong = "'cpsc'" if corpus == "cpsc" else rf"{corpus}\D+{seconds}"
     with pytest.raises(ValueError, match=rf"first_seconds\W.*{wrong}"):
         dataclasses.replace(SETTINGS, first_seconds=value)
-
-
-# ---------------------------------------------------------------- real recordings
 
 
 @real

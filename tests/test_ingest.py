@@ -26,8 +26,6 @@ from tests.official_layouts import (
     write_mat,
 )
 
-# ---------------------------------------------------------------- bad records
-
 
 def cut(path, size):
     path.write_bytes(path.read_bytes()[:size])
@@ -129,9 +127,6 @@ def test_flat_and_nan_are_repaired_up_to_the_parameters(tmp_path):
     assert rejected["1"][0] in ("flat", "nan_lead")
 
 
-# ---------------------------------------------------------------- other rates and lengths
-
-
 def test_rates_and_lengths_become_one(tmp_path):
     root = tmp_path / "cpsc2018"
     long, short = signal(1, 7500), signal(2, 3000)
@@ -157,9 +152,6 @@ def test_rates_and_lengths_become_one(tmp_path):
         "A0002": "wrong_length",
         "A0003": "wrong_rate",
     }
-
-
-# ---------------------------------------------------------------- the whole
 
 
 def tree(directory):

@@ -14,8 +14,6 @@ from kmerl.knowledge.merge import Merged, contradiction, guarded
 from kmerl.knowledge.overrides import Overrides
 from kmerl.knowledge.strings import stands
 
-# ---------------------------------------------------------------- the string check
-
 
 OF_INFARCT, SHORT = "inferior infarct", "infarct"
 STATED: dict[Verdict, list[tuple[str, str]]] = {  # (expression, text)
@@ -78,8 +76,6 @@ def test_a_text_says_what_the_strongest_of_its_sentences_says(one, other, word):
     apart = (stands(one, word), stands(other, word))
     assert stands(f"{one}. {other}.", word) is min(apart, key=STRONGEST_FIRST.index)
 
-
-# ---------------------------------------------------------------- the guard
 
 MARKS = ["left", "right", "inferior", "anterior", "acute", "old", "block"]
 NAMES = st.lists(st.sampled_from(MARKS), min_size=1, max_size=3).map(" ".join)
@@ -144,8 +140,6 @@ def test_no_two_expressions_of_an_entity_contradict_each_other(data):
     changed = {(name, answers[name]) for name in answers if merged.entity[name] != answers[name]}
     assert changed == {(name, target) for name, target, _ in merged.refused}
 
-
-# ---------------------------------------------------------------- overrides by hand
 
 NONE: dict[str, Any] = {"drop": [], "merge": {}, "apart": [], "superclasses": {}}
 

@@ -49,9 +49,6 @@ def t_peak(lead: np.ndarray) -> float:
     return float(part[np.abs(part).argmax()])
 
 
-# ------------------------------------------------------------------ physics
-
-
 @settings(max_examples=50, deadline=None)
 @given(
     potentials=strategies.lists(strategies.floats(-12, 12), min_size=9, max_size=9),
@@ -91,8 +88,6 @@ def test_normal_beats_look_normal():
         assert qrs(lead["V1"]).min() < -0.4 < 0.5 < qrs(lead["V5"]).max()
         assert t_peak(lead["II"]) > 0.05
 
-
-# ------------------------------------------------------------------ findings in their leads
 
 WIDTHS = {  # seconds of QRS
     "left bundle branch block": (0.120, 0.175),
@@ -217,9 +212,6 @@ def test_every_shape_changes_the_beat():
         if CATALOGUE[name].group != "atria":
             changed = beat_of(name)
             assert max(np.abs(changed[x] - plain[x]).max() for x in LEADS) > 0.05, name
-
-
-# ------------------------------------------------------------------ rhythms
 
 
 def rr_of(*findings: str, person: int = 0) -> tuple[Visit, rhythms.Beats, np.ndarray]:

@@ -38,9 +38,6 @@ SMALL = Synthesize(
 LAYOUTS = {"mimic-iv-ecg": mimic, "ptb-xl": ptbxl, "cpsc2018": cpsc2018, "csn": csn}
 
 
-# ------------------------------------------------------------------ patients
-
-
 @pytest.fixture(scope="module")
 def planned() -> list[Visit]:
     return list(visits(0, "mimic-iv-ecg", 1200))
@@ -73,9 +70,6 @@ def test_findings_are_many_compatible_and_come_back(planned):
 
 def test_a_record_does_not_depend_on_how_many_there_are():
     assert list(visits(0, "csn", 5)) == list(visits(0, "csn", 30))[:5]
-
-
-# ------------------------------------------------------------------ layouts
 
 
 @pytest.fixture(scope="module")

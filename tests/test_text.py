@@ -37,8 +37,6 @@ REPORTS = [
     "anterior infarct, age undetermined; lateral st-t changes may be due to myocardial ischemia",
 ]
 
-# ---------------------------------------------------------------- the packaged encoder
-
 
 @pytest.fixture(scope="module")
 def tower():
@@ -116,8 +114,6 @@ def test_an_unknown_folder_names_the_parameter(folder):
     with pytest.raises((OSError, ValueError), match=rf"text_encoder\.model.*{folder}"):
         TextTower(dataclasses.replace(PACKAGED, model=folder))
 
-
-# ---------------------------------------------------------------- encoders of Table 2e
 
 WORDS = [
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "sinus", "rhythm", "atrial", "fib", "##rillation",
@@ -214,9 +210,6 @@ def test_stage_embed_text_runs_with_each(encoder, tmp_path, monkeypatch):
     found = load_file("data/text/reports.safetensors")["reports"]
     assert found.shape == (2, WIDTH)
     assert prompts.read_asked(Path("data/asked"), "ckepe").vectors.shape[1] == WIDTH
-
-
-# ---------------------------------------------------------------- weights that are not as they must
 
 
 def test_weights_without_a_pooler_can_be_pooled_otherwise(tmp_path):

@@ -71,8 +71,6 @@ def texts_asked(server: ScriptedLLM) -> list[str]:
     return [asked(body)[1]["text"] for body in server.bodies]
 
 
-# ---------------------------------------------------------------- replies
-
 LBBB = ["lbbb"]
 REJECTED = ("rejected by the server", "")
 REPLIES: dict[str, tuple[Any, ...]] = {  # what is made of the answers (or why nothing), and they
@@ -184,9 +182,6 @@ def test_a_run_has_its_price(tmp_path):
     assert client.counts()["cost"] == pytest.approx(2 * (1000 * 2.0 + 50 * 10.0) / 1e6)
 
 
-# ---------------------------------------------------------------- order and concurrency
-
-
 def test_results_keep_the_order_of_the_questions_whatever_comes_first(tmp_path):
     last = threading.Event()
 
@@ -215,9 +210,6 @@ def test_concurrency_is_reached_and_never_passed(concurrency, tmp_path):
     texts = [f"text {number}" for number in range(3 * concurrency)]
     _, _, server = asked_for(script, texts, tmp_path, concurrency=concurrency)
     assert server.most_in_flight == concurrency
-
-
-# ---------------------------------------------------------------- faults
 
 
 def test_a_server_that_hangs_or_drips_is_asked_again(tmp_path):
@@ -323,8 +315,6 @@ def test_what_a_server_rejected_is_asked_again_in_the_next_run(tmp_path):
             assert extract(client, ["good", "too long"]) == [["lbbb"], ["lbbb"]]
     assert Counter(texts_asked(server)) == {"good": 1, "too long": 2}
 
-
-# ---------------------------------------------------------------- answers kept
 
 SERIES: dict[str, list[Answer]] = {
     "a": [GOOD],
@@ -433,9 +423,6 @@ def test_what_decides_an_answer_is_part_of_its_key_and_nothing_else(tmp_path, mo
         newer = {**prompts.prompts(), "version": 2}
         monkeypatch.setattr(prompts, "prompts", lambda: newer)
         assert questions() == len(OTHER) + 3
-
-
-# ---------------------------------------------------------------- keys and proxies
 
 
 def test_the_api_key_comes_from_the_environment(tmp_path, monkeypatch):

@@ -138,8 +138,6 @@ def test_every_text_is_read_or_has_a_reason_and_names_have_one_form(text, finish
     assert replies.normalised(f'  "{text.upper()} . ') == replies.normalised(text.upper())
 
 
-# ---------------------------------------------------------------- lists.resolved
-
 FEW = [f"{one} {other}".strip() for one in ("", "left", "old") for other in ("block", "infarct")]
 UNKNOWN = ["bundle branch block", "some infarct", "pacing"]
 
@@ -188,9 +186,6 @@ def test_cycles_are_counted_each():
     assert resolved({"a": "bb", "bb": "a", "x": "y", "y": "x"})[1] == {"cycles": 2}
 
 
-# ---------------------------------------------------------------- lists.turns
-
-
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 60), st.integers(0, 9))
 def test_in_turns_every_pair_meets_and_no_part_is_much_too_long(size, parts):
@@ -210,8 +205,6 @@ def test_the_first_turn_holds_neighbours_together():
     assert lists.turns(["a", "b"], 1) == [[["a", "b"]]]
     assert lists.turns([], 0) == []
 
-
-# ---------------------------------------------------------------- lists.flattened
 
 ENTITIES = ["a", "b", "any a", "block"]
 NAMED = st.sampled_from([*ENTITIES, "any any a", "any block", "rhythm", "conduction"])
@@ -279,9 +272,6 @@ HIERARCHIES: dict[str, tuple[Any, list[str], Any, dict[str, int]]] = {
 def test_what_an_untidy_hierarchy_becomes(case):
     tree, entities, *made = HIERARCHIES[case]
     assert flattened(tree, entities) == tuple(made)
-
-
-# ---------------------------------------------------------------- questions
 
 
 def test_the_prompts_are_the_papers_with_what_they_are_asked_of():

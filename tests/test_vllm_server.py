@@ -40,13 +40,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "time", waiting)
 
 
-# ---------------------------------------------------------------- a server that runs already
-
-
 HERE = "localhost LOCALHOST 127.0.0.1 127.0.0.2 127.255.0.9 [::1]"
 ELSEWHERE = """example.org 10.0.0.1 0.0.0.0 128.0.0.1 [2001:db8::1] localhost.example.org
 127.0.0.1.example.org localhost@example.org 127.0.0.1:80@example.org"""
-NO_ADDRESS = ("", *["::1", "http://::1:8000/v1", "127.0.0.1:8000", "localhost:8000/v1", "ftp://[::1]/v1"])
+NO_ADDRESS = (
+    "",
+    *["::1", "http://::1:8000/v1", "127.0.0.1:8000", "localhost:8000/v1", "ftp://[::1]/v1"],
+)
 
 
 @pytest.mark.parametrize("host", HERE.split())
@@ -151,9 +151,6 @@ def test_a_server_out_of_reach_or_of_another_kind_is_an_error(answer):
     assert "or set base_url to null" in str(raised.value)
 
 
-# ---------------------------------------------------------------- the command line of our own
-
-
 def test_the_command_of_vllm_serve(tmp_path):
     machine = replace(MACHINE, tensor_parallel=2, data_parallel=3, arguments=("--dtype", "half"))
     settings = replace(SETTINGS, revision="0123abc", seed=5, max_model_len=4096)
@@ -179,8 +176,6 @@ def test_a_missing_command_is_an_error_that_says_what_to_install(start):
     assert "set llm.base_url to a running server" in str(raised.value)
     assert not LOG.exists()
 
-
-# ---------------------------------------------------------------- a server of our own
 
 FAKE = """
 import os, signal, subprocess, sys, threading

@@ -144,9 +144,6 @@ def resumed(finished: Finished, server: ScriptedLLM) -> ScriptedLLM:
     return server
 
 
-# ---------------------------------------------------------------- the unit that is mined
-
-
 def test_statements_and_reports_give_the_same_labels_for_fewer_questions(finished, llm, server):
     configure(server.base_url, reports={"unit": "report"})
     run()
@@ -178,9 +175,6 @@ def test_labels_are_what_the_llm_said_and_what_stands_above_it(finished):
     assert found["record"].to_pylist() == list(cohort())
 
 
-# ---------------------------------------------------------------- a second run
-
-
 def test_a_second_run_asks_nothing_and_writes_the_same(resumed, capfd):
     first = mined(Path())
     run()
@@ -204,9 +198,6 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(llm, server):
     run(extract)
     assert llm.asked["extract"] == questions("extract") == len(STATED)
     assert [path.name for path in Path("data/answers/extract").iterdir()] == ["answers.jsonl"]
-
-
-# ---------------------------------------------------------------- what stays unresolved
 
 
 def prose_for(llm: PerfectLLM, text: str) -> Callable[[dict[str, Any], int], Answer]:
@@ -290,9 +281,6 @@ def test_a_failed_stage_says_what_to_do_and_no_text_of_a_report_and_no_reply(llm
     words = {word for text in STATED for word in text.split() if len(word) > 3} - {"with", "seen"}
     assert {"sinus", "infarct", "bundle"} < words
     assert {word for word in words if word in everything} == set()
-
-
-# ---------------------------------------------------------------- files and metrics
 
 
 def test_both_backends_write_the_same_files(finished, server):
@@ -404,9 +392,6 @@ def test_what_the_llm_nests_becomes_two_levels(resumed):
     assert tidied == {"empty": 1, "nested": 1, "renamed": 1}
 
 
-# ---------------------------------------------------------------- lists too long for one question
-
-
 @pytest.mark.parametrize("length", [600, 8192])
 def test_synonyms_meet_also_where_the_list_is_cut(length, llm, server, tmp_path):
     pairs = {"lbbb": "left bundle branch block", "pvc": "ventricular premature complex"}
@@ -424,9 +409,6 @@ def test_synonyms_meet_also_where_the_list_is_cut(length, llm, server, tmp_path)
     cut = length == 600
     assert ((llm.asked["merge"] > 1), (llm.asked["aggregate"] > 1)) == (cut, cut)
     assert counts["questions"] == llm.asked.total()
-
-
-# ---------------------------------------------------------------- overrides by hand
 
 
 def override(**sections: Any) -> None:
