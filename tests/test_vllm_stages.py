@@ -86,20 +86,12 @@ def verified() -> dict[str, tuple[str, str, bool]]:
     return {row["entity"]: (row["verdict"], row["string"], row["kept"]) for row in rows}
 
 
-def questions(step: str) -> int:
-    return int(read_json(f"data/{step}/counts.json")["llm"]["questions"])
-
-
 @dataclass(frozen=True)
 class Finished:
     """A whole chain that a perfect LLM has answered, and how often each kind was asked."""
 
     root: Path
     asked: Counter[str]
-
-    def copied(self) -> None:
-        """Its files in the current directory."""
-        shutil.copytree(self.root, ".", dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +131,7 @@ def server(llm: PerfectLLM) -> Iterator[ScriptedLLM]:
 @pytest.fixture
 def resumed(finished: Finished, server: ScriptedLLM) -> ScriptedLLM:
     """The server, where the files of the finished chain are."""
-    finished.copied()
+    shutil.copytree(finished.root, ".", dirs_exist_ok=True)
     configure(server.base_url)
     return server
 
@@ -158,19 +150,18 @@ def test_statements_and_reports_give_the_same_labels_for_fewer_questions(finishe
 
 def test_labels_are_what_the_llm_said_and_what_stands_above_it(finished):
     found = labels(finished.root)
-    fascicular = "left anterior fascicular block"
-    synonyms = {"rbbb", "right bundle branch block"}
     merged = read_json(finished.root / "data/merge/merged.json")
-    assert {name for name in merged if merged[name] != name} == {"right bundle branch block"}
-    assert merged["right bundle branch block"] == "rbbb"
+    of_two = {name: to for name, to in merged.items() if name != to}
+    assert of_two == {"right bundle branch block": "rbbb"}
+    fascicular = "left anterior fascicular block"
     stating = {
-        fascicular: {text for text, entities in STATED.items() if fascicular in entities},
-        "rbbb": {text for text, entities in STATED.items() if synonyms & set(entities)},
-        "myocardial infarction": {text for text in STATED if "infarct" in text},
+        fascicular: {fascicular},
+        "rbbb": {"rbbb", "right bundle branch block"},
+        "myocardial infarction": {"inferior infarct", "anterior infarct"},
     }
-    said = [{text.lower() for text in statements} for statements in cohort().values()]
-    expected = {name: [bool(texts & one) for one in said] for name, texts in stating.items()}
-    assert {name: found[name].to_pylist() for name in expected} == expected
+    stated = [{e for text in report for e in STATED[text.lower()]} for report in cohort().values()]
+    for name, expressions in stating.items():
+        assert found[name].to_pylist() == [bool(one & expressions) for one in stated]
     assert "ischemia" not in found.column_names
     assert found["record"].to_pylist() == list(cohort())
 
@@ -196,7 +187,7 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(llm, server):
     assert llm.asked["extract"] == 6
     server.script = llm
     run(extract)
-    assert llm.asked["extract"] == questions("extract") == len(STATED)
+    assert llm.asked["extract"] == len(STATED)
     assert [path.name for path in Path("data/answers/extract").iterdir()] == ["answers.jsonl"]
 
 
@@ -251,18 +242,6 @@ def test_too_many_unresolved_questions_fail_the_stage_and_are_listed(llm, server
     assert unresolved("verify") == rows[:1]
 
 
-def test_a_server_that_is_not_there_or_elsewhere_fails_the_stage():
-    with ScriptedLLM(lambda body, nth: Say("[]")) as gone:
-        pass
-    configure(gone.base_url)
-    run(reports)
-    with pytest.raises(SystemExit, match="extract: no OpenAI-compatible server answers"):
-        run(extract)
-    configure("http://example.org/v1")
-    with pytest.raises(SystemExit, match=r"extract: llm\.base_url is on example\.org"):
-        run(extract)
-
-
 def test_a_failed_stage_says_what_to_do_and_no_text_of_a_report_and_no_reply(llm, server, capfd):
     run()
     told = []
@@ -287,16 +266,12 @@ def test_both_backends_write_the_same_files(finished, server):
     configure(server.base_url, extract={"backend": "lexicon"})
     run()
     assert server.bodies == []
-    wrote = {"lexicon": set(mined(Path()))}
-    columns = [set(labels(root).column_names) for root in (".", finished.root)]
-    for name in (*MINING, "labels", "answers"):
-        shutil.rmtree(Path("data", name))
-    finished.copied()
-    wrote["vllm"] = set(mined(Path()))
-    assert wrote["lexicon"] == wrote["vllm"]
+    assert set(mined(Path())) == set(wrote := mined(finished.root))
     for stage in MINING:
-        wanted = {f"data/{stage}/counts.json", f"data/{stage}/unresolved.csv"}
-        assert wrote["vllm"] > {*wanted, f"data/answers/{stage}/answers.jsonl"}
+        wanted = ("counts.json", "unresolved.csv")
+        assert set(wrote) > {f"data/{stage}/{name}" for name in wanted}
+        assert f"data/answers/{stage}/answers.jsonl" in wrote
+    columns = [set(labels(root).column_names) for root in (".", finished.root)]
     assert columns[0] & columns[1] > {"record", "myocardial infarction"}
 
 
@@ -446,7 +421,6 @@ def test_overrides_by_hand_take_effect(finished, llm, resumed):
     ("stage", "sections", "message"),
     [
         (merge, {"drop": ["rbbb"], "apart": ["rbbb"]}, "'rbbb' stands in two of drop, merge and"),
-        (merge, {"merge": {"rbbb": "x"}, "drop": ["x"]}, r"merge\.rbbb leads to 'x', which is"),
         (aggregate, {"superclasses": {"sinus rhythm": ["rbbb"]}}, "is an entity and a superclass"),
         (aggregate, {"superclass": {}}, "unknown key 'superclass'"),
     ],
