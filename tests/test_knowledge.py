@@ -2,9 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,6 @@ import yaml
 
 from kmerl import params
 from kmerl.knowledge.aggregate import HierarchyError, aggregate, check
-from kmerl.knowledge.backend import Unresolved, Verdict
 from kmerl.knowledge.extract import extract
 from kmerl.knowledge.labels import label_matrix, readable
 from kmerl.knowledge.lexicon.backend import lexicon
@@ -60,58 +59,33 @@ def test_splitting():
     assert split(["***", " "]) == []
 
 
-class Scripted:
-    """A backend that answers what it is told, for what the lexicon would never answer."""
-
-    def __init__(self, answers: dict[str, str]) -> None:
-        self.answers = answers
-
-    def extract(self, texts: Sequence[str]) -> list[list[str]]:
-        return [["rbbb"]] * (len(texts) - 1)
-
-    def verify(
-        self, texts: Sequence[str], entities: Sequence[Sequence[str]]
-    ) -> list[list[Verdict]]:
-        return [[Verdict.HEDGED for _ in names] for names in entities]
-
-    def merge(self, names: Sequence[str]) -> dict[str, str]:
-        return self.answers
-
-    def aggregate(self, names: Sequence[str]) -> dict[str, list[str]]:
-        return {"block": ["no such entity"]}
-
-    def counts(self) -> dict[str, Any]:
-        return {}
-
-    def unresolved(self) -> Sequence[Unresolved]:
-        return ()
+def answering(**answers: Any) -> Any:
+    """A backend that answers its questions so, for what the lexicon would never answer."""
+    return SimpleNamespace(**{name: lambda *_, told=told: told for name, told in answers.items()})
 
 
 def test_each_statement_is_asked_once_and_answered():
     with pytest.raises(ValueError, match="not distinct"):
         extract(["a", "a"], lexicon())
     with pytest.raises(ValueError, match="2 statements asked, 1 answered"):
-        extract(["a", "b"], Scripted({}))
+        extract(["a", "b"], answering(extract=[["rbbb"]]))
 
 
-def test_hedged_findings_are_kept_or_dropped():
-    backend = lexicon()
+@pytest.mark.parametrize(("hedged", "kept"), [("positive", True), ("drop", False)])
+def test_hedged_findings_are_kept_or_dropped(hedged, kept):
     texts = ["possible inferior infarct", "no ischemia"]
-    names = extract(texts, backend)
-    choices: tuple[Literal["positive", "drop"], ...] = ("positive", "drop")
-    kept = {hedged: verify(texts, names, backend, Verify("backend", hedged)) for hedged in choices}
-    assert [one.kept for one in kept["positive"]] == [True, False]
-    assert [one.kept for one in kept["drop"]] == [False, False]
+    found = verify(texts, extract(texts, lexicon()), lexicon(), Verify("backend", hedged))
+    assert [one.kept for one in found] == [kept, False]
 
 
 def test_guard_refuses_merges():
     answers = {"anterior infarct": "inferior myocardial infarction", "rbbb": "right bundle block"}
-    merged = merge(answers, Scripted(answers))
+    merged = merge(answers, answering(merge=answers))
     assert merged.entity == {"anterior infarct": "anterior infarct", "rbbb": "right bundle block"}
     assert merged.refused == (("anterior infarct", "inferior myocardial infarction", "territory"),)
     assert merge(["lbbb"], lexicon(), synonyms=False).entity == {"lbbb": "lbbb"}
     with pytest.raises(ValueError, match="no entity for 'lbbb'"):
-        merge(["lbbb"], Scripted({}))
+        merge(["lbbb"], answering(merge={}))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +125,7 @@ def test_spellings_that_are_not_merged_have_the_superclasses_of_what_they_mean()
 
 def test_what_makes_no_two_levels_is_named():
     with pytest.raises(HierarchyError, match="which is no entity"):
-        aggregate(["rbbb"], Scripted({}))
+        aggregate(["rbbb"], answering(aggregate={"block": ["no such entity"]}))
     with pytest.raises(HierarchyError, match="is an entity and a superclass"):
         check({"block": ["block"]}, ["block"])
     with pytest.raises(HierarchyError, match="has no child"):

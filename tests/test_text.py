@@ -189,8 +189,8 @@ def test_each_encoder_pools_as_it_is_told(encoder, pooling):
     assert np.abs(vectors[0] - vectors[1]).max() > 1e-2
 
 
-def test_stage_embed_text_runs_with_each(encoder, tmp_path, monkeypatch):
-    model, weights = encoder
+def test_stage_embed_text(tmp_path, monkeypatch):
+    model, weights = written(tmp_path / "model", *ENCODERS["BioClinicalBERT"])
     monkeypatch.chdir(tmp_path)
     values = copy.deepcopy(params.read(ROOT / "params" / "demo.yaml"))
     values["text_encoder"] = dataclasses.asdict(of(model, "cls"))
