@@ -1,6 +1,5 @@
 """What the tests of mining share: settings, a quick machine, a store as ingest leaves it."""
 
-import csv
 import json
 import shutil
 import ssl
@@ -18,6 +17,7 @@ from kmerl import params, runtime
 from kmerl.knowledge.vllm import client
 from kmerl.knowledge.vllm.settings import LLM
 from stages import aggregate, extract, label_matrix, merge, reports, verify
+from tests.official_layouts import write_rows
 from tests.scripted_llm import MODEL
 
 ROOT = Path(__file__).parent.parent
@@ -56,17 +56,14 @@ def write_store(
     store.mkdir(parents=True)
     pq.write_table(table, store / "signals-00000.parquet")
     shutil.copy(ROOT / "overrides.yaml", root)
-    (root / "data" / "truth").mkdir()
-    with (root / "data/truth/mimic-iv-ecg.csv").open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("record", "patient", "findings", "statements"))
-        for record, statements in reports.items():
-            if all(one.lower() in stated for one in statements):
-                said = [
-                    {"positive": stated[one.lower()], "hedged": [], "negated": []}
-                    for one in statements
-                ]
-                rows.writerow((record, record, "[]", json.dumps(said)))
+    truth = []
+    for record, statements in reports.items():
+        texts = [one.lower() for one in statements]
+        if all(text in stated for text in texts):
+            said = [{"positive": stated[text], "hedged": [], "negated": []} for text in texts]
+            truth.append((record, record, "[]", json.dumps(said)))
+    columns = ("record", "patient", "findings", "statements")
+    write_rows(root / "data/truth/mimic-iv-ecg.csv", columns, truth)
 
 
 def mined(root: Path) -> dict[str, bytes]:
