@@ -22,7 +22,7 @@ from kmerl.experiments.runs import FILE, Run, Value, read, write
 from kmerl.knowledge.aggregate import Aggregate
 from kmerl.knowledge.extract import Extract
 from kmerl.knowledge.merge import Merge
-from kmerl.knowledge.statements import Reports
+from kmerl.knowledge.statements import ReportsParams
 from kmerl.knowledge.verify import Verify
 from kmerl.knowledge.vllm.settings import LLM
 from kmerl.params import ParamsError
@@ -41,7 +41,8 @@ PROFILES = ("demo", "ptbxl", "paper")
 SECTIONS = {
     "aggregate": Aggregate, "encode": EncodeParams, "extract": Extract, "fine_tune": FineTune,
     "linear_probe": LinearProbe, "llm": LLM, "merge": Merge, "pretrain": PretrainParams,
-    "reports": Reports, "text_encoder": TextEncoderParams, "verify": Verify, "zero_shot": ZeroShot,
+    "reports": ReportsParams, "text_encoder": TextEncoderParams, "verify": Verify,
+    "zero_shot": ZeroShot,
 }  # fmt: skip
 
 PRINTED = {  # numbers in each table of the paper

@@ -20,7 +20,7 @@ from kmerl.knowledge.lexicon.backend import lexicon
 from kmerl.knowledge.lexicon.vocabulary import vocabulary
 from kmerl.knowledge.merge import contradiction, merge
 from kmerl.knowledge.reports import gather
-from kmerl.knowledge.statements import Reports, clean, split, why_dropped
+from kmerl.knowledge.statements import ReportsParams, clean, split, why_dropped
 from kmerl.knowledge.verify import Verify, verify
 from tests.mining import CHAIN, PARAMS, hurry, mined, write_store
 
@@ -218,6 +218,6 @@ def test_label_derived_text():
 def test_reports_say_what_is_wrong():
     row = {"record": "1", "patient": "1", "split": "train", "report": [" "], "codes": ["426783006"]}
     with pytest.raises(ValueError, match=r"reports\.min_words"):
-        gather(pa.Table.from_pylist([row]), "report", Reports(4, "statement"))
+        gather(pa.Table.from_pylist([row]), "report", ReportsParams(4, "statement"))
     with pytest.raises(ValueError, match="'426783006' is no scp code"):
-        gather(pa.Table.from_pylist([row]), "scp", Reports(4, "statement"))
+        gather(pa.Table.from_pylist([row]), "scp", ReportsParams(4, "statement"))

@@ -14,7 +14,6 @@ from kmerl.knowledge.merge import Merged, contradiction, guarded
 from kmerl.knowledge.overrides import Overrides
 from kmerl.knowledge.strings import stands
 
-
 OF_INFARCT, SHORT = "inferior infarct", "infarct"
 STATED: dict[Verdict, list[tuple[str, str]]] = {  # (expression, text)
     Verdict.POSITIVE: [  # also in another spelling or order

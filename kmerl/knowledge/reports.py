@@ -10,14 +10,14 @@ from typing import Literal
 import pyarrow as pa
 import yaml
 
-from kmerl.knowledge.statements import Reports, clean, split, why_dropped
+from kmerl.knowledge.statements import ReportsParams, clean, split, why_dropped
 
 COLUMNS = ("record", "patient", "split", "report", "codes")
 """Of a store: what `gather` reads."""
 
 
 @dataclass(frozen=True)
-class Text:
+class TextParams:
     """The `text` section of params.yaml."""
 
     source: Literal["report", "scp"]
@@ -43,7 +43,7 @@ class Corpus:
         }
 
 
-def gather(store: pa.Table, source: str, settings: Reports) -> Corpus:
+def gather(store: pa.Table, source: str, settings: ReportsParams) -> Corpus:
     """Reports and distinct statements from the `COLUMNS` of a store.
 
     Where `settings.unit` is "report", a report is one statement: its whole cleaned text. Codes are

@@ -24,7 +24,7 @@ ABBREVIATION_END = re.compile(rf"\b(?:{ABBREVIATED})$")
 
 
 @dataclass(frozen=True)
-class Reports:
+class ReportsParams:
     """The `reports` section of params.yaml."""
 
     min_words: int
