@@ -175,40 +175,21 @@ def test_the_questions_carry_what_params_yaml_says(tmp_path):
     assert extract["response_format"]["json_schema"]["schema"]["type"] == "array"
 
 
-def test_a_run_has_its_price(tmp_path):
-    settings = replace(SETTINGS, price=Price(prompt=2.0, completion=10.0))
-    script = always(Say("[]", prompt_tokens=1000, completion_tokens=50))
-    _, client, _ = asked_for(script, ["a", "b"], tmp_path, settings)
-    assert client.counts()["cost"] == pytest.approx(2 * (1000 * 2.0 + 50 * 10.0) / 1e6)
-
-
-def test_results_keep_the_order_of_the_questions_whatever_comes_first(tmp_path):
-    last = threading.Event()
-
-    def script(body: dict[str, Any], nth: int) -> Answer:
-        text = asked(body)[1]["text"]
-        if text == "finding 0":
-            assert last.wait(20)
-        if text == "finding 8":
-            last.set()
-        return Say(json.dumps([text]))
-
-    texts = [f"finding {number}" for number in range(9)]
-    found, _, _ = asked_for(script, texts, tmp_path)
-    assert found == [[text] for text in texts]
-
-
 @pytest.mark.parametrize("concurrency", [1, 5])
-def test_concurrency_is_reached_and_never_passed(concurrency, tmp_path):
+def test_concurrency_is_reached_never_passed_and_results_keep_their_order(concurrency, tmp_path):
     together = threading.Barrier(concurrency)
 
     def script(body: dict[str, Any], nth: int) -> Answer:
+        text = asked(body)[1]["text"]
         together.wait(20)  # breaks if fewer than that are ever on their way
-        time.sleep(0.01)
-        return GOOD
+        time.sleep(
+            0.01 * (concurrency - int(text.split()[1]) % concurrency)
+        )  # the last comes first
+        return Say(json.dumps([text]))
 
-    texts = [f"text {number}" for number in range(3 * concurrency)]
-    _, _, server = asked_for(script, texts, tmp_path, concurrency=concurrency)
+    texts = [f"finding {number}" for number in range(3 * concurrency)]
+    found, _, server = asked_for(script, texts, tmp_path, concurrency=concurrency)
+    assert found == [[text] for text in texts]
     assert server.most_in_flight == concurrency
 
 

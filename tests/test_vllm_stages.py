@@ -262,6 +262,12 @@ def test_a_failed_stage_says_what_to_do_and_no_text_of_a_report_and_no_reply(llm
     assert {word for word in words if word in everything} == set()
 
 
+def test_a_server_elsewhere_fails_the_stage_before_anything_is_asked():
+    configure("http://example.org/v1")
+    with pytest.raises(SystemExit, match=r"extract: llm\.base_url is on example\.org"):
+        run(reports, extract)
+
+
 def test_both_backends_write_the_same_files(finished, server):
     configure(server.base_url, extract={"backend": "lexicon"})
     run()
