@@ -20,7 +20,7 @@ from kmerl.knowledge.labels import Labels, label_matrix
 from kmerl.knowledge.lexicon.backend import lexicon
 from kmerl.knowledge.merge import merge
 from kmerl.knowledge.reports import COLUMNS, Corpus, gather
-from kmerl.knowledge.statements import Reports
+from kmerl.knowledge.statements import ReportsParams
 from kmerl.knowledge.verify import Verify, kept, verify
 from kmerl.knowledge.vllm.answers import Answers
 from kmerl.knowledge.vllm.backend import VllmBackend
@@ -33,7 +33,7 @@ from tests.scripted_llm import MODEL, PerfectLLM, ScriptedLLM
 def main() -> None:
     corpus = params.read()["pretrain"]["corpus"]
     store = read_table(f"data/ecg/{corpus}", COLUMNS)
-    given = params.load("reports", Reports)
+    given = params.load("reports", ReportsParams)
     statements = gather(store, "report", dataclasses.replace(given, unit="statement"))
     reports = gather(store, "report", dataclasses.replace(given, unit="report"))
     texts = statements.statements["text"].to_pylist()

@@ -3,8 +3,8 @@
 import pyarrow.parquet as pq
 
 from kmerl import files, params
-from kmerl.knowledge.reports import COLUMNS, Text, gather
-from kmerl.knowledge.statements import Reports
+from kmerl.knowledge.reports import COLUMNS, TextParams, gather
+from kmerl.knowledge.statements import ReportsParams
 from kmerl.store import read_table
 
 OUT = "data/reports"
@@ -12,10 +12,10 @@ OUT = "data/reports"
 
 def main() -> None:
     corpus = params.read()["pretrain"]["corpus"]
-    settings = params.load("reports", Reports)
+    settings = params.load("reports", ReportsParams)
     store = read_table(f"data/ecg/{corpus}", COLUMNS)
     try:
-        found = gather(store, params.load("text", Text).source, settings)
+        found = gather(store, params.load("text", TextParams).source, settings)
     except ValueError as error:
         raise SystemExit(f"reports of {corpus}: {error}") from None
     out = files.fresh_directory(OUT)

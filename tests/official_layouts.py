@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,15 +76,14 @@ def write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[object
         csv.writer(file).writerows([header, *rows])
 
 
-def ptbxl(root: Path, records: int = 6, write: bool = True) -> Path:
+def ptbxl(root: Path, records: int) -> Path:
     """PTB-XL with records 1, 2, ...; fold = record number, codes NORM, SR (and 1AVB if even)."""
     rows = []
     for i in range(1, records + 1):
         name = f"records500/00000/{i:05d}_hr"
         codes = {"NORM": 100.0, "SR": 0.0} | ({"1AVB": 50.0} if i % 2 == 0 else {})
         rows.append((i, f"{i // 2}.0", "sinus rhythm", codes, (i - 1) % 10 + 1, name))
-        if write:
-            write_dat(root / name, signal(i))
+        write_dat(root / name, signal(i))
     header = ("ecg_id", "patient_id", "report", "scp_codes", "strat_fold", "filename_hr")
     write_rows(root / "ptbxl_database.csv", header, rows)
     (root / "scp_statements.csv").write_text(SCP)
@@ -122,6 +122,23 @@ def run(corpus, root, out, workers=1, **changes):
     with open(out / "store/rejected.csv", newline="") as file:
         rejected = {row["record"]: (row["reason"], row["detail"]) for row in csv.DictReader(file)}
     return json.loads((out / "metrics.json").read_text())[corpus], rejected
+
+
+def check_rejections(corpus, root, out, wanted):
+    """Ingests; exactly the records of {record: (reason, detail)} are left out, and counted.
+
+    A detail is part of what rejected.csv says, which names no path. Answers with the counts.
+    """
+    counts, rejected = run(corpus, root, out)
+    wanted = {record: tuple(why) for record, why in wanted.items()}
+    assert {
+        record: (reason, wanted[record][1] if wanted[record][1] in said else said)
+        for record, (reason, said) in rejected.items()
+    } == wanted
+    assert str(root.parent) not in (out / "store/rejected.csv").read_text()
+    reasons = Counter(f"rejected_{reason}" for reason, _ in wanted.values())
+    assert counts.items() >= {"rejected": len(wanted), **reasons}.items()
+    return counts
 
 
 def stored(out, *columns):

@@ -174,16 +174,14 @@ def _wording(kind: str) -> re.Pattern[str]:
 
 
 def _merged(names: list[str]) -> dict[str, str]:
-    entity = _canonical(names)
+    entity = _lexicon().merge(names)
     first = {entity[name]: name for name in sorted(names, reverse=True)}
     return {name: first[entity[name]] for name in names}
 
 
 def _superclasses(names: list[str]) -> dict[str, list[str]]:
-    from kmerl.knowledge.lexicon.backend import lexicon
-
-    entity = _canonical(names)
-    above = lexicon().aggregate(sorted(entity.values()))
+    entity = _lexicon().merge(names)
+    above = _lexicon().aggregate(sorted(entity.values()))
     return {
         superclass: [name for name in names if entity[name] in children]
         for superclass, children in above.items()
@@ -191,10 +189,10 @@ def _superclasses(names: list[str]) -> dict[str, list[str]]:
     }
 
 
-def _canonical(names: list[str]) -> dict[str, str]:
-    from kmerl.knowledge.lexicon.backend import lexicon
+def _lexicon() -> Any:
+    from kmerl.knowledge.lexicon.backend import lexicon  # not where another process serves
 
-    return lexicon().merge(names)
+    return lexicon()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -207,25 +205,26 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing is printed."""
 
     def do_GET(self) -> None:
-        if self.path == "/health":
-            self._send(200, b"")
-        elif self.path != "/v1/models":
-            self._send(404, b"{}")
-        elif not self._welcome():
-            self._send(401, b"{}")
+        rows = [{"id": name, "object": "model"} for name in self.server.models]
+        pages = {"/health": b"", "/v1/models": _bytes({"object": "list", "data": rows})}
+        page = pages.get(self.path)
+        if self.path != "/health" and (code := self._refusal(page is not None)):
+            self._send(code, b"{}")
         else:
-            rows = [{"id": name, "object": "model"} for name in self.server.models]
-            self._send(200, _bytes({"object": "list", "data": rows}))
+            self._send(200, page or b"")
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path != "/v1/chat/completions":
-            self._send(404, b"{}")
-        elif not self._welcome():
-            self._send(401, b"{}")
+        if code := self._refusal(self.path == "/v1/chat/completions"):
+            self._send(code, b"{}")
         else:
-            key = self.headers.get("Authorization", "")
-            self._answer(self.server.answer(body, key), body)
+            self._answer(self.server.answer(body, self.headers.get("Authorization", "")), body)
+
+    def _refusal(self, known: bool) -> int:
+        """404 where there is nothing, 401 without the key, else 0."""
+        wanted = self.server.api_key
+        welcome = wanted is None or self.headers.get("Authorization") == f"Bearer {wanted}"
+        return 404 if not known else 0 if welcome else 401
 
     def _answer(self, answer: Answer, body: dict[str, Any]) -> None:
         if isinstance(answer, Say):
@@ -265,10 +264,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(length))
         self.end_headers()
-
-    def _welcome(self) -> bool:
-        wanted = self.server.api_key
-        return wanted is None or self.headers.get("Authorization") == f"Bearer {wanted}"
 
 
 def _completion(say: Say) -> dict[str, Any]:

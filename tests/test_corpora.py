@@ -94,10 +94,7 @@ def test_cpsc2018_labels_from_reference_or_snomed(tmp_path):
 
 def conditions(root, drop=()):
     rows = [(c.code, c.name, 1000 + i) for i, c in enumerate(classes("csn")) if c.code not in drop]
-    rows += [
-        ("MIBW", "back wall", {r[0]: r[2] for r in rows}.get("MI", 0)),
-        ("SB", "sb", 999),
-    ]
+    rows += [("MIBW", "back wall", {r[0]: r[2] for r in rows}.get("MI", 0)), ("SB", "sb", 999)]
     write_rows(root / csn.NAMES, ("AcronymName", "FullName", "Snomed_CT"), rows)
     return {row[0]: str(row[2]) for row in rows}
 
@@ -203,9 +200,6 @@ def test_groups_of_ptbxl_without_a_statement_of_their_own_are_named_by_hand():
         "LAFB/LPFB", "STTC", "ISC", "AVB", "ISCI", "ISCA",
     }  # fmt: skip
     assert not {task for task, _ in by_hand} & {"ptbxl_form", "ptbxl_rhythm"}
-
-
-# ---------------------------------------------------------------- real recordings
 
 
 @real

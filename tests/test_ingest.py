@@ -15,6 +15,7 @@ from stages import ingest as stage
 from tests import official_layouts as layouts
 from tests.official_layouts import (
     DEMO,
+    check_rejections,
     run,
     signal,
     stored,
@@ -23,36 +24,30 @@ from tests.official_layouts import (
     write_mat,
 )
 
-# ---------------------------------------------------------------- bad records
-
 
 def cut(path, size):
     path.write_bytes(path.read_bytes()[:size])
 
 
-def spoil_signal(change):
+def header(path):
+    return path.with_suffix(".hea")
+
+
+def fill(lead, samples, value):
     def spoil(path):
         digital = signal(9)
-        change(digital)
+        digital[lead, samples] = value
         write_dat(path.with_suffix(""), digital)
 
     return spoil
 
 
-def fill(lead, samples, value):
-    return spoil_signal(lambda digital: digital.__setitem__((lead, samples), value))
-
-
 def edit_header(old, new):
-    def spoil(path):
-        header = path.with_suffix(".hea")
-        header.write_text(header.read_text().replace(old, new))
-
-    return spoil
+    return lambda p: header(p).write_text(header(p).read_text().replace(old, new))
 
 
 ALL = slice(None)
-BAD = {
+BAD = {  # what is done to a record's .dat (or .hea), the reason, and part of the detail
     "truncated": (lambda p: cut(p, 60_000), "truncated", "2500 samples a lead"),
     "longer than it says": (
         lambda p: p.write_bytes(p.read_bytes() + bytes(2400)),
@@ -61,18 +56,14 @@ BAD = {
     ),
     "empty .dat": (lambda p: cut(p, 0), "empty_file", "_hr.dat"),
     "no .dat": (Path.unlink, "missing_file", "_hr.dat"),
-    "no .hea": (lambda p: p.with_suffix(".hea").unlink(), "missing_header", "_hr.hea"),
-    "empty .hea": (lambda p: cut(p.with_suffix(".hea"), 0), "empty_file", "_hr.hea"),
+    "no .hea": (lambda p: header(p).unlink(), "missing_header", "_hr.hea"),
+    "empty .hea": (lambda p: cut(header(p), 0), "empty_file", "_hr.hea"),
     "garbage .hea": (
-        lambda p: p.with_suffix(".hea").write_bytes(b"\x93\xfa\x00 nothing"),
+        lambda p: header(p).write_bytes(b"\x93\xfa\x00 nothing"),
         "unreadable_header",
         "no record line",
     ),
-    "a line short": (
-        lambda p: cut(p.with_suffix(".hea"), 400),
-        "unreadable_header",
-        "",
-    ),
+    "a line short": (lambda p: cut(header(p), 400), "unreadable_header", ""),
     "eleven leads": (
         lambda p: write_dat(p.with_suffix(""), signal(1)[:11], layouts.UPPER[:11]),
         "missing_lead",
@@ -89,18 +80,15 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_a_bad_record_is_counted_with_its_reason_and_the_rest_go_on(tmp_path, case):
-    spoil, reason, detail = BAD[case]
-    root = layouts.ptbxl(tmp_path / "ptb-xl", 3)
-    spoil(root / "records500/00000/00002_hr.dat")
-    counts, rejected = run("ptb-xl", root, tmp_path)
-    assert set(rejected) == {"2"}
-    assert rejected["2"][0] == reason
-    assert detail in rejected["2"][1]
-    assert (counts["records"], counts["rejected"], counts[f"rejected_{reason}"]) == (2, 1, 1)
-    assert set(stored(tmp_path)) == {"1", "3"}
-    assert str(tmp_path) not in (tmp_path / "store/rejected.csv").read_text()
+def test_a_bad_record_is_counted_with_its_reason_and_the_rest_go_on(tmp_path):
+    root = layouts.ptbxl(tmp_path / "ptb-xl", 2 * len(BAD))  # every second record is spoilt
+    wanted = {}
+    for number, (spoil, *why) in zip(range(2, 100, 2), BAD.values(), strict=False):
+        spoil(root / f"records500/00000/{number:05d}_hr.dat")
+        wanted[str(number)] = why
+    counts = check_rejections("ptb-xl", root, tmp_path, wanted)
+    assert counts["records"] == len(BAD)
+    assert set(stored(tmp_path)) == {str(number) for number in range(1, 2 * len(BAD), 2)}
 
 
 def test_bad_rows_of_the_table_are_rejections_too(tmp_path):
@@ -111,13 +99,9 @@ def test_bad_rows_of_the_table_are_rejections_too(tmp_path):
     lines += [lines[2], "7,1.0,too short", lines[3].replace("3,", "8,", 1).replace(",3,", ",11,")]
     table.write_text("\n".join(lines) + "\n")
     counts, rejected = run("ptb-xl", root, tmp_path)
-    reasons = {record: reason for record, (reason, _) in rejected.items()}
-    assert reasons == {
-        "1": "unreadable_codes",
-        "2": "duplicate_id",
-        "": "unreadable_row",
-        "8": "unknown_fold",
-    }
+    assert {record: reason for record, (reason, _) in rejected.items()} == {
+        "1": "unreadable_codes", "2": "duplicate_id", "": "unreadable_row", "8": "unknown_fold",
+    }  # fmt: skip
     assert "too short" not in (tmp_path / "store/rejected.csv").read_text()
     assert counts["records"] == 2
 
@@ -135,9 +119,6 @@ def test_flat_and_nan_are_repaired_up_to_the_parameters(tmp_path):
     np.testing.assert_array_equal(stored_signals(tmp_path)["1"][6, 100:200], np.round(line))
     _, rejected = run("ptb-xl", root, tmp_path, flat_leads=0, repair_nan=0.0)
     assert rejected["1"][0] in ("flat", "nan_lead")
-
-
-# ---------------------------------------------------------------- other rates and lengths
 
 
 def test_rates_and_lengths_become_one(tmp_path):
@@ -161,39 +142,25 @@ def test_rates_and_lengths_become_one(tmp_path):
     run("cpsc2018", root, tmp_path, crop="centre")
     np.testing.assert_array_equal(stored_signals(tmp_path)["A0001"], long[:, 1250:6250])
     _, rejected = run("cpsc2018", root, tmp_path, pad="reject", resample="reject")
-    assert {k: v[0] for k, v in rejected.items()} == {
-        "A0002": "wrong_length",
-        "A0003": "wrong_rate",
-    }
+    reasons = {record: reason for record, (reason, _) in rejected.items()}
+    assert reasons == {"A0002": "wrong_length", "A0003": "wrong_rate"}
 
 
-# ---------------------------------------------------------------- the whole
-
-
-def tree(directory):
-    return {p.name: p.read_bytes() for p in sorted(directory.iterdir())}
-
-
-def test_same_bytes_whatever_the_workers(tmp_path):
+def test_same_bytes_whatever_the_workers_and_whatever_an_earlier_run_left(tmp_path):
     root = layouts.ptbxl(tmp_path / "ptb-xl", 7)
     cut(root / "records500/00000/00005_hr.dat", 9)
-    for name, workers in {"one": 1, "two": 2, "again": 1}.items():
-        run("ptb-xl", root, tmp_path / name, workers=workers, shard=3, group=2)
-    one = tree(tmp_path / "one/store")
+    run("ptb-xl", root, tmp_path / "one", shard=3, group=2)
+    run("ptb-xl", root, tmp_path / "two", shard=1)
+    (tmp_path / "two/store/.signals-00009.parquet.partial").write_bytes(b"killed")
+    run("ptb-xl", root, tmp_path / "two", workers=2, shard=3, group=2)
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / name / "store").iterdir()}
+        for name in ("one", "two")
+    )
     assert len(one) == 4  # three shards and rejected.csv
-    assert one == tree(tmp_path / "two/store") == tree(tmp_path / "again/store")
-    metrics = [(tmp_path / name / "metrics.json").read_bytes() for name in ("one", "two", "again")]
-    assert len(set(metrics)) == 1
-
-
-def test_what_an_earlier_run_left_is_gone(tmp_path):
-    root = layouts.ptbxl(tmp_path / "ptb-xl", 5)
-    run("ptb-xl", root, tmp_path, shard=2)
-    before = tree(tmp_path / "store")
-    (tmp_path / "store/.signals-00009.parquet.partial").write_bytes(b"killed")
-    run("ptb-xl", root, tmp_path, shard=1)
-    run("ptb-xl", root, tmp_path, shard=2)
-    assert tree(tmp_path / "store") == before
+    assert one == two
+    metrics = [(tmp_path / name / "metrics.json").read_bytes() for name in ("one", "two")]
+    assert metrics[0] == metrics[1]
 
 
 def test_a_corpus_of_no_records_is_an_empty_store(tmp_path):

@@ -1,11 +1,10 @@
 """The steps of mining: reports to statements, verification, merging, superclasses, labels."""
 
-import csv
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,26 +14,18 @@ import yaml
 
 from kmerl import params
 from kmerl.knowledge.aggregate import HierarchyError, aggregate, check
-from kmerl.knowledge.backend import Unresolved, Verdict
 from kmerl.knowledge.extract import extract
 from kmerl.knowledge.labels import label_matrix, readable
 from kmerl.knowledge.lexicon.backend import lexicon
 from kmerl.knowledge.lexicon.vocabulary import vocabulary
 from kmerl.knowledge.merge import contradiction, merge
 from kmerl.knowledge.reports import gather
-from kmerl.knowledge.statements import Reports, clean, split, why_dropped
+from kmerl.knowledge.statements import ReportsParams, clean, split, why_dropped
 from kmerl.knowledge.verify import Verify, verify
-from stages import aggregate as aggregate_stage
-from stages import extract as extract_stage
-from stages import label_matrix as label_stage
-from stages import merge as merge_stage
-from stages import reports as reports_stage
-from stages import verify as verify_stage
-
-ROOT = Path(__file__).parent.parent
+from tests.mining import CHAIN, PARAMS, hurry, mined, write_store
 
 
-def test_cleaning_is_merls() -> None:
+def test_cleaning_is_merls():
     assert clean(["Sinus rhythm", "*** Normal EKG ***", ""]) == "sinus rhythm. *** normal ecg."
     assert clean(["  ", "***"]) == ""
     assert clean(["normal ecg Edit: NORM 100, (NORM 15)"]) == "normal ecg."
@@ -50,11 +41,11 @@ def test_cleaning_is_merls() -> None:
         (["Sinus rhythm", "Normal ECG"], None),
     ],
 )
-def test_drops_have_reasons(report: list[str], reason: str | None) -> None:
+def test_drops_have_reasons(report, reason):
     assert why_dropped(report, 4) == reason
 
 
-def test_splitting() -> None:
+def test_splitting():
     text = "Sinus rhythm. AV-block 1. grades. T waves are low in V4,5,6.  This may be strain."
     assert split([text]) == [
         "sinus rhythm",
@@ -68,58 +59,33 @@ def test_splitting() -> None:
     assert split(["***", " "]) == []
 
 
-class Scripted:
-    """A backend that answers what it is told, for what the lexicon would never answer."""
-
-    def __init__(self, answers: dict[str, str]) -> None:
-        self.answers = answers
-
-    def extract(self, texts: Sequence[str]) -> list[list[str]]:
-        return [["rbbb"]] * (len(texts) - 1)
-
-    def verify(
-        self, texts: Sequence[str], entities: Sequence[Sequence[str]]
-    ) -> list[list[Verdict]]:
-        return [[Verdict.HEDGED for _ in names] for names in entities]
-
-    def merge(self, names: Sequence[str]) -> dict[str, str]:
-        return self.answers
-
-    def aggregate(self, names: Sequence[str]) -> dict[str, list[str]]:
-        return {"block": ["no such entity"]}
-
-    def counts(self) -> dict[str, Any]:
-        return {}
-
-    def unresolved(self) -> Sequence[Unresolved]:
-        return ()
+def answering(**answers: Any) -> Any:
+    """A backend that answers its questions so, for what the lexicon would never answer."""
+    return SimpleNamespace(**{name: lambda *_, told=told: told for name, told in answers.items()})
 
 
-def test_each_statement_is_asked_once_and_answered() -> None:
+def test_each_statement_is_asked_once_and_answered():
     with pytest.raises(ValueError, match="not distinct"):
         extract(["a", "a"], lexicon())
     with pytest.raises(ValueError, match="2 statements asked, 1 answered"):
-        extract(["a", "b"], Scripted({}))
+        extract(["a", "b"], answering(extract=[["rbbb"]]))
 
 
-def test_hedged_findings_are_kept_or_dropped() -> None:
-    backend = lexicon()
+@pytest.mark.parametrize(("hedged", "kept"), [("positive", True), ("drop", False)])
+def test_hedged_findings_are_kept_or_dropped(hedged, kept):
     texts = ["possible inferior infarct", "no ischemia"]
-    names = extract(texts, backend)
-    choices: tuple[Literal["positive", "drop"], ...] = ("positive", "drop")
-    kept = {hedged: verify(texts, names, backend, Verify("backend", hedged)) for hedged in choices}
-    assert [one.kept for one in kept["positive"]] == [True, False]
-    assert [one.kept for one in kept["drop"]] == [False, False]
+    found = verify(texts, extract(texts, lexicon()), lexicon(), Verify("backend", hedged))
+    assert [one.kept for one in found] == [kept, False]
 
 
-def test_guard_refuses_merges() -> None:
+def test_guard_refuses_merges():
     answers = {"anterior infarct": "inferior myocardial infarction", "rbbb": "right bundle block"}
-    merged = merge(answers, Scripted(answers))
+    merged = merge(answers, answering(merge=answers))
     assert merged.entity == {"anterior infarct": "anterior infarct", "rbbb": "right bundle block"}
     assert merged.refused == (("anterior infarct", "inferior myocardial infarction", "territory"),)
     assert merge(["lbbb"], lexicon(), synonyms=False).entity == {"lbbb": "lbbb"}
     with pytest.raises(ValueError, match="no entity for 'lbbb'"):
-        merge(["lbbb"], Scripted({}))
+        merge(["lbbb"], answering(merge={}))
 
 
 @pytest.mark.parametrize(
@@ -132,11 +98,11 @@ def test_guard_refuses_merges() -> None:
         ("infarct", "inferior myocardial infarction", None),
     ],
 )
-def test_contradictions(one: str, other: str, axis: str | None) -> None:
+def test_contradictions(one, other, axis):
     assert contradiction(one, other) == axis
 
 
-def test_hierarchy_has_two_levels() -> None:
+def test_hierarchy_has_two_levels():
     entities = ["inferior myocardial infarction", "left bundle branch block"]
     found = aggregate(entities, lexicon())
     assert found["myocardial infarction"] == ["inferior myocardial infarction"]
@@ -144,7 +110,7 @@ def test_hierarchy_has_two_levels() -> None:
     assert aggregate(entities, lexicon(), superclasses=False) == {}
 
 
-def test_spellings_that_are_not_merged_have_the_superclasses_of_what_they_mean() -> None:
+def test_spellings_that_are_not_merged_have_the_superclasses_of_what_they_mean():
     """Table 2c, "- Merging Duplicated Patterns": one thing less than the row above, not two."""
     merged = aggregate(["left bundle branch block"], lexicon())
     assert aggregate(["lbbb"], lexicon()) == {name: ["lbbb"] for name in merged}
@@ -157,16 +123,16 @@ def test_spellings_that_are_not_merged_have_the_superclasses_of_what_they_mean()
     assert set().union(*aggregate(spellings, lexicon()).values()) == spellings
 
 
-def test_what_makes_no_two_levels_is_named() -> None:
+def test_what_makes_no_two_levels_is_named():
     with pytest.raises(HierarchyError, match="which is no entity"):
-        aggregate(["rbbb"], Scripted({}))
+        aggregate(["rbbb"], answering(aggregate={"block": ["no such entity"]}))
     with pytest.raises(HierarchyError, match="is an entity and a superclass"):
         check({"block": ["block"]}, ["block"])
     with pytest.raises(HierarchyError, match="has no child"):
         check({"block": []}, ["rbbb"])
 
 
-def test_label_matrix() -> None:
+def test_label_matrix():
     labels = label_matrix(
         {"a": [0, 1], "b": [1], "c": [2]},
         [(0, "rbbb"), (1, "lbbb"), (1, "pac")],
@@ -187,66 +153,38 @@ def test_label_matrix() -> None:
     }
 
 
-def write_truth(path: Path) -> None:
-    """The truth table that a simulated corpus comes with: one statement of one record."""
-    path.parent.mkdir(parents=True)
-    said = {"positive": ["sinus rhythm"], "hedged": [], "negated": []}
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("record", "patient", "findings", "statements"))
-        rows.writerow(("40", "40", "[]", json.dumps([said])))
+REPORTS = {
+    "40": ["Sinus rhythm", "RBBB with left anterior fascicular block", "Abnormal ECG"],
+    "41": ["Sinus bradycardia", "No ischemia is seen"],
+    "42": ["Sinus rhythm", "Possible inferior infarct - age undetermined"],
+    "43": [" "],
+    "44": ["Normal ECG"],
+}
+TRUTH = {
+    "sinus rhythm": ["sinus rhythm"],
+    "rbbb with left anterior fascicular block": ["right bundle branch block"],
+    "abnormal ecg": [],
+}
 
 
-def write_store(root: Path) -> None:
-    reports = [
-        ["Sinus rhythm", "RBBB with left anterior fascicular block", "Abnormal ECG"],
-        ["Sinus bradycardia", "No ischemia is seen"],
-        ["Sinus rhythm", "Possible inferior infarct - age undetermined"],
-        [" "],
-        ["Normal ECG"],
-    ]
-    names = [f"4{i}" for i in range(len(reports))]
-    table = pa.table(
-        {
-            "record": names,
-            "patient": names,
-            "split": ["train"] * len(names),
-            "report": pa.array(reports, pa.list_(pa.string())),
-            "codes": pa.array([["IMI", "SR"]] * len(names), pa.list_(pa.string())),
-        }
-    )
-    store = root / "data" / "ecg" / "mimic-iv-ecg"
-    store.mkdir(parents=True)
-    pq.write_table(table, store / "signals-00000.parquet")
-    shutil.copy(ROOT / "params" / "demo.yaml", root / "params.yaml")
-    shutil.copy(ROOT / "overrides.yaml", root)
-    write_truth(root / "data" / "truth" / "mimic-iv-ecg.csv")
-
-
-def run_stages() -> None:
-    for stage in (
-        reports_stage,
-        extract_stage,
-        verify_stage,
-        merge_stage,
-        aggregate_stage,
-        label_stage,
-    ):
-        stage.main()
-
-
-def outputs(root: Path) -> dict[str, bytes]:
-    found = [p for p in sorted((root / "data").rglob("*")) if p.is_file() and "ecg" not in p.parts]
-    return {
-        str(p.relative_to(root)): p.read_bytes() for p in (*found, root / "metrics/mining.json")
-    }
-
-
-def test_stages_from_store_to_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_store(tmp_path)
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with the reports, and the demo's params.yaml."""
+    write_store(tmp_path, REPORTS, TRUTH)
+    shutil.copy(PARAMS, tmp_path / "params.yaml")
+    hurry(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    run_stages()
-    first = outputs(tmp_path)
+
+
+def run_stages() -> dict[str, bytes]:
+    for stage in CHAIN:
+        stage.main()
+    return mined(Path())
+
+
+@pytest.mark.usefixtures("store")
+def test_stages_from_store_to_labels():
+    first = run_stages()
     dropped = "record,reason\n43,only spaces\n44,fewer than 4 words\n"
     assert first["data/reports/dropped.csv"].decode() == dropped
     labels = pq.read_table("data/labels/labels.parquet")
@@ -260,14 +198,12 @@ def test_stages_from_store_to_labels(tmp_path: Path, monkeypatch: pytest.MonkeyP
     metrics = json.loads(first["metrics/mining.json"])
     assert metrics["dropped"] == {"fewer than 4 words": 1, "only spaces": 1}
     assert metrics["recognised_statements"] == 1.0
-    assert metrics["truth"]["records"] == metrics["truth"]["hits"] == 1
-    run_stages()
-    assert outputs(tmp_path) == first
+    assert (metrics["truth"]["records"], metrics["truth"]["hits"]) == (1, 2)
+    assert run_stages() == first
 
 
-def test_label_derived_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_store(tmp_path)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("store")
+def test_label_derived_text():
     text = Path("params.yaml").read_text(encoding="utf-8")
     assert "source: report " in text
     Path("params.yaml").write_text(text.replace("source: report ", "source: scp "), "utf-8")
@@ -279,9 +215,9 @@ def test_label_derived_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert all(labels["inferior myocardial infarction"].to_pylist())
 
 
-def test_reports_say_what_is_wrong() -> None:
+def test_reports_say_what_is_wrong():
     row = {"record": "1", "patient": "1", "split": "train", "report": [" "], "codes": ["426783006"]}
     with pytest.raises(ValueError, match=r"reports\.min_words"):
-        gather(pa.Table.from_pylist([row]), "report", Reports(4, "statement"))
+        gather(pa.Table.from_pylist([row]), "report", ReportsParams(4, "statement"))
     with pytest.raises(ValueError, match="'426783006' is no scp code"):
-        gather(pa.Table.from_pylist([row]), "scp", Reports(4, "statement"))
+        gather(pa.Table.from_pylist([row]), "scp", ReportsParams(4, "statement"))

@@ -1,9 +1,6 @@
 """How mining is scored: against counts by hand, a truth table, PTB-XL's codes, cart statements."""
 
-import csv
 import json
-import os
-from pathlib import Path
 
 import pytest
 
@@ -17,15 +14,10 @@ from kmerl.knowledge.quality import (
     read_reports,
     score,
 )
-
-ROOT = Path(__file__).parent.parent
-REAL = Path(os.environ.get("KMERL_REAL_DATA", ROOT.parent / "shared" / "data"))
-needs_real = pytest.mark.skipif(
-    not REAL.exists(), reason="needs the real reports; set KMERL_REAL_DATA to their folder"
-)
+from tests.official_layouts import REAL, real, write_rows
 
 
-def test_scores_against_counts_by_hand() -> None:
+def test_scores_against_counts_by_hand():
     found = score([True, True, False, True], [True, False, True, True])
     assert (found["hits"], found["extra"], found["missed"]) == (2, 1, 1)
     assert found["f1"] == pytest.approx(2 / 3)
@@ -34,59 +26,49 @@ def test_scores_against_counts_by_hand() -> None:
     assert pairs["entities"]["b"]["recall"] == 0
 
 
-def test_truth_table(tmp_path: Path) -> None:
-    statements = [
-        {
-            "text": "PVC(s)",
-            "positive": ["premature ventricular complex"],
-            "hedged": ["atrial flutter"],
-            "negated": ["sinus rhythm"],
-        }
-    ]
+def test_truth_table(tmp_path):
     path = tmp_path / "truth.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("record", "patient", "findings", "statements"))
-        rows.writerow(("1", "1", "[]", json.dumps(statements)))
+    said = {"positive": ["premature ventricular complex"], "hedged": ["atrial flutter"]}
+    statements = json.dumps([{"text": "PVC(s)", **said, "negated": ["sinus rhythm"]}])
+    columns = ("record", "patient", "findings", "statements")
+    write_rows(path, columns, [("1", "1", "[]", statements)])
     mined = [("1", "ventricular premature complex"), ("1", "sinus rhythm"), ("1", "normal axis")]
     found = against_truth(path, mined, "positive", {"1"})
     assert found["micro"]["hits"] == 1  # normal axis is in no truth, so it does not count
     assert found["micro"]["extra"] == found["micro"]["missed"] == 1
 
 
-def test_reports_that_nobody_wrote_are_not_scored(tmp_path: Path) -> None:
+def test_reports_that_nobody_wrote_are_not_scored(tmp_path):
     path = tmp_path / "reports.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("report", "scp_codes", "strat_fold"))
-        for report in ("sinus rhythm", "trace only requested.", "Trace only requested. Edit: SR"):
-            rows.writerow((report, "{'SR': 0.0}", "1"))
+    texts = ("sinus rhythm", "trace only requested.", "Trace only requested. Edit: SR")
+    rows = [(text, "{'SR': 0.0}", "1") for text in texts]
+    write_rows(path, ("report", "scp_codes", "strat_fold"), rows)
     found = measure(read_reports(path, lexicon(), "positive"))
     assert (found["records"], found["not_written"]) == (1, 2)
     assert found["findings"]["findings"]["sinus rhythm"]["recall"] == 1.0
 
 
-@needs_real
-def test_real_cart_statements_are_recognised() -> None:
+@real
+def test_real_cart_statements_are_recognised():
     lines = (REAL / "mimic-iv-ecg" / "statements.csv").read_text(encoding="utf-8").splitlines()[1:]
     counts = {text.strip('"'): int(n) for text, _, n in (line.rpartition(",") for line in lines)}
     found = coverage(counts, lexicon())  # type: ignore[arg-type]
     assert found["recognised_records"] >= 0.97
 
 
-@needs_real
-def test_real_reports_agree_with_experts(tmp_path: Path) -> None:
+@real
+def test_real_reports_agree_with_experts(tmp_path):
     lines = (REAL / "reports" / "ptbxl_reports_folds1-8.csv").read_text(encoding="utf-8")
     head, *rows = lines.splitlines(keepends=True)
     sample = tmp_path / "sample.csv"
-    sample.write_text(head + "".join(rows[:2000]), encoding="utf-8")
+    sample.write_text(head + "".join(rows[:1000]), encoding="utf-8")
     found = read_reports(sample, lexicon(), "positive")
     for code, entity in (("AFIB", "atrial fibrillation"), ("STACH", "sinus tachycardia")):
         agree = score((code in r.codes for r in found), (entity in r.entities for r in found))
         assert agree["f1"] > 0.9
 
 
-def test_languages() -> None:
+def test_languages():
     assert language("sinus rhythm. normal ecg.") == "english"
     assert language("sinusrhythmus a-v block i lagetyp normal") == "german"
     assert language("sinusrytm normalt ekg") == "swedish"

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kmerl.signal import LIMIT, NAN, crop, normalise, pad, repair, resample, to_int16
+from kmerl.signal import LIMIT, NAN, normalise, repair, resample, to_int16
 
 SIGNALS = arrays(np.int16, (3, 40), elements=st.integers(-5000, 5000))
 
@@ -27,10 +27,6 @@ def test_resampling_gives_the_same_wave_at_500_hz(rate):
     assert error.max() < 25  # and no step at the ends from the offset of 3000
 
 
-def test_no_resampling_leaves_every_bit():
-    np.testing.assert_array_equal(resample(sine(500), 500, 500), sine(500))
-
-
 @settings(max_examples=30, deadline=None)
 @given(SIGNALS, arrays(bool, (3, 40)))
 def test_repair_changes_nan_alone_and_stays_between_neighbours(signal, nan):
@@ -48,14 +44,6 @@ def test_repair_changes_nan_alone_and_stays_between_neighbours(signal, nan):
 def test_repair_is_linear():
     holed = np.array([[0, NAN, NAN, 30, NAN]], np.int16)
     np.testing.assert_array_equal(repair(holed), [[0, 10, 20, 30, 30]])
-
-
-def test_crop_and_pad():
-    signal = np.arange(10)[None]
-    np.testing.assert_array_equal(crop(signal, 4, "start")[0], [0, 1, 2, 3])
-    np.testing.assert_array_equal(crop(signal, 4, "centre")[0], [3, 4, 5, 6])
-    np.testing.assert_array_equal(crop(signal, 12, "start"), signal)
-    np.testing.assert_array_equal(pad(signal[:, :2], 4)[0], [0, 1, 0, 0])
 
 
 def test_values_beyond_int16_are_clipped_and_counted():

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import ssl
 import threading
 import time
 import traceback
@@ -13,47 +12,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import openai.resources.chat  # noqa: F401  # not within the time-out of a first question
 import pytest
 
-from kmerl import params, runtime
 from kmerl.knowledge.backend import Unresolved
 from kmerl.knowledge.vllm import client as client_module
 from kmerl.knowledge.vllm import prompts, replies
 from kmerl.knowledge.vllm.answers import Answers
 from kmerl.knowledge.vllm.client import Client, LLMError
 from kmerl.knowledge.vllm.replies import Reply
-from kmerl.knowledge.vllm.settings import LLM, Example, Price
+from kmerl.knowledge.vllm.settings import Example, Price
+from tests.mining import MACHINE, SETTINGS, hurry
 from tests.scripted_llm import MODEL, Answer, Fault, Say, ScriptedLLM, Status, asked, is_repair
 
-PARAMS = Path(__file__).parent.parent / "params" / "demo.yaml"
-SETTINGS = replace(params.load("llm", LLM, PARAMS), model=MODEL)
-MACHINE = replace(
-    params.load("runtime", runtime.Runtime, PARAMS).llm, concurrency=4, timeout=30.0, retries=3
-)
 GOOD = Say('["lbbb"]')
-
-
-@pytest.fixture(autouse=True)
-def quick_and_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short pauses, no certificates for loopback, and no key from the environment."""
-    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *_: None)
-    monkeypatch.setattr(client_module, "FIRST_PAUSE", 0.01)
-    monkeypatch.delenv(client_module.API_KEY, raising=False)
+quick_and_alone = pytest.fixture(autouse=True)(hurry)
 
 
 @contextmanager
 def opened(
-    server: ScriptedLLM,
-    folder: Path,
-    settings: LLM = SETTINGS,
-    machine: runtime.Server = MACHINE,
-    **given: Any,
+    server: ScriptedLLM, folder: Path, settings: Any = SETTINGS, given: Any = None, **machine: Any
 ) -> Iterator[Client]:
-    """A client of the server with the answers of a folder."""
+    """A client of the server with the answers of a folder; `machine` beside `MACHINE`."""
     answers = Answers(folder)
     try:
-        yield Client(settings, machine, answers, server.base_url, **given)
+        of = replace(MACHINE, **machine)
+        yield Client(settings, of, answers, server.base_url, **(given or {}))
     finally:
         answers.close()
 
@@ -72,85 +55,76 @@ def by_text(answers: Mapping[str, Sequence[Answer]]) -> Callable[[dict[str, Any]
     return lambda body, nth: answers[asked(body)[1]["text"]][nth - 1]
 
 
-def always(answer: Answer) -> Callable[[dict[str, Any], int], Answer]:
+def always(answer: Answer = GOOD) -> Callable[[dict[str, Any], int], Answer]:
     return lambda body, nth: answer
+
+
+def asked_for(
+    script: Any, texts: Sequence[str], folder: Path, settings: Any = SETTINGS, **machine: Any
+) -> tuple[list[list[str] | None], Client, ScriptedLLM]:
+    """What a new client makes of a server's answers to `texts`."""
+    with ScriptedLLM(script) as server, opened(server, folder, settings, **machine) as client:
+        return extract(client, texts), client, server
 
 
 def texts_asked(server: ScriptedLLM) -> list[str]:
     return [asked(body)[1]["text"] for body in server.bodies]
 
 
-# ---------------------------------------------------------------- replies
-
-REPLIES: dict[str, tuple[Answer, ...]] = {
-    "good": (GOOD,),
-    "bare": (Say("[sinus rhythm, LBBB]"),),
-    "nothing": (Say("[]"),),
-    "prose, then good": (Say('Here: ["lbbb"]'), GOOD),
-    "empty, then good": (Say(""), GOOD),
-    "null, then good": (Say(None), GOOD),
-    "cut off, then good": (Say('["lb', finish="length"), GOOD),
-    "prose twice": (Say('Here: ["lbbb"]'), Say('Once more: ["lbbb"]')),
-    "refused, then no json": (Say(None, refusal="I must not."), Say("no idea")),
-    "twice without choices": (Fault.NO_CHOICES, Fault.NO_CHOICES),
-    "limited, then good": (Status(429), Status(429), GOOD),
-    "failing, then good": (Status(500), Status(503), GOOD),
-    "lost, then good": (Fault.DISCONNECT, GOOD),
-    "page, then good": (Fault.PAGE, GOOD),
-    "half json, then good": (Fault.NOT_JSON, GOOD),
-    "failing, prose, failing, good": (Status(500), Say("prose"), Status(500), GOOD),
-    "rejected": (Status(400),),
-    "rejected otherwise": (Status(422),),
-    "prose, then rejected": (Say("prose"), Status(400)),
+LBBB = ["lbbb"]
+REJECTED = ("rejected by the server", "")
+REPLIES: dict[str, tuple[Any, ...]] = {  # what is made of the answers (or why nothing), and they
+    "good": (LBBB, GOOD),
+    "bare": (["lbbb", "sinus rhythm"], Say("[sinus rhythm, LBBB]")),
+    "nothing": ([], Say("[]")),
+    "prose, then good": (LBBB, Say('Here: ["lbbb"]'), GOOD),
+    "empty, then good": (LBBB, Say(""), GOOD),
+    "null, then good": (LBBB, Say(None), GOOD),
+    "cut off, then good": (LBBB, Say('["lb', finish="length"), GOOD),
+    "prose twice": (("prose around json", 'Or: ["lbbb"]'), Say('A: ["lbbb"]'), Say('Or: ["lbbb"]')),
+    "refused, then no json": (("not json", "well"), Say(None, refusal="I must not."), Say("well")),
+    "twice without choices": (("empty", ""), Fault.NO_CHOICES, Fault.NO_CHOICES),
+    "limited, then good": (LBBB, Status(429), Status(429), GOOD),
+    "failing, then good": (LBBB, Status(500), Status(503), GOOD),
+    "lost, then good": (LBBB, Fault.DISCONNECT, GOOD),
+    "page, then good": (LBBB, Fault.PAGE, GOOD),
+    "half json, then good": (LBBB, Fault.NOT_JSON, GOOD),
+    "failing, prose, failing, good": (LBBB, Status(500), Say("prose"), Status(500), GOOD),
+    "rejected": (REJECTED, Status(400)),
+    "rejected otherwise": (REJECTED, Status(422)),
+    "prose, then rejected": (REJECTED, Say("prose"), Status(400)),
 }
-UNRESOLVED = {
-    "prose twice": ("prose around json", 'Once more: ["lbbb"]'),
-    "refused, then no json": ("not json", "no idea"),
-    "twice without choices": ("empty", ""),
-    "rejected": ("rejected by the server", ""),
-    "rejected otherwise": ("rejected by the server", ""),
-    "prose, then rejected": ("rejected by the server", ""),
-}
-FOUND = {"bare": ["lbbb", "sinus rhythm"], "nothing": []}
 
 
-def test_whatever_a_server_replies_nothing_is_lost_and_all_is_counted(tmp_path: Path) -> None:
+def test_whatever_a_server_replies_nothing_is_lost_and_all_is_counted(tmp_path):
     texts = list(REPLIES)
-    with ScriptedLLM(by_text(REPLIES)) as server, opened(server, tmp_path) as client:
-        found = extract(client, texts)
-    assert dict(zip(texts, found, strict=True)) == {
-        text: None if text in UNRESOLVED else FOUND.get(text, ["lbbb"]) for text in texts
-    }
-    lost = {Unresolved(f"statement {texts.index(t)}", *why) for t, why in UNRESOLVED.items()}
-    assert set(client.unresolved) == lost
-    assert len(client.unresolved) == len(lost)
-    given = [answer for answers in REPLIES.values() for answer in answers]
-    said = [answer for answer in given if isinstance(answer, Say)]
+    answers = {text: answers for text, (_, *answers) in REPLIES.items()}
+    found, client, server = asked_for(by_text(answers), texts, tmp_path)
+    made = [made for made, *_ in REPLIES.values()]
+    assert found == [None if isinstance(one, tuple) else one for one in made]
+    assert sorted(client.unresolved, key=lambda one: int(one.about.split()[1])) == [
+        Unresolved(f"statement {i}", *why) for i, why in enumerate(made) if isinstance(why, tuple)
+    ]
+    given = [answer for each in answers.values() for answer in each]
+    said = sum(isinstance(answer, Say) for answer in given)
+    malformed = {"empty": 3, "not json": 2, "prose around json": 2, "refusal": 1, "truncated": 1}
     assert client.counts() == {
         "questions": len(texts),
         "repaired": 5,
-        "prompt_tokens": 7 * len(said),
-        "completion_tokens": 3 * len(said),
+        "prompt_tokens": 7 * said,
+        "completion_tokens": 3 * said,
         "cost": 0.0,
-        "malformed": {
-            "empty": 3,
-            "not json": 2,
-            "prose around json": 2,
-            "refusal": 1,
-            "rejected by the server": 2,
-            "truncated": 1,
-        },
-        "unresolved": len(lost),
+        "malformed": malformed | {"rejected by the server": 2},
+        "unresolved": 6,
     }
-    assert Counter(texts_asked(server)) == {text: len(REPLIES[text]) for text in texts}
+    assert Counter(texts_asked(server)) == {text: len(each) for text, each in answers.items()}
     assert client.retries == 9
     assert client.asked == len(given) - client.retries
 
 
-def test_a_malformed_reply_is_asked_for_once_more_and_shown(tmp_path: Path) -> None:
+def test_a_malformed_reply_is_asked_for_once_more_and_shown(tmp_path):
     script = by_text({"a": [Say('Here: ["lbbb"]'), Say("no json")]})
-    with ScriptedLLM(script) as server, opened(server, tmp_path) as client:
-        extract(client, ["a"])
+    _, _, server = asked_for(script, ["a"], tmp_path)
     first, again = server.bodies
     assert [is_repair(first), is_repair(again)] == [False, True]
     assert again["messages"][:-2] == first["messages"]
@@ -159,7 +133,7 @@ def test_a_malformed_reply_is_asked_for_once_more_and_shown(tmp_path: Path) -> N
     assert {**again, "messages": []} == {**first, "messages": []}
 
 
-def test_what_can_be_read_of_unusable_replies_stands(tmp_path: Path) -> None:
+def test_what_can_be_read_of_unusable_replies_stands(tmp_path):
     names = ["lbbb", "left bundle branch block", "rbbb"]
     whole = dict.fromkeys(names, "rbbb")
     series: dict[str, list[Answer]] = {
@@ -185,7 +159,7 @@ def test_what_can_be_read_of_unusable_replies_stands(tmp_path: Path) -> None:
     ]
 
 
-def test_the_questions_carry_what_params_yaml_says(tmp_path: Path) -> None:
+def test_the_questions_carry_what_params_yaml_says(tmp_path):
     settings = replace(SETTINGS, temperature=0.5, seed=11, max_tokens=99)
     with ScriptedLLM(always(Say("YES"))) as server:
         with opened(server, tmp_path, settings) as client:
@@ -201,184 +175,119 @@ def test_the_questions_carry_what_params_yaml_says(tmp_path: Path) -> None:
     assert extract["response_format"]["json_schema"]["schema"]["type"] == "array"
 
 
-def test_a_run_has_its_price(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, price=Price(prompt=2.0, completion=10.0))
-    script = always(Say("[]", prompt_tokens=1000, completion_tokens=50))
-    with ScriptedLLM(script) as server, opened(server, tmp_path, settings) as client:
-        extract(client, ["a", "b"])
-    assert client.counts()["cost"] == pytest.approx(2 * (1000 * 2.0 + 50 * 10.0) / 1e6)
-
-
-# ---------------------------------------------------------------- order and concurrency
-
-
-def test_results_keep_the_order_of_the_questions_whatever_comes_first(tmp_path: Path) -> None:
-    last = threading.Event()
-
-    def script(body: dict[str, Any], nth: int) -> Answer:
-        text = asked(body)[1]["text"]
-        if text == "finding 0":
-            assert last.wait(20)
-        if text == "finding 8":
-            last.set()
-        return Say(json.dumps([text]))
-
-    texts = [f"finding {number}" for number in range(9)]
-    with ScriptedLLM(script) as server, opened(server, tmp_path) as client:
-        assert extract(client, texts) == [[text] for text in texts]
-
-
 @pytest.mark.parametrize("concurrency", [1, 5])
-def test_concurrency_is_reached_and_never_passed(concurrency: int, tmp_path: Path) -> None:
+def test_concurrency_is_reached_never_passed_and_results_keep_their_order(concurrency, tmp_path):
     together = threading.Barrier(concurrency)
 
     def script(body: dict[str, Any], nth: int) -> Answer:
+        text = asked(body)[1]["text"]
         together.wait(20)  # breaks if fewer than that are ever on their way
-        time.sleep(0.01)
-        return GOOD
+        time.sleep(
+            0.01 * (concurrency - int(text.split()[1]) % concurrency)
+        )  # the last comes first
+        return Say(json.dumps([text]))
 
-    machine = replace(MACHINE, concurrency=concurrency)
-    with ScriptedLLM(script) as server, opened(server, tmp_path, machine=machine) as client:
-        extract(client, [f"text {number}" for number in range(3 * concurrency)])
+    texts = [f"finding {number}" for number in range(3 * concurrency)]
+    found, _, server = asked_for(script, texts, tmp_path, concurrency=concurrency)
+    assert found == [[text] for text in texts]
     assert server.most_in_flight == concurrency
 
 
-def test_no_questions_need_no_server(tmp_path: Path) -> None:
-    with ScriptedLLM(always(GOOD)) as server:
-        pass
-    with opened(server, tmp_path) as client:
-        assert extract(client, []) == []
-
-
-# ---------------------------------------------------------------- faults
-
-
-def test_a_server_that_hangs_or_drips_is_asked_again(tmp_path: Path) -> None:
+def test_a_server_that_hangs_or_drips_is_asked_again(tmp_path):
     faults = {"hangs": Fault.HANG, "drips": Fault.DRIP}
 
     def script(body: dict[str, Any], nth: int) -> Answer:
         return faults[asked(body)[1]["text"]] if nth == 1 else GOOD
 
-    machine = replace(MACHINE, timeout=1.0)
-    with ScriptedLLM(script) as server, opened(server, tmp_path, machine=machine) as client:
-        start = time.monotonic()
-        assert extract(client, list(faults)) == [["lbbb"], ["lbbb"]]
-        passed = time.monotonic() - start
-    assert passed >= 1.0
-    assert client.retries >= 2  # more where this machine is too busy for a second
+    start = time.monotonic()
+    found, client, _ = asked_for(script, list(faults), tmp_path, timeout=0.5)
+    assert found == [["lbbb"], ["lbbb"]]
+    assert time.monotonic() - start >= 0.5
+    assert client.retries >= 2  # more where this machine is too busy for half a second
 
 
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were made, of which nobody has to wait for any."""
-    found: list[float] = []
-    sleep = asyncio.sleep
-
-    async def no_sleep(seconds: float, result: Any = None) -> Any:
-        found.extend([seconds] if seconds else [])
-        return await sleep(0, result)
-
-    monkeypatch.setattr(asyncio, "sleep", no_sleep)
-    return found
+def wait(seconds: str) -> Status:
+    return Status(429, {"Retry-After": seconds})
 
 
 @pytest.mark.parametrize(
     ("faults", "expected"),
     [
         ([Status(500)] * 4, [4.0, 8.0, 16.0, 20.0]),
-        ([Status(429, {"Retry-After": "7"})], [7.0]),
+        ([wait("7")], [7.0]),
         ([Status(503, {"Retry-After": "5.5"}), Status(500)], [5.5, 8.0]),
-        ([Status(429, {"Retry-After": "1"})], [4.0]),
-        ([Status(429, {"Retry-After": "86400"})], [60.0]),
-        ([Status(429, {"Retry-After": "Wed, 21 Oct 2065 07:28:00 GMT"})], [4.0]),
+        ([wait("1")], [4.0]),
+        ([wait("86400")], [60.0]),
+        ([wait("Wed, 21 Oct 2065 07:28:00 GMT")], [4.0]),
     ],
 )
-def test_pauses_grow_and_are_as_long_as_the_server_wants(
-    faults: list[Answer],
-    expected: list[float],
-    pauses: list[float],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_pauses_grow_and_are_as_long_as_the_server_wants(faults, expected, tmp_path, monkeypatch):
+    pauses, sleep = [], asyncio.sleep
+
+    async def no_sleep(seconds: float, result: Any = None) -> Any:
+        pauses.extend([seconds] if seconds else [])
+        return await sleep(0, result)
+
+    monkeypatch.setattr(asyncio, "sleep", no_sleep)
     monkeypatch.setattr(client_module, "FIRST_PAUSE", 4.0)
     monkeypatch.setattr(client_module, "LONGEST_PAUSE", 20.0)
-    machine = replace(MACHINE, retries=4)
-    script = by_text({"a": [*faults, GOOD]})
-    with ScriptedLLM(script) as server, opened(server, tmp_path, machine=machine) as client:
-        assert extract(client, ["a"]) == [["lbbb"]]
-    assert pauses == expected
+    found, _, _ = asked_for(by_text({"a": [*faults, GOOD]}), ["a"], tmp_path, retries=4)
+    assert (found, pauses) == ([["lbbb"]], expected)
 
 
 SECRET = "mrs smith has a rare finding"
+TRIES = "gave no answer to a question of kind extract in 3 tries (last: {}); 1 answers are kept"
+REFUSED = "answered {}; 401 and 403: set KMERL_LLM_API_KEY, 404: is 'scripted/model' what"
 
 
 @pytest.mark.parametrize(
-    ("answer", "last"),
+    ("answer", "tries", "message"),
     [
-        (Status(500), "status 500"),
-        (Status(429), "status 429"),
-        (Fault.DISCONNECT, "APIConnectionError"),
-        (Fault.NOT_JSON, "UnreadableError"),
-        (Fault.PAGE, "UnreadableError"),
+        *((Status(code), 3, TRIES.format(f"status {code}")) for code in (500, 429)),
+        (Fault.DISCONNECT, 3, TRIES.format("APIConnectionError")),
+        *((fault, 3, TRIES.format("UnreadableError")) for fault in (Fault.NOT_JSON, Fault.PAGE)),
+        *((Status(code), 1, REFUSED.format(code)) for code in (401, 403, 404)),
+        ("elsewhere", 1, REFUSED.format(307)),
     ],
 )
-def test_giving_up_says_what_to_do_and_nothing_of_a_report(
-    answer: Answer, last: str, tmp_path: Path
-) -> None:
-    script = by_text({"first": [Say('["a reply"]')], SECRET: [answer] * 3})
-    machine = replace(MACHINE, concurrency=1, retries=2)
-    with ScriptedLLM(script) as server, pytest.raises(LLMError) as raised:  # noqa: SIM117
-        with opened(server, tmp_path, machine=machine) as client:
-            extract(client, ["first", SECRET, "never asked"])
-    message = str(raised.value)
-    assert f"{server.base_url} gave no answer to a question of kind extract in 3 tries" in message
-    assert f"(last: {last}); 1 answers are kept" in message
-    assert texts_asked(server) == ["first", SECRET, SECRET, SECRET]
-    for said in (message, *traceback.format_exception(raised.value)):
-        assert "smith" not in said
-        assert "a reply" not in said
+def test_giving_up_says_what_to_do_and_nothing_of_a_report(answer, tries, message, tmp_path):
+    with ScriptedLLM(always()) as other:
+        if answer == "elsewhere":
+            answer = Status(307, {"Location": f"{other.base_url}/chat/completions"})
+        script = by_text({"first": [Say('["a reply"]')], SECRET: [answer] * 3})
+        with ScriptedLLM(script) as server, pytest.raises(LLMError) as raised:  # noqa: SIM117
+            with opened(server, tmp_path, concurrency=1, retries=2) as client:
+                extract(client, ["first", SECRET, "never asked"])
+    assert other.bodies == []
+    assert f"{server.base_url} {message}" in str(raised.value)
+    assert texts_asked(server) == ["first", *[SECRET] * tries]
+    told = "".join([str(raised.value), *traceback.format_exception(raised.value)])
+    assert "smith" not in told and "a reply" not in told
     assert len((tmp_path / "answers.jsonl").read_bytes().splitlines()) == 1
 
 
-def test_a_server_that_is_gone_is_an_error_after_all_tries(tmp_path: Path) -> None:
-    with ScriptedLLM(always(GOOD)) as server:
+def test_a_server_that_is_gone_is_an_error_after_all_tries_of_any_question(tmp_path):
+    with ScriptedLLM(always()) as server:
         pass
     with pytest.raises(LLMError, match="in 4 tries"), opened(server, tmp_path) as client:
+        assert extract(client, []) == []
         extract(client, ["a"])
     assert client.retries == 3
 
 
-def test_a_server_known_to_have_stopped_is_not_asked_again(tmp_path: Path) -> None:
+def test_a_server_known_to_have_stopped_is_not_asked_again(tmp_path):
     def alive() -> None:
         raise LLMError("the server stopped")
 
     script = by_text({"good": [GOOD], "bad": [Status(500)]})
     with ScriptedLLM(script) as server, pytest.raises(LLMError, match="server stopped"):  # noqa: SIM117
-        with opened(server, tmp_path, alive=alive) as client:
+        with opened(server, tmp_path, given={"alive": alive}) as client:
             assert extract(client, ["good"]) == [["lbbb"]]
             extract(client, ["bad"])
     assert texts_asked(server) == ["good", "bad"]
 
 
-@pytest.mark.parametrize("code", [401, 403, 404, 307])
-def test_a_server_that_refuses_to_serve_ends_the_run_at_once(code: int, tmp_path: Path) -> None:
-    with ScriptedLLM(always(GOOD)) as other:
-        answer = Status(code, {"Location": f"{other.base_url}/chat/completions"})
-        script = by_text({"first": [GOOD], SECRET: [answer]})
-        machine = replace(MACHINE, concurrency=1)
-        with ScriptedLLM(script) as server, pytest.raises(LLMError) as raised:  # noqa: SIM117
-            with opened(server, tmp_path, machine=machine) as client:
-                extract(client, ["first", SECRET, "never asked"])
-    assert texts_asked(server) == ["first", SECRET]
-    assert other.bodies == []
-    message = str(raised.value)
-    assert f"answered {code}" in message
-    assert "KMERL_LLM_API_KEY" in message
-    assert MODEL in message
-    assert "smith" not in "".join(traceback.format_exception(raised.value))
-
-
-def test_what_a_server_rejected_is_asked_again_in_the_next_run(tmp_path: Path) -> None:
+def test_what_a_server_rejected_is_asked_again_in_the_next_run(tmp_path):
     script = by_text({"good": [GOOD], "too long": [Status(400), GOOD]})
     with ScriptedLLM(script) as server:
         with opened(server, tmp_path) as client:
@@ -388,8 +297,6 @@ def test_what_a_server_rejected_is_asked_again_in_the_next_run(tmp_path: Path) -
     assert Counter(texts_asked(server)) == {"good": 1, "too long": 2}
 
 
-# ---------------------------------------------------------------- answers kept
-
 SERIES: dict[str, list[Answer]] = {
     "a": [GOOD],
     "b": [Say("prose"), GOOD],
@@ -398,48 +305,53 @@ SERIES: dict[str, list[Answer]] = {
 }
 
 
-def test_a_second_run_asks_nothing_and_counts_the_same(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with ScriptedLLM(by_text(SERIES)) as server, opened(server, tmp_path) as client:
-        found = extract(client, list(SERIES))
-        client.tell("extract")
-    with opened(server, tmp_path) as second:
-        assert extract(second, list(SERIES)) == found
-        second.tell("extract")
-    assert second.counts() == client.counts()
-    assert second.unresolved == client.unresolved
-    assert (client.asked, second.asked) == (6, 0)
-    assert capfd.readouterr().err.splitlines() == [
-        "extract: 4 questions, 6 replies asked for, 0 tried again, 1 unresolved",
-        "extract: 4 questions, 0 replies asked for, 0 tried again, 1 unresolved",
-    ]
+def test_counts_and_bytes_are_the_same_in_any_order_and_in_a_second_run(tmp_path, capfd):
+    """Answers are sorted by key, so what came first does not show."""
+    texts, made = list(SERIES), []
+    for number, order in enumerate([[0, 1, 2, 3], [3, 2, 1, 0], [1, 3]]):
+        folder = tmp_path / str(number)
+        with ScriptedLLM(by_text(SERIES)) as server:
+            with opened(server, folder, concurrency=1 + number % 2) as client:
+                extract(client, texts, order)
+            with opened(server, folder) as second:
+                extract(second, texts)
+            assert client.asked + second.asked == len(server.bodies) == 6
+        with opened(server, folder) as third:
+            found = extract(third, texts)
+            third.tell("extract")
+        assert third.asked == 0
+        assert [path.name for path in folder.iterdir()] == ["answers.jsonl"]
+        counts = (third.counts(), third.unresolved)
+        assert counts == (second.counts(), second.unresolved)
+        made.append((found, counts, (folder / "answers.jsonl").read_text(encoding="utf-8")))
+    assert made[0] == made[1] == made[2]
+    assert len(made[0][2].split("\n")) == 6 + 1
+    told = "extract: 4 questions, 0 replies asked for, 0 tried again, 1 unresolved"
+    assert capfd.readouterr().err.splitlines() == [told] * 3
 
 
-def test_an_answer_is_on_disk_before_the_next_question(tmp_path: Path) -> None:
+def test_an_answer_is_on_disk_before_the_next_question_which_is_not(tmp_path):
     lines = []
 
     def script(body: dict[str, Any], nth: int) -> Answer:
         lines.append(len((tmp_path / "journal.jsonl").read_bytes().splitlines()))
         return GOOD
 
-    machine = replace(MACHINE, concurrency=1)
-    with ScriptedLLM(script) as server, opened(server, tmp_path, machine=machine) as client:
-        extract(client, ["a", "b", "c"])
+    asked_for(script, ["a", SECRET, "c"], tmp_path, concurrency=1)
     assert lines == [0, 1, 2]
+    assert "smith" not in (tmp_path / "answers.jsonl").read_text(encoding="utf-8")
 
 
-def test_a_question_that_was_in_the_last_torn_line_is_asked_again_alone(tmp_path: Path) -> None:
-    machine = replace(MACHINE, concurrency=1)
+def test_a_question_that_was_in_the_last_torn_line_is_asked_again_alone(tmp_path):
     journal = tmp_path / "journal.jsonl"
     texts = ["a", "b", "c"]
-    with ScriptedLLM(always(GOOD)) as server:
+    with ScriptedLLM(always()) as server:
         answers = Answers(tmp_path)
-        extract(Client(SETTINGS, machine, answers, server.base_url), texts)
+        extract(Client(SETTINGS, replace(MACHINE, concurrency=1), answers, server.base_url), texts)
         answers.file.close()  # as a kill does, without a fold
         whole = journal.read_bytes()
         journal.write_bytes(whole[:-10])
-        with opened(server, tmp_path, machine=machine) as client:
+        with opened(server, tmp_path) as client:
             assert journal.read_bytes() == b"".join(whole.splitlines(keepends=True)[:2])
             assert extract(client, texts) == [["lbbb"]] * 3
     assert texts_asked(server) == ["a", "b", "c", "c"]
@@ -449,7 +361,7 @@ def test_a_question_that_was_in_the_last_torn_line_is_asked_again_alone(tmp_path
 
 @pytest.mark.parametrize("line", [b"{", b"[]", b"17", b'"key"', b"", b"\xff", b'{"key": "a"}'])
 @pytest.mark.parametrize("name", ["journal.jsonl", "answers.jsonl"])
-def test_a_corrupt_line_is_named(name: str, line: bytes, tmp_path: Path) -> None:
+def test_a_corrupt_line_is_named(name, line, tmp_path):
     answers = Answers(tmp_path)
     for key in ("a", "b"):
         answers.put(key, Reply("text", "stop", 1, 1))
@@ -458,28 +370,6 @@ def test_a_corrupt_line_is_named(name: str, line: bytes, tmp_path: Path) -> None
     (tmp_path / name).write_bytes(b"\n".join([first, line, last, b""]))
     with pytest.raises(ValueError, match=rf"{name}, line 2 is no answer; remove that line"):
         Answers(tmp_path)
-
-
-def test_answers_are_the_same_bytes_whatever_came_first(tmp_path: Path) -> None:
-    texts = list(SERIES)
-    orders = {"forth": [0, 1, 2, 3], "back": [3, 2, 1, 0], "twice": [1, 3]}
-    for name, order in orders.items():
-        machine = replace(MACHINE, concurrency=1 + len(name) % 2)
-        with ScriptedLLM(by_text(SERIES)) as server:
-            with opened(server, tmp_path / name, machine=machine) as client:
-                extract(client, texts, order)
-            with opened(server, tmp_path / name, machine=machine) as client:
-                extract(client, texts)
-    kept = {(tmp_path / name / "answers.jsonl").read_bytes() for name in orders}
-    assert len(kept) == 1
-    assert len(kept.pop().decode().split("\n")) == 6 + 1
-    assert [path.name for path in (tmp_path / "forth").iterdir()] == ["answers.jsonl"]
-
-
-def test_no_text_of_a_question_is_kept(tmp_path: Path) -> None:
-    with ScriptedLLM(always(GOOD)) as server, opened(server, tmp_path) as client:
-        extract(client, [SECRET])
-    assert "smith" not in (tmp_path / "answers.jsonl").read_text(encoding="utf-8")
 
 
 OTHER: dict[str, Any] = {
@@ -494,68 +384,49 @@ OTHER: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", [*OTHER, "prompts", "text"])
-def test_what_decides_an_answer_is_part_of_its_key(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with ScriptedLLM(always(GOOD)) as server:
-        with opened(server, tmp_path) as client:
-            extract(client, ["a"])
-        if name == "prompts":
-            newer = {**prompts.prompts(), "version": 2}
-            monkeypatch.setattr(prompts, "prompts", lambda: newer)
-        changed = replace(SETTINGS, **{name: OTHER[name]}) if name in OTHER else SETTINGS
-        with opened(server, tmp_path, changed) as client:
-            extract(client, ["b" if name == "text" else "a"])
-        assert len(server.bodies) == 2
-        with opened(server, tmp_path, changed) as client:
-            extract(client, ["b" if name == "text" else "a"])
-        assert len(server.bodies) == 2
+def test_what_decides_an_answer_is_part_of_its_key_and_nothing_else(tmp_path, monkeypatch):
+    beside = {"price": Price(1.0, 1.0), "allow_remote": True, "base_url": "http://localhost/v1"}
 
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("price", Price(1.0, 1.0)), ("allow_remote", True), ("base_url", "http://localhost/v1")],
-)
-def test_what_does_not_decide_an_answer_is_not(name: str, value: Any, tmp_path: Path) -> None:
-    with ScriptedLLM(always(GOOD)) as server:
-        for settings in (SETTINGS, replace(SETTINGS, **{name: value})):
+    def questions(settings: Any = SETTINGS, text: str = "a") -> int:
+        """How often the server was asked until this has been asked twice."""
+        for _ in range(2):
             with opened(server, tmp_path, settings) as client:
-                extract(client, ["a"])
-    assert len(server.bodies) == 1
-
-
-# ---------------------------------------------------------------- keys and proxies
-
-
-def test_the_api_key_comes_from_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with ScriptedLLM(always(GOOD)) as server:
-        for text, key in (("a", "from-environment"), ("b", None)):
-            if key:
-                monkeypatch.setenv("KMERL_LLM_API_KEY", key)
-            else:
-                monkeypatch.delenv("KMERL_LLM_API_KEY")
-                monkeypatch.setenv("OPENAI_API_KEY", "of-another-service")
-            with opened(server, tmp_path) as client:
                 extract(client, [text])
-        monkeypatch.setenv("KMERL_LLM_API_KEY", "from-environment")
-        with opened(server, tmp_path, api_key="of-our-own-server") as client:
+        return len(server.bodies)
+
+    with ScriptedLLM(always()) as server:
+        assert questions() == 1
+        for name, value in beside.items():
+            assert questions(replace(SETTINGS, **{name: value})) == 1, name
+        for number, (name, value) in enumerate(OTHER.items(), 2):
+            assert questions(replace(SETTINGS, **{name: value})) == number, name
+        assert questions(text="b") == len(OTHER) + 2
+        newer = {**prompts.prompts(), "version": 2}
+        monkeypatch.setattr(prompts, "prompts", lambda: newer)
+        assert questions() == len(OTHER) + 3
+
+
+def test_the_api_key_comes_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "of-another-service")
+    with ScriptedLLM(always()) as server:
+        for text, given in (("a", {}), ("b", {"api_key": "of-our-own-server"})):
+            monkeypatch.setenv("KMERL_LLM_API_KEY", "from-environment")
+            with opened(server, tmp_path, given=given) as client:
+                extract(client, [text])
+        monkeypatch.delenv("KMERL_LLM_API_KEY")
+        with opened(server, tmp_path) as client:
             extract(client, ["c"])
-    expected = ["from-environment", "none", "of-our-own-server"]
+    expected = ["from-environment", "of-our-own-server", "none"]
     assert server.keys == [f"Bearer {key}" for key in expected]
 
 
-def test_proxies_of_the_environment_are_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with ScriptedLLM(always(GOOD)) as proxy:
+def test_proxies_of_the_environment_are_not_used(tmp_path, monkeypatch):
+    with ScriptedLLM(always()) as proxy:
         for name in ("http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.setenv(name, proxy.base_url.removesuffix("/v1"))
             monkeypatch.setenv(name.upper(), proxy.base_url.removesuffix("/v1"))
         for name in ("no_proxy", "NO_PROXY"):
             monkeypatch.delenv(name, raising=False)
-        with ScriptedLLM(always(GOOD)) as server, opened(server, tmp_path) as client:
+        with ScriptedLLM(always()) as server, opened(server, tmp_path) as client:
             assert extract(client, ["a"]) == [["lbbb"]]
     assert (len(proxy.bodies), len(server.bodies)) == (0, 1)

@@ -15,23 +15,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-import openai.resources.chat  # noqa: F401  # not within the time-out of a first question
 import pytest
 
-from kmerl import params, runtime
+from kmerl import runtime
 from kmerl.knowledge.vllm import client as client_module
 from kmerl.knowledge.vllm import prompts, replies
 from kmerl.knowledge.vllm import server as server_module
 from kmerl.knowledge.vllm.answers import Answers
 from kmerl.knowledge.vllm.client import Client, LLMError
 from kmerl.knowledge.vllm.server import LOG, Running, check_local, check_model, command, serving
-from kmerl.knowledge.vllm.settings import LLM
+from tests.mining import MACHINE, PARAMS, ROOT, SETTINGS
 from tests.scripted_llm import MODEL, Say, ScriptedLLM
 
-ROOT = Path(__file__).parent.parent
-PARAMS = ROOT / "params" / "demo.yaml"
-SETTINGS = replace(params.load("llm", LLM, PARAMS), model=MODEL)
-MACHINE = replace(params.load("runtime", runtime.Runtime, PARAMS).llm, start_timeout=30.0)
 PATIENCE = 20.0  # seconds a process has to appear or to go on a busy machine
 
 
@@ -45,59 +40,50 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "time", waiting)
 
 
-# ---------------------------------------------------------------- a server that runs already
-
-
-@pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST", "127.0.0.1", "127.0.0.2", "127.255.0.9", "[::1]"]
+HERE = "localhost LOCALHOST 127.0.0.1 127.0.0.2 127.255.0.9 [::1]"
+ELSEWHERE = """example.org 10.0.0.1 0.0.0.0 128.0.0.1 [2001:db8::1] localhost.example.org
+127.0.0.1.example.org localhost@example.org 127.0.0.1:80@example.org"""
+NO_ADDRESS = (
+    "",
+    *["::1", "http://::1:8000/v1", "127.0.0.1:8000", "localhost:8000/v1", "ftp://[::1]/v1"],
 )
-def test_this_machine_may_be_asked(host: str) -> None:
+
+
+@pytest.mark.parametrize("host", HERE.split())
+def test_this_machine_may_be_asked(host):
     check_local(f"http://{host}:8000/v1", allow_remote=False)
     check_local(f"https://{host}/v1", allow_remote=False)
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "example.org",
-        "10.0.0.1",
-        "0.0.0.0",
-        "128.0.0.1",
-        "[2001:db8::1]",
-        "localhost.example.org",
-        "127.0.0.1.example.org",
-        "localhost@example.org",
-        "127.0.0.1:80@example.org",
-    ],
-)
-def test_another_machine_is_asked_only_where_that_is_allowed(host: str) -> None:
-    name = urlsplit(f"http://{host}").hostname
-    why = rf"llm\.base_url is on {name}, which is not this machine: the text of every report would"
-    with pytest.raises(LLMError, match=why.replace("[", r"\[")) as raised:
+@pytest.mark.parametrize("host", ELSEWHERE.split())
+def test_another_machine_is_asked_only_where_that_is_allowed(host):
+    with pytest.raises(LLMError) as raised:
         check_local(f"http://{host}/v1", allow_remote=False)
-    assert "llm.allow_remote: true" in str(raised.value)
+    why = "which is not this machine: the text of every report would leave it. Set llm.allow_remote"
+    assert f"llm.base_url is on {urlsplit(f'http://{host}').hostname}, {why}" in str(raised.value)
     check_local(f"http://{host}/v1", allow_remote=True)
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["::1", "http://::1:8000/v1", "127.0.0.1:8000", "localhost:8000/v1", "ftp://[::1]/v1", ""],
-)
-@pytest.mark.parametrize("allow_remote", [True, False])
-def test_what_is_no_address_is_an_error_that_shows_one(url: str, allow_remote: bool) -> None:
-    with pytest.raises(LLMError, match=r"it must look like http://127\.0\.0\.1:8000/v1"):
-        check_local(url, allow_remote)
+@pytest.mark.parametrize("url", NO_ADDRESS)
+def test_what_is_no_address_is_an_error_that_shows_one(url):
+    for allow_remote in (True, False):
+        with pytest.raises(LLMError, match=r"it must look like http://127\.0\.0\.1:8000/v1"):
+            check_local(url, allow_remote)
 
 
-def test_a_remote_server_is_refused_before_anything_is_sent() -> None:
-    with pytest.raises(LLMError, match="not this machine"):  # noqa: SIM117
-        with serving(replace(SETTINGS, base_url="http://192.0.2.1:8000/v1"), MACHINE):
-            pytest.fail("it was used")
+def used(machine: runtime.Server = MACHINE, **changes: object) -> None:
+    with serving(replace(SETTINGS, **changes), machine):
+        pytest.fail("it was used")
 
 
-def test_a_running_server_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remote_server_is_refused_before_anything_is_sent():
+    with pytest.raises(LLMError, match="not this machine"):
+        used(base_url="http://192.0.2.1:8000/v1")
+
+
+def test_a_running_server_is_used_as_it_is(monkeypatch):
     monkeypatch.setenv(client_module.API_KEY, "a-key")
-    with ScriptedLLM(lambda body, nth: Say("YES"), api_key="a-key") as llm:
+    with ScriptedLLM(lambda *_: Say("YES"), api_key="a-key") as llm:
         with serving(replace(SETTINGS, base_url=f"{llm.base_url}/"), MACHINE) as running:
             assert (running.base_url, running.api_key) == (llm.base_url, "a-key")
             running.alive()
@@ -105,103 +91,78 @@ def test_a_running_server_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> N
     assert not LOG.exists()
 
 
-def test_a_server_of_another_model_is_an_error_that_names_its_own() -> None:
-    with ScriptedLLM(lambda body, nth: Say("YES"), models=["gemma", "llama"]) as llm:
-        settings = replace(SETTINGS, base_url=llm.base_url)
-        with pytest.raises(LLMError) as raised, serving(settings, MACHINE):
-            pytest.fail("it was used")
+def test_a_server_of_another_model_is_an_error_that_names_its_own():
+    models = ["gemma", "llama"]
+    with ScriptedLLM(lambda *_: Say("YES"), models) as llm, pytest.raises(LLMError) as raised:
+        used(base_url=llm.base_url)
     assert str(raised.value) == f"llm.model is {MODEL!r}, but {llm.base_url} serves gemma, llama"
 
 
-def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment_are_not_used(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     spec = importlib.util.spec_from_file_location("server_again", server_module.__file__)
-    assert spec is not None
-    assert spec.loader is not None
     again = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(again)  # proxies are looked up when the module is imported
-    with ScriptedLLM(lambda body, nth: Say("YES")) as llm:
+    with ScriptedLLM(lambda *_: Say("YES")) as llm:
         again.check_model(again.Running(llm.base_url, None), MODEL)
 
 
 @pytest.mark.parametrize(("end", "key", "code"), [("/v1", "a-guess", 401), ("", "a-key", 404)])
-def test_a_server_that_refuses_is_an_error_that_says_why(end: str, key: str, code: int) -> None:
-    with ScriptedLLM(lambda body, nth: Say("YES"), api_key="a-key") as llm:
+def test_a_server_that_refuses_is_an_error_that_says_why(end, key, code):
+    with ScriptedLLM(lambda *_: Say("YES"), api_key="a-key") as llm:
         running = Running(llm.base_url.removesuffix("/v1") + end, key)
         with pytest.raises(LLMError, match=rf"/models answered {code};.*KMERL_LLM_API_KEY"):
             check_model(running, MODEL)
 
 
-def unreachable(base_url: str) -> str:
-    """The message where no server answers as one should."""
-    with pytest.raises(LLMError) as raised:
-        check_model(Running(base_url, None), MODEL)
-    message = str(raised.value)
-    assert f"no OpenAI-compatible server answers at llm.base_url {base_url}" in message
-    assert "or set base_url to null" in message
-    return message
+def page(body: bytes, length: int | None = None) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {length or len(body)}\r\n\r\n"
+    return head.encode() + body
 
 
-def test_a_server_out_of_reach_is_an_error() -> None:
-    with ScriptedLLM(lambda body, nth: Say("YES")) as llm:
-        pass
-    assert "URLError" in unreachable(llm.base_url)
+NO_ANSWERS = {
+    "nobody": None,
+    "no web server": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "silence": b"",
+    "half a page": page(b"{", length=9),
+    **{body: page(body.encode()) for body in ("[]", "{}", '{"data": [3]}', '{"data": [{}]}', "no")},
+}
 
 
-@pytest.mark.parametrize(
-    "answer", [b"SSH-2.0-OpenSSH_9.2\r\n", b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"]
-)
-def test_what_is_no_web_server_is_an_error(answer: bytes) -> None:
+@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
+def test_a_server_out_of_reach_or_of_another_kind_is_an_error(answer):
+    def speak() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(answer)
+
     with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def speak() -> None:
-            connection, _ = listening.accept()
-            with connection:
-                connection.recv(4096)
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=speak)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        thread = threading.Thread(target=speak if answer is not None else listening.close)
         thread.start()
-        unreachable(f"http://127.0.0.1:{listening.getsockname()[1]}/v1")
+        with pytest.raises(LLMError) as raised:
+            check_model(Running(url, None), MODEL)
         thread.join(PATIENCE)
+    assert f"no OpenAI-compatible server answers at llm.base_url {url} (" in str(raised.value)
+    assert "or set base_url to null" in str(raised.value)
 
 
-@pytest.mark.parametrize("body", ["[]", "{}", '{"data": [3]}', '{"data": [{}]}', "no json"])
-def test_a_list_of_models_of_another_form_is_an_error(
-    body: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server_module, "_get", lambda url, running: body.encode())
-    unreachable("http://127.0.0.1:8000/v1")
-
-
-# ---------------------------------------------------------------- the command line of our own
-
-
-def test_the_command_of_vllm_serve(tmp_path: Path) -> None:
+def test_the_command_of_vllm_serve(tmp_path):
     machine = replace(MACHINE, tensor_parallel=2, data_parallel=3, arguments=("--dtype", "half"))
     settings = replace(SETTINGS, revision="0123abc", seed=5, max_model_len=4096)
-    line = command(settings, machine, 8123)
-    assert line[:3] == ["vllm", "serve", MODEL]
-    assert line[-2:] == ["--dtype", "half"]
-    options = dict(zip(line[3:-2:2], line[4:-2:2], strict=True))
-    assert options == {
-        "--revision": "0123abc",
-        "--host": "127.0.0.1",
-        "--port": "8123",
-        "--max-model-len": "4096",
-        "--tensor-parallel-size": "2",
-        "--data-parallel-size": "3",
-        "--seed": "5",
-    }
-    folder = command(replace(settings, model=str(tmp_path)), machine, 8123)
-    assert folder[2] == str(tmp_path)
-    assert "--revision" not in folder
+    of_a_hub, of_a_folder = "--revision 0123abc ", ""
+    for model, revision in ((MODEL, of_a_hub), (str(tmp_path), of_a_folder)):
+        assert shlex.join(command(replace(settings, model=model), machine, 8123)) == (
+            f"vllm serve {model} {revision}--host 127.0.0.1 --port 8123 --max-model-len 4096 "
+            "--tensor-parallel-size 2 --data-parallel-size 3 --seed 5 --dtype half"
+        )
 
 
-def test_the_command_of_another_python() -> None:
+def test_the_command_of_another_python():
     start = "'other env/bin/python' -m vllm.entrypoints.openai.api_server"
     line = command(SETTINGS, replace(MACHINE, command=start), 8123)
     module = ["-m", "vllm.entrypoints.openai.api_server"]
@@ -209,15 +170,12 @@ def test_the_command_of_another_python() -> None:
 
 
 @pytest.mark.parametrize("start", ["no-such-program serve", "/no/such/python -m vllm", ""])
-def test_a_missing_command_is_an_error_that_says_what_to_install(start: str) -> None:
-    with pytest.raises(LLMError, match=r"runtime\.llm\.command .* not installed here") as raised:  # noqa: SIM117
-        with serving(SETTINGS, replace(MACHINE, command=start)):
-            pytest.fail("it was used")
+def test_a_missing_command_is_an_error_that_says_what_to_install(start):
+    with pytest.raises(LLMError, match=r"runtime\.llm\.command .* not installed here") as raised:
+        used(replace(MACHINE, command=start))
     assert "set llm.base_url to a running server" in str(raised.value)
     assert not LOG.exists()
 
-
-# ---------------------------------------------------------------- a server of our own
 
 FAKE = """
 import os, signal, subprocess, sys, threading
@@ -230,11 +188,13 @@ def script(body, nth):
         os._exit(1)
     return Say('["lbbb"]')
 
+if "--stubborn" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 Path("pids.new").write_text(f"{os.getpid()} {child.pid}")
 Path("pids.new").rename("pids")
 print(sys.argv, flush=True)
-key = os.environ["VLLM_API_KEY"]
+key = os.environ.get("VLLM_API_KEY")
 with ScriptedLLM(script, api_key=key, port=int(sys.argv[sys.argv.index("--port") + 1])):
     threading.Event().wait(600)
 """
@@ -278,35 +238,30 @@ def gone() -> bool:
     return soon(lambda: not any(map(runs, pids())))
 
 
-def test_a_server_of_our_own_answers_us_alone_and_ends_with_the_context(
-    fake: runtime.Server, tmp_path: Path
-) -> None:
-    with serving(SETTINGS, fake) as running:
-        assert len(pids()) == 2
-        assert all(map(runs, pids()))
+def client_of(running: Running, folder: Path) -> Client:
+    answers = Answers(folder)
+    machine = replace(MACHINE, concurrency=1)
+    return Client(SETTINGS, machine, answers, running.base_url, running.alive, running.api_key)
+
+
+def test_a_server_of_our_own_answers_us_alone_and_ends_with_a_context_that_fails(fake, tmp_path):
+    with pytest.raises(KeyboardInterrupt), serving(SETTINGS, fake) as running:
+        assert [runs(pid) for pid in pids()] == [True, True]
         running.alive()
         check_model(running, MODEL)
         with pytest.raises(LLMError, match="/models answered 401"):
             check_model(replace(running, api_key="a-guess"), MODEL)
-        answers = Answers(tmp_path / "answers")
-        client = Client(SETTINGS, fake, answers, running.base_url, running.alive, running.api_key)
-        found = client.ask(
-            [prompts.extract(0, "a", SETTINGS)], lambda _, r: replies.entities(r), "extract"
-        )
-        answers.close()
-    assert found == [["lbbb"]]
+        client = client_of(running, tmp_path / "answers")
+        asked = [prompts.extract(0, "a", SETTINGS)]
+        assert client.ask(asked, lambda _, r: replies.entities(r), "extract") == [["lbbb"]]
+        client.answers.close()
+        raise KeyboardInterrupt
     assert gone()
     assert urlsplit(running.base_url).hostname == "127.0.0.1"
     assert MODEL in LOG.read_text()
     assert str(running.api_key) not in LOG.read_text()
     with pytest.raises(LLMError, match=r"the vLLM server stopped by itself; \.checkpoints/vllm"):
         running.alive()
-
-
-def test_a_server_ends_also_with_a_context_that_fails(fake: runtime.Server) -> None:
-    with pytest.raises(KeyboardInterrupt), serving(SETTINGS, fake):
-        raise KeyboardInterrupt
-    assert gone()
 
 
 STAGE = """
@@ -323,7 +278,7 @@ with serving(params.load("llm", LLM, {file!r}), replace(machine, command={comman
 """
 
 
-def test_a_server_ends_when_its_stage_is_killed(fake: runtime.Server) -> None:
+def test_a_server_ends_when_its_stage_is_killed(fake):
     code = STAGE.format(file=str(PARAMS), command=fake.command)
     stage = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     try:
@@ -336,23 +291,19 @@ def test_a_server_ends_when_its_stage_is_killed(fake: runtime.Server) -> None:
 
 
 def test_a_server_that_dies_within_a_run_is_an_error_that_names_its_log(
-    fake: runtime.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    fake, tmp_path, monkeypatch
+):
     monkeypatch.setattr(client_module, "FIRST_PAUSE", 0.2)
-    machine = replace(fake, concurrency=1)
-    answers = Answers(tmp_path / "answers")
     asked = [prompts.extract(i, text, SETTINGS) for i, text in enumerate(("a", "crash", "b"))]
     with (
         pytest.raises(LLMError, match=r"stopped by itself; \.checkpoints/vllm\.log says why"),
-        serving(SETTINGS, machine) as running,
+        serving(SETTINGS, fake) as running,
     ):
-        client = Client(
-            SETTINGS, machine, answers, running.base_url, running.alive, running.api_key
-        )
+        client = client_of(running, tmp_path / "answers")
         client.ask(asked, lambda _, reply: reply, "extract")
-    answers.close()
+    client.answers.close()
     assert "CUDA out of memory" in LOG.read_text()
-    assert len(answers.known) == 1
+    assert len(client.answers.known) == 1
     assert gone()
 
 
@@ -360,44 +311,29 @@ def python(code: str) -> runtime.Server:
     return replace(MACHINE, command=shlex.join([sys.executable, "-c", code]))
 
 
-def test_a_server_that_does_not_start_is_an_error_that_names_its_log() -> None:
-    machine = python("raise SystemExit('no GPU here')")
-    with pytest.raises(LLMError, match=r"stopped by itself; \.checkpoints/vllm\.log says why"):  # noqa: SIM117
-        with serving(SETTINGS, machine):
-            pytest.fail("it was used")
+def test_a_server_that_does_not_start_is_an_error_that_names_its_log():
+    with pytest.raises(LLMError, match=r"stopped by itself; \.checkpoints/vllm\.log says why"):
+        used(python("raise SystemExit('no GPU here')"))
     assert LOG.read_text() == "no GPU here\n"
 
 
-def test_a_server_that_is_never_ready_is_an_error_and_ends() -> None:
+def test_a_server_that_is_never_ready_is_an_error_and_ends():
     code = "import os, time; open('pids', 'w').write(str(os.getpid())); time.sleep(600)"
-    machine = replace(python(code), start_timeout=1.0)
-    with pytest.raises(LLMError, match=r"not ready within runtime\.llm\.start_timeout \(1 s\)"):  # noqa: SIM117
-        with serving(SETTINGS, machine):
-            pytest.fail("it was used")
+    machine = replace(python(code), start_timeout=0.6)
+    with pytest.raises(LLMError, match=r"not ready within runtime\.llm\.start_timeout \(0\.6 s\)"):
+        used(machine)
     assert not Path("pids").exists() or gone()
 
 
-STUBBORN = """
-import os, signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-open("pids.new", "w").write(f"{os.getpid()} {child.pid}")
-os.rename("pids.new", "pids")
-time.sleep(600)
-"""
-
-
-def test_what_does_not_stop_when_asked_to_is_killed() -> None:
+def test_what_does_not_stop_when_asked_to_is_killed(fake):
+    server = shlex.split(f"{fake.command} --stubborn --port 0")
     code = "from kmerl.knowledge.vllm import keeper; keeper.PATIENCE = 0.2; keeper.main()"
     keeper = subprocess.Popen(
-        [sys.executable, "-c", code, "log", sys.executable, "-c", STUBBORN],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
+        [sys.executable, "-c", code, "log", *server], stdin=subprocess.PIPE, start_new_session=True
     )
     try:
         assert soon(Path("pids").exists)
         assert all(map(runs, pids()))
-        assert keeper.stdin is not None
         keeper.stdin.close()
         keeper.wait(PATIENCE)
     finally:

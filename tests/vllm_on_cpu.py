@@ -27,7 +27,7 @@ import yaml
 from kmerl import files, params, runtime
 from kmerl.knowledge.backend import Verdict
 from kmerl.knowledge.reports import gather
-from kmerl.knowledge.statements import Reports
+from kmerl.knowledge.statements import ReportsParams
 from kmerl.knowledge.vllm import backend
 from kmerl.knowledge.vllm.server import Running, serving
 from kmerl.knowledge.vllm.settings import LLM
@@ -65,7 +65,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         for row in rows
     ]  # fmt: skip
-    found = gather(pa.Table.from_pylist(table), "report", Reports(1, "statement"))
+    found = gather(pa.Table.from_pylist(table), "report", ReportsParams(1, "statement"))
     out = files.fresh_directory(place / "data" / "reports")
     pq.write_table(found.reports, out / "reports.parquet")
     pq.write_table(found.statements, out / "statements.parquet")

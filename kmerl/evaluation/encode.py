@@ -17,7 +17,7 @@ from kmerl import files
 from kmerl.leads import LEADS, LeadKey, lead_indices, parse_leads
 from kmerl.methods import Cosine, Method, Query
 from kmerl.models.inputs import SignalParams, normalised
-from kmerl.models.vit import pool
+from kmerl.models.vit import Encoder, pool
 from kmerl.params import Count, checked
 from kmerl.progress import Meter
 from kmerl.runtime import in_order

@@ -10,7 +10,7 @@ from typing import Literal
 import pyarrow as pa
 
 from kmerl.files import read_yaml
-from kmerl.knowledge.statements import Reports, clean, split, why_dropped
+from kmerl.knowledge.statements import ReportsParams, clean, split, why_dropped
 from kmerl.params import checked
 
 COLUMNS = ("record", "patient", "split", "report", "codes")
@@ -18,7 +18,7 @@ COLUMNS = ("record", "patient", "split", "report", "codes")
 
 
 @checked
-class Text:
+class TextParams:
     """The `text` section of params.yaml."""
 
     source: Literal["report", "scp"]
@@ -44,7 +44,7 @@ class Corpus:
         }
 
 
-def gather(store: pa.Table, source: str, settings: Reports) -> Corpus:
+def gather(store: pa.Table, source: str, settings: ReportsParams) -> Corpus:
     """Reports and distinct statements from the `COLUMNS` of a store.
 
     Where `settings.unit` is "report", a report is one statement: its whole cleaned text. Codes are

@@ -25,7 +25,7 @@ ABBREVIATION_END = re.compile(rf"\b(?:{ABBREVIATED})$")
 
 
 @checked
-class Reports:
+class ReportsParams:
     """The `reports` section of params.yaml."""
 
     min_words: CountOrZero
