@@ -16,7 +16,6 @@ from kmerl import distributed, files
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
 from kmerl.params import ParamsError, build
-from kmerl.text import TextEncoderParams
 from kmerl.training import model as model_files
 from kmerl.training.checkpoint import Checkpoint, fingerprint
 from kmerl.training.data import Pairs, load_pairs, loader
@@ -57,7 +56,8 @@ class Session:
         every = load_pairs(self.store, self.data / "labels", self.data / "text")
         pairs = every.shared(self.pretrain.share, self.seed)
         self._check(pairs)
-        config = self._config(pairs)
+        width = pairs.entities.shape[1]
+        config = model_files.described(self.values, tuple(pairs.names), width)
         model = model_files.initial(config, self.seed, pairs.entities).to(device)
         checkpoint = Checkpoint(fingerprint(self._settings(config), self._inputs()))
         training = self._training(model, pairs, checkpoint, device)
@@ -95,20 +95,6 @@ class Session:
             self.seed,
             checkpoint,
             _live() if distributed.is_main() else None,
-        )
-
-    def _config(self, pairs: Pairs) -> model_files.ModelConfig:
-        method = self.values["method"]
-        rate = self.values["ingest"]["rate"]
-        return model_files.ModelConfig(
-            method=method,
-            sections=model_files.sections_of(method, self.values),
-            signal=self.signal,
-            text_encoder=build(TextEncoderParams, self.values["text_encoder"], "text_encoder"),
-            entities=tuple(pairs.names),
-            text_width=pairs.entities.shape[1],
-            rate=rate,
-            samples=rate * self.values["ingest"]["seconds"],
         )
 
     def _settings(self, config: model_files.ModelConfig) -> dict[str, Any]:
