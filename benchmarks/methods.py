@@ -27,7 +27,8 @@ from kmerl import methods, params
 from kmerl.cost.steps import Step, leads_shown, operations, timer
 from kmerl.params import build
 from kmerl.training.loop import PretrainParams
-from kmerl.training.model import ModelConfig, create, described
+from kmerl.training.model import ModelConfig, create
+from kmerl.training.session import described
 
 BESIDE = "kmerl"
 NAMES = sorted(module.name for module in pkgutil.iter_modules(methods.__path__))

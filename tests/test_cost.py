@@ -12,7 +12,7 @@ from kmerl.cost.steps import Known, Step
 from kmerl.experiments import catalogue
 from kmerl.experiments.catalogue import Catalogue, Experiment, Row, Table
 from kmerl.models.vit import SIZES
-from kmerl.training.model import described
+from kmerl.training.session import described
 from tests.methods import DEMO
 
 PAPER = params.read("params/paper.yaml")

@@ -20,7 +20,8 @@ from kmerl.experiments.catalogue import Catalogue
 from kmerl.params import build
 from kmerl.progress import track
 from kmerl.tasks.classes import classes, tasks_of
-from kmerl.training.model import ModelConfig, described
+from kmerl.training.model import ModelConfig
+from kmerl.training.session import described
 
 Seconds = Callable[[Step], float]
 """A record's seconds in a step, on all of its numbers of leads (`steps.Known`)."""

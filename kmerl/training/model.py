@@ -65,21 +65,6 @@ def lead_mask(method: str, sections: Mapping[str, Any]) -> MaskParams:
     return mask
 
 
-def described(values: Mapping[str, Any], entities: tuple[str, ...], text_width: int) -> ModelConfig:
-    """The model that all of params.yaml, `values`, describes, over these entities."""
-    rate = values["ingest"]["rate"]
-    return ModelConfig(
-        method=values["method"],
-        sections=sections_of(values["method"], values),
-        signal=build(SignalParams, values["signal"], "signal"),
-        text_encoder=build(TextEncoderParams, values["text_encoder"], "text_encoder"),
-        entities=entities,
-        text_width=text_width,
-        rate=rate,
-        samples=rate * values["ingest"]["seconds"],
-    )
-
-
 def create(config: ModelConfig, entities: Tensor | None = None) -> Any:
     """A new model, whose class the method's name chooses (see `kmerl.methods`).
 

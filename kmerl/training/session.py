@@ -16,6 +16,7 @@ from kmerl import distributed, files
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
 from kmerl.params import ParamsError, build
+from kmerl.text import TextEncoderParams
 from kmerl.training import model as model_files
 from kmerl.training.checkpoint import Checkpoint, fingerprint
 from kmerl.training.data import Pairs, load_pairs, loader
@@ -56,8 +57,7 @@ class Session:
         every = load_pairs(self.store, self.data / "labels", self.data / "text")
         pairs = every.shared(self.pretrain.share, self.seed)
         self._check(pairs)
-        width = pairs.entities.shape[1]
-        config = model_files.described(self.values, tuple(pairs.names), width)
+        config = described(self.values, tuple(pairs.names), pairs.entities.shape[1])
         model = model_files.initial(config, self.seed, pairs.entities).to(device)
         checkpoint = Checkpoint(fingerprint(self._settings(config), self._inputs()))
         training = self._training(model, pairs, checkpoint, device)
@@ -112,6 +112,23 @@ class Session:
         small = [*(self.data / "labels").glob("*"), *(self.data / "text").glob("*")]
         ingested = self.data.parent / "metrics" / "ingest" / f"{self.store.name}.json"
         return [*sorted(small), ingested]
+
+
+def described(
+    values: Mapping[str, Any], entities: tuple[str, ...], text_width: int
+) -> model_files.ModelConfig:
+    """The model that all of params.yaml, `values`, describes, over these entities."""
+    rate = values["ingest"]["rate"]
+    return model_files.ModelConfig(
+        method=values["method"],
+        sections=model_files.sections_of(values["method"], values),
+        signal=build(SignalParams, values["signal"], "signal"),
+        text_encoder=build(TextEncoderParams, values["text_encoder"], "text_encoder"),
+        entities=entities,
+        text_width=text_width,
+        rate=rate,
+        samples=rate * values["ingest"]["seconds"],
+    )
 
 
 def _metrics(history: History, model: Any, pairs: Pairs, every: Pairs) -> dict[str, Any]:
