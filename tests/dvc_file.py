@@ -7,8 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from kmerl.experiments.stages import Pipeline, Stage, read
-from kmerl.params import SECTIONS, parse
+from kmerl.params import SECTIONS
 from tests.import_closure import ROOT, closure, is_method
 
 PROFILES = sorted(path.stem for path in (ROOT / "params").glob("*.yaml"))
@@ -20,7 +22,8 @@ def profile(name: str) -> dict[str, Any]:
 
 
 def parsed(path: Path) -> dict[str, Any]:
-    return parse(path.read_bytes())
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is built
+    return yaml.load(path.read_text(encoding="utf-8"), loader)
 
 
 @cache

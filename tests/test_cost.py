@@ -113,7 +113,7 @@ def test_what_was_measured_is_kept_for_other_machines(tmp_path):
     assert here(step()) == here(step()) == 0.5
     assert asked == ["train"]
     there = Known(find, "a laptop", path)
-    assert (there(step()), there.machine, asked) == (0.5, "a GPU", ["train"])
+    assert (there(step()), there.kept["machine"], asked) == (0.5, "a GPU", ["train"])
     with pytest.raises(
         params.ParamsError, match=r"measured on a GPU, lacks 'tune kmerl, 4 records"
     ):
@@ -169,7 +169,7 @@ def experiment(name: str, *targets: str, **given) -> Experiment:
     return Experiment(name, chosen, targets or ("zero_shot",))
 
 
-def lines(*held: Experiment, seeds: int = 1) -> dict[str, cost.Line]:
+def hours(*held: Experiment, seeds: int = 1) -> dict[str, cost.Hours]:
     rows = tuple(Row(one.name, one.name) for one in held)
     known = Catalogue(
         every={"encode.sets": []},
@@ -177,33 +177,32 @@ def lines(*held: Experiment, seeds: int = 1) -> dict[str, cost.Line]:
         experiments={one.name: one for one in held},
         tables={"table": Table("table", "", "", {}, rows)},
     )
-    found = cost.cost(known, ["table"], PAPER, seeds, a_second)
-    return {line.experiment: line for line in found}
+    return cost.cost(known, ["table"], PAPER, seeds, a_second)
 
 
 def test_stages_that_agree_in_their_parameters_are_counted_once(an_hour_each):
-    found = lines(
+    assert hours(
         experiment("first"),
         experiment("masked", mask__segments=0.0),
         experiment("prompted", prompts="ckepe"),
         experiment("scored", zero_shot__score="cosine"),
-    )
-    trained = {"pretrain": 1.0, "encode": 1.0}
-    assert found["first"] == cost.Line("first", trained, frozenset())
-    assert found["masked"] == cost.Line("masked", trained, frozenset())
-    assert found["prompted"] == cost.Line("prompted", {"encode": 1.0}, frozenset({"pretrain"}))
-    assert found["scored"] == cost.Line("scored", {}, frozenset({"pretrain", "encode"}))
+    ) == {
+        "first": {"pretrain": 1.0, "encode": 1.0},
+        "masked": {"pretrain": 1.0, "encode": 1.0},
+        "prompted": {"pretrain": None, "encode": 1.0},
+        "scored": {"pretrain": None, "encode": None},
+    }
 
 
 def test_every_seed_trains_and_only_what_a_target_needs_is_counted(an_hour_each):
-    found = lines(experiment("tuned", "fine_tune"), experiment("first"), seeds=3)
-    assert found["tuned"].hours == {"pretrain": 3.0, "fine_tune": 3.0}
-    assert found["first"].hours == {"encode": 3.0}
+    found = hours(experiment("tuned", "fine_tune"), experiment("first"), seeds=3)
+    assert found["tuned"] == {"pretrain": 3.0, "fine_tune": 3.0}
+    assert found["first"] == {"pretrain": None, "encode": 3.0}
 
 
 def test_what_costs_nothing_is_not_said_to_be_shared(monkeypatch):
     monkeypatch.setattr(cost, "STAGES", {"pretrain": lambda *_: 0.0})
-    assert lines(experiment("first"), experiment("again"))["again"].shared == frozenset()
+    assert hours(experiment("first"), experiment("again"))["again"] == {"pretrain": 0.0}
 
 
 def test_an_option_that_is_new_is_set():

@@ -55,10 +55,10 @@ def cost_command(
         here = device(runtime.load())
         if flops is None:
             seconds = steps.Known(partial(steps.timed, device=here), steps.machine(here), measures)
-            source = f"Hours measured on {seconds.machine}"
+            source = f"Hours measured on {seconds.kept['machine']}"
         else:
-            seconds = steps.Known(lambda step: steps.operations(step) / flops, "", None)
+            seconds = steps.Known(lambda step: steps.operations(step) / flops, "")
             source = f"GPU-hours at {flops:g} operations a second"
-        lines = cost.cost(known, wanted, params.read(path), seeds, seconds)
+        found = cost.cost(known, wanted, params.read(path), seeds, seconds)
         heading = f"{source}; {path}, {seeds} seed{'s' * (seeds > 1)} each"
-        typer.echo(f"{cost.as_text(lines, heading)}\n{NOTE}")
+        typer.echo(f"{cost.as_text(found, heading)}\n{NOTE}")

@@ -8,7 +8,6 @@ are counted once.
 import copy
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kmerl.cost import scale
@@ -25,16 +24,8 @@ from kmerl.training.session import described
 
 Seconds = Callable[[Step], float]
 """A record's seconds in a step, on all of its numbers of leads (`steps.Known`)."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """An experiment's hours by stage over all seeds; `shared` names stages that an experiment above
-    has too, counted there."""
-
-    experiment: str
-    hours: Mapping[str, float]
-    shared: frozenset[str]
+Hours = Mapping[str, float | None]
+"""Of an experiment over all seeds, by stage; None is shared with an experiment above."""
 
 
 def cost(
@@ -43,8 +34,8 @@ def cost(
     values: Mapping[str, Any],
     seeds: int,
     seconds: Seconds,
-) -> list[Line]:
-    """One line an experiment, in the order of the tables; together, what they cost.
+) -> dict[str, Hours]:
+    """Hours by experiment, in the order of the tables; together, what they cost.
 
     Args:
         values: all of a profile's params.yaml.
@@ -52,23 +43,23 @@ def cost(
     """
     names = list(dict.fromkeys(one.name for table in tables for one in catalogue.of(table)))
     counted: dict[str, float] = {}  # by a stage and all that decides its output
-    lines = []
+    found: dict[str, Hours] = {}
     for name in track(names, "measuring", unit="experiments"):
         experiment = catalogue.experiments[name]
         own = changed(values, {**catalogue.every, **experiment.set})
         pipeline = stages.read(own)
         needed = pipeline.upstream(experiment.targets)
-        hours, shared = {}, set()
+        hours: dict[str, float | None] = {}
         for stage in (stage for stage in STAGES if stage in needed):
             decided = pipeline.decided_by(stage)
             key = json.dumps([stage, decided], sort_keys=True)
-            if key not in counted:
+            if key in counted:
+                hours[stage] = None if counted[key] else 0.0
+            else:
                 runs = seeds if "seed" in decided else 1
                 hours[stage] = counted[key] = STAGES[stage](own, seconds) * runs / 3600
-            elif counted[key]:
-                shared.add(stage)
-        lines.append(Line(name, hours, frozenset(shared)))
-    return lines
+        found[name] = hours
+    return found
 
 
 def pretrain(values: Mapping[str, Any], seconds: Seconds) -> float:
@@ -123,17 +114,16 @@ def changed(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
     return whole
 
 
-def as_text(lines: list[Line], heading: str) -> str:
+def as_text(found: Mapping[str, Hours], heading: str) -> str:
     """A table; `=` is shared with a line above."""
-    rows = [["experiment", *STAGES, "hours"]]
-    for line in lines:
-        cells = ["=" if stage in line.shared else _hours(line.hours.get(stage)) for stage in STAGES]
-        rows.append([line.experiment, *cells, _hours(sum(line.hours.values()))])
-    sums = [sum(line.hours.get(stage, 0.0) for line in lines) for stage in STAGES]
-    rows.append(["total", *map(_hours, [*sums, sum(sums)])])
-    width = max(len(row[0]) for row in rows)
-    written = (f"{name:{width}}" + "".join(f"{c:>12}" for c in cells) for name, *cells in rows)
-    return "\n".join([heading, *written])
+    totals = {stage: sum(hours.get(stage) or 0.0 for hours in found.values()) for stage in STAGES}
+    width = max(map(len, ["experiment", *found]))
+    lines = [heading, f"{'experiment':{width}}" + "".join(f"{c:>12}" for c in (*STAGES, "hours"))]
+    for name, hours in {**found, "total": totals}.items():
+        together = sum(one or 0.0 for one in hours.values())
+        cells = [*(hours.get(stage, 0.0) for stage in STAGES), together]
+        lines.append(f"{name:{width}}" + "".join(f"{_cell(one):>12}" for one in cells))
+    return "\n".join(lines)
 
 
 def _model(values: Mapping[str, Any]) -> ModelConfig:
@@ -141,8 +131,8 @@ def _model(values: Mapping[str, Any]) -> ModelConfig:
     return described(values, ("entity",) * scale.ENTITIES, scale.text_width(values))
 
 
-def _hours(hours: float | None) -> str:
+def _cell(hours: float | None) -> str:
     """Two digits or more."""
     if not hours:
-        return "-"
+        return "=" if hours is None else "-"
     return f"{hours:,.0f}" if hours >= 100 else f"{hours:.2g}"

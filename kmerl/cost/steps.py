@@ -83,29 +83,26 @@ class Step:
 class Known:
     """Seconds a record takes in a step, on all of its numbers of leads: each found out once."""
 
-    def __init__(self, find: Callable[[Step], float], here: str, path: Path | None) -> None:
-        """
-        Args:
-            find: what answers where nothing is known yet, of the machine `here`.
-            path: a file of what is known, of this machine or of another; it is added to.
-        """
+    def __init__(self, find: Callable[[Step], float], here: str, path: Path | None = None) -> None:
+        """`find` answers of the machine `here` what the file at `path`, which may be of another
+        machine, does not know yet; the file is then added to."""
         self.find, self.here, self.path = find, here, path
-        kept = files.read_json(path) if path and path.exists() else {}
-        self.machine: str = kept.get("machine", here)
-        self.seconds: dict[str, float] = kept.get("seconds a record", {})
+        self.kept: dict[str, Any] = {"machine": here, "seconds a record": {}}
+        if path and path.exists():
+            self.kept = files.read_json(path)
 
     def __call__(self, step: Step) -> float:
-        if step.key not in self.seconds:
-            if self.machine != self.here:
+        machine, seconds = self.kept["machine"], self.kept["seconds a record"]
+        if step.key not in seconds:
+            if machine != self.here:
                 raise ParamsError(
-                    f"{self.path}, measured on {self.machine}, lacks {step.key!r}: give the same "
+                    f"{self.path}, measured on {machine}, lacks {step.key!r}: give the same "
                     "command there, or another file here"
                 )
-            self.seconds[step.key] = self.find(step)
+            seconds[step.key] = self.find(step)
             if self.path:
-                kept = {"machine": self.machine, "seconds a record": self.seconds}
-                files.write_json(self.path, kept)
-        return self.seconds[step.key]
+                files.write_json(self.path, self.kept)
+        return float(seconds[step.key])
 
 
 def leads_shown(config: ModelConfig) -> tuple[int, ...]:
