@@ -14,9 +14,7 @@ import argparse
 import json
 import pkgutil
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +24,11 @@ import torch
 from benchmarks.__main__ import four_digits, machine
 from benchmarks.training import ENTITIES, TEXT_WIDTH
 from kmerl import methods, params
-from kmerl.cost import arithmetic
-from kmerl.leads import LEADS
-from kmerl.models.inputs import Batch
+from kmerl.cost.steps import Step, leads_shown, operations, timer
 from kmerl.params import build
 from kmerl.training.loop import PretrainParams
-from kmerl.training.model import ModelConfig, lead_mask
-from kmerl.training.optimiser import Optimiser
+from kmerl.training.model import ModelConfig, create
+from kmerl.training.session import described
 
 BESIDE = "kmerl"
 NAMES = sorted(module.name for module in pkgutil.iter_modules(methods.__path__))
@@ -50,56 +46,26 @@ class Case:
 
     def __init__(self, config: ModelConfig, pretrain: PretrainParams, encode_batch: int) -> None:
         torch.manual_seed(0)
-        self.config, self.batch = config, pretrain.batch
-        self.model = arithmetic.model_on("cpu", config)
-        self.generator = torch.Generator().manual_seed(0)
-        mask = lead_mask(config.method, config.sections)
-        counts = () if self.model.untrained else arithmetic.leads_shown(mask)
-        self.batches = [arithmetic.shown(config, self.batch, count, "cpu") for count in counts]
-        self.encoded = {
-            "encode_12": arithmetic.shown(config, encode_batch, len(LEADS), "cpu"),
-            "encode_1": arithmetic.shown(config, encode_batch, 1, "cpu"),
+        self.config = config
+        self.steps = {
+            f"encode_{leads}": Step("encode", config, encode_batch, (leads,)) for leads in (12, 1)
         }
-        self.optimiser: Optimiser | None = None
-        if self.batches:
-            self.optimiser = Optimiser(
-                self.model, pretrain.weight_decay, pretrain.clip, pretrain.precision, "cpu"
-            )
+        if config.method != "random":
+            shown = leads_shown(config)
+            self.steps["train"] = Step("train", config, pretrain.batch, shown, pretrain.precision)
+        self.timers = {name: timer(step, "cpu") for name, step in self.steps.items()}
 
     def turn(self) -> dict[str, float]:
         """Seconds a record of training, where there is any, and of encoding."""
-        found = {}
-        if self.optimiser is not None:
-            self.model.train()
-            records = self.batch * len(self.batches)
-            found["train"] = _seconds(self._steps) / records
-        self.model.eval()
-        for name, shown in self.encoded.items():
-            found[name] = _seconds(partial(self._encode, shown)) / len(shown.signal)
-        return found
+        return {name: once() / len(self.steps[name].leads) for name, once in self.timers.items()}
 
     def facts(self) -> dict[str, float]:
         """Parameters, and operations a record."""
-        parameters = sum(p.numel() for p in self.model.encoder.parameters())
-        found: dict[str, float] = {"parameters_encoder": parameters}
-        if self.batches:
-            found["train_flops"] = arithmetic.training(self.config, self.batch)
-        for name, shown in self.encoded.items():
-            found[f"{name}_flops"] = arithmetic.encoding(self.config, shown.leads.shape[1])
-        return found
-
-    @torch.inference_mode()
-    def _encode(self, shown: Batch) -> None:
-        self.model.encoder(shown.signal, shown.leads)
-
-    def _steps(self) -> None:
-        assert self.optimiser is not None
-        for batch in self.batches:
-            with torch.no_grad():
-                self.model.advance(0.5)
-            with self.optimiser.autocast():
-                total = arithmetic.loss(self.model, batch, self.generator)
-            self.optimiser.step(total, 1e-4)
+        parameters = sum(p.numel() for p in create(self.config).encoder.parameters())
+        counted = {
+            f"{name}_flops": operations(step) / len(step.leads) for name, step in self.steps.items()
+        }
+        return {"parameters_encoder": parameters, **counted}
 
 
 def measure(
@@ -115,7 +81,7 @@ def measure(
     cases = {}
     for name in only:
         chosen = {**values, "options": {}, **CASES[name]}
-        config = arithmetic.described(chosen, ENTITIES, TEXT_WIDTH)
+        config = described(chosen, ("entity",) * ENTITIES, TEXT_WIDTH)
         cases[name] = Case(config, pretrain, values["encode"]["batch"])
     turns: dict[str, list[dict[str, float]]] = {name: [] for name in cases}
     for number in range(rounds + 1):
@@ -160,12 +126,6 @@ def _medians(
     return found
 
 
-def _seconds(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
 def main() -> None:
     """Measure, and print the table and the document."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -183,7 +143,7 @@ def main() -> None:
         "encoder": values["encoder"]["size"],
         "records_a_step": pretrain.batch,
         "records_encoded_together": values["encode"]["batch"],
-        "precision": pretrain.precision,
+        "precision": "fp32",
         "methods": {
             name: {key: four_digits(value) for key, value in row.items()}
             for name, row in found.items()

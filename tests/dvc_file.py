@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,7 @@ from typing import Any
 from kmerl.experiments.stages import Pipeline, Stage, read
 from kmerl.files import read_yaml
 from kmerl.params import SECTIONS
-from tests.import_closure import ROOT, is_method
-from tests.import_closure import closure as uncached_closure
-
-closure = cache(uncached_closure)
+from tests.import_closure import ROOT, closure, is_method
 
 PROFILES = sorted(path.stem for path in (ROOT / "params").glob("*.yaml"))
 
@@ -35,10 +32,6 @@ def pipeline(name: str = "demo") -> Pipeline:
 def stages(name: str = "demo") -> tuple[Stage, ...]:
     """Every stage with a profile's parameters filled in."""
     return pipeline(name).stages
-
-
-def roots(values: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(corpus["root"] for corpus in values["corpora"].values())
 
 
 @cache
@@ -106,15 +99,10 @@ def sections_of_stage(stage: Stage) -> set[str]:
             found |= sections_read(source)
         if ".sections_of(" in source:
             found |= method_sections(modules)
-    if any(dep.startswith(roots(profile("demo"))) for dep in stage.deps):
+    roots = tuple(corpus["root"] for corpus in profile("demo")["corpora"].values())
+    if any(dep.startswith(roots) for dep in stage.deps):
         found.discard("corpora")
     return found - {"runtime"}
-
-
-@cache
-def parents(name: str = "demo") -> dict[str, set[str]]:
-    """Each stage's address, and those whose outputs it reads."""
-    return pipeline(name).parents
 
 
 def stale(*params: str) -> set[str]:

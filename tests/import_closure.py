@@ -27,6 +27,7 @@ METHOD = "kmerl/methods/${method}.py"  # dvc.yaml names the chosen method's file
 DATA = re.compile(r'files\(\s*"(kmerl[\w.]*)"\s*\)((?:\.joinpath\([^)]*\)|\s*/\s*"[^"]+")*)')
 
 
+@cache
 def closure(stage: str) -> set[str]:
     """Repository paths of code and package data that decide what `python -m stages.<stage>` writes:
     all that it may run, but `NEUTRAL`."""

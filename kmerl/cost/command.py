@@ -1,5 +1,6 @@
 """`kmerl experiments cost`: GPU-hours before anybody queues 40 runs."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,15 +9,13 @@ import typer
 from kmerl import params, runtime
 from kmerl.errors import clear_errors
 from kmerl.experiments import catalogue
-from kmerl.params import ParamsError
 
-PROFILES = Path("params")
 NOTE = """\
-=: shared with an experiment above, counted there. Counted: products of pretraining, of encoding
-every corpus for every set of leads, of fine-tuning, and where an LLM mines, its tokens x 2 x
-parameters (docs/mining.md; loading and slow writing come on top). Not counted: reading, embedding
-texts, probes and intervals, which keep processors busy. A small encoder reaches a few per cent of
-what a GPU can do: measure where you can."""
+=: shared with an experiment above, counted there. Counted: steps of pretraining, of encoding every
+corpus for every set of leads, and of fine-tuning, on data in memory. Not counted: mining with an
+LLM (docs/mining.md says what it takes), and what keeps processors busy: reading, validation,
+embedding texts, probes and intervals. With --flops, remember that a small encoder reaches a few per
+cent of what a GPU can do: measure where you can."""
 
 
 def cost_command(
@@ -31,36 +30,34 @@ def cost_command(
     flops: Annotated[
         float | None,
         typer.Option(
-            help="Operations a second, such as 4e14 of an H100 at 40 % of bf16, instead of those "
-            "measured here."
+            help="Operations a second, such as 4e14 of an H100 at 40 % of bf16: counts instead of "
+            "measuring, for a GPU that is not there."
+        ),
+    ] = None,
+    measures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Keep what is measured here in FILE; on another machine, read it."
         ),
     ] = None,
 ) -> None:
     """GPU-hours of a table's experiments, stages that they share counted once.
 
-    Without --flops a few training steps of each encoder are timed on this machine.
+    Without --flops a few steps of each model are timed on this machine.
     """
-    from kmerl.cost import cost
+    from kmerl.cost import cost, steps
 
     with clear_errors():
         known = catalogue.read()
         wanted = list(known.tables) if tables == ["all"] else tables
-        path = _path(profile)
+        path = Path(f"params/{profile}.yaml" if profile else "params.yaml")
         here = runtime.device(runtime.load())
-        speed = cost.Measured(here) if flops is None else cost.given(flops)
-        lines = cost.cost(known, wanted, params.read(path), seeds, speed)
-        measured = f"each encoder's training step measured on this machine ({here})"
-        source = measured if flops is None else f"{flops:g} operations a second as given"
-        what = "Hours of this CPU" if flops is None and here == "cpu" else "GPU-hours"
-        heading = f"{what} at {path}, {seeds} seed{'s' * (seeds > 1)} each; {source}"
-        typer.echo(f"{cost.as_text(lines, heading)}\n{NOTE}")
-
-
-def _path(profile: str | None) -> Path:
-    if profile is None:
-        return Path("params.yaml")
-    path = PROFILES / f"{profile}.yaml"
-    if not path.exists():
-        known = ", ".join(sorted(one.stem for one in PROFILES.glob("*.yaml")))
-        raise ParamsError(f"there is no profile {profile!r}; choose one of {known}")
-    return path
+        if flops is None:
+            seconds = steps.Known(partial(steps.timed, device=here), steps.machine(here), measures)
+            source = f"Hours measured on {seconds.kept['machine']}"
+        else:
+            seconds = steps.Known(lambda step: steps.operations(step) / flops, "")
+            source = f"GPU-hours at {flops:g} operations a second"
+        found = cost.cost(known, wanted, params.read(path), seeds, seconds)
+        heading = f"{source}; {path}, {seeds} seed{'s' * (seeds > 1)} each"
+        typer.echo(f"{cost.as_text(found, heading)}\n{NOTE}")

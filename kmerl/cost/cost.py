@@ -1,51 +1,30 @@
 """GPU-hours of a table's experiments, before anybody queues them.
 
-Operations are counted from each experiment's own settings (`arithmetic`, `work`) at a profile's
-sizes (`scale`), and divided by how many a second a training step of that very encoder reaches on
-this machine, or by a number that is given. Stages whose parameters agree are shared, as DVC does,
-and are counted once.
+A step of each experiment's own model (`steps`) is measured or counted, and multiplied by how many
+records a profile shows it (`scale`). Stages whose parameters agree are shared, as DVC does, and
+are counted once.
 """
 
-import copy
 import json
-import statistics
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from kmerl.cost import arithmetic, work
+from kmerl.cost import scale
+from kmerl.cost.steps import Step, leads_shown
+from kmerl.evaluation.encode import EncodeParams, lead_sets
+from kmerl.evaluation.fine_tune_fit import FineTune
 from kmerl.experiments import stages
-from kmerl.experiments.catalogue import Catalogue, Experiment
+from kmerl.experiments.catalogue import Catalogue, changed
 from kmerl.params import build
 from kmerl.progress import track
-from kmerl.training.loop import PretrainParams
-from kmerl.training.model import lead_mask
-from kmerl.training.optimiser import Optimiser
+from kmerl.tasks.classes import classes, tasks_of
+from kmerl.training.model import ModelConfig
+from kmerl.training.session import described
 
-KINDS = {"extract": "mining", "verify": "mining"}  # every other stage has its own column
-COLUMNS = ("mining", "pretrain", "encode", "fine_tune")
-STEPS = 3  # that are timed, after one that is not
-RECORDS_A_STEP = {"cpu": 16, "cuda": 512}  # at most, of a measured step
-
-Speed = Callable[[Mapping[str, Any]], float]
-"""Operations a second, by all of params.yaml."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """An experiment's hours by column over all seeds; `shared` names columns of which an
-    experiment above has some or all, counted there."""
-
-    experiment: str
-    hours: Mapping[str, float]
-    shared: frozenset[str]
-
-    @property
-    def total(self) -> float:
-        return sum(self.hours.values())
+Seconds = Callable[[Step], float]
+"""A record's seconds in a step, on all of its numbers of leads (`steps.Known`)."""
+Hours = Mapping[str, float | None]
+"""Of an experiment over all seeds, by stage; None is shared with an experiment above."""
 
 
 def cost(
@@ -53,125 +32,94 @@ def cost(
     tables: Iterable[str],
     values: Mapping[str, Any],
     seeds: int,
-    speed: Speed,
-) -> list[Line]:
-    """One line an experiment, in the order of the tables; together, what they cost.
+    seconds: Seconds,
+) -> dict[str, Hours]:
+    """Hours by experiment, in the order of the tables; together, what they cost.
 
     Args:
         values: all of a profile's params.yaml.
         seeds: of each experiment.
-        speed: `given` or `Measured`.
     """
     names = list(dict.fromkeys(one.name for table in tables for one in catalogue.of(table)))
-    counted: dict[str, float] = {}
-    return [
-        _line(catalogue.experiments[name], catalogue, values, seeds, speed, counted)
-        for name in track(names, "counting", unit="experiments")
-    ]
-
-
-def given(operations: float) -> Speed:
-    """The same speed for every encoder."""
-    return lambda _values: operations
-
-
-class Measured:
-    """A training step of each encoder, on this machine, timed when it is first asked about."""
-
-    def __init__(self, device: str) -> None:
-        self.device = device
-        self._known: dict[str, float] = {}
-
-    def __call__(self, values: Mapping[str, Any]) -> float:
-        keys = ("method", "options", "encoder")
-        key = json.dumps({name: values[name] for name in keys}, sort_keys=True)
-        if key not in self._known:
-            self._known[key] = self._measure(values)
-        return self._known[key]
-
-    def _measure(self, values: Mapping[str, Any]) -> float:
-        config = work.model(values)
-        pretrain = build(PretrainParams, values["pretrain"], "pretrain")
-        precision = pretrain.precision if self.device == "cuda" else "fp32"  # others are slow there
-        counts = arithmetic.leads_shown(lead_mask(config.method, config.sections))
-        leads, records = counts[len(counts) // 2], min(pretrain.batch, RECORDS_A_STEP[self.device])
-        model = arithmetic.model_on(self.device, config)
-        batch = arithmetic.shown(config, records, leads, self.device)
-        optimiser = Optimiser(model, pretrain.weight_decay, pretrain.clip, precision, self.device)
-        generator = torch.Generator().manual_seed(0)
-        seconds = []
-        for _ in range(1 + STEPS):
-            start = time.perf_counter()
-            with optimiser.autocast():
-                loss = arithmetic.loss(model, batch, generator)
-            optimiser.step(loss, 0.0)
-            if self.device == "cuda":
-                torch.cuda.synchronize()
-            seconds.append(time.perf_counter() - start)
-        return arithmetic.step(config, records, leads) / statistics.median(seconds[1:])
-
-
-def changed(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """All of params.yaml with some dotted keys given other values."""
-    whole = copy.deepcopy(dict(values))
-    for key, value in given.items():
-        *sections, last = key.split(".")
-        inner = whole
-        for section in sections:
-            inner = inner[section]
-        inner[last] = value
-    return whole
-
-
-def as_text(lines: list[Line], heading: str) -> str:
-    """A table: `=` is shared with a line above, a trailing `=` in part."""
-    width = max([len("experiment"), *(len(line.experiment) for line in lines)])
-    rows = [heading, f"{'experiment':{width}}" + "".join(f"{c:>12}" for c in (*COLUMNS, "hours"))]
-    for line in lines:
-        cells = "".join(f"{_cell(line, column):>12}" for column in COLUMNS)
-        rows.append(f"{line.experiment:{width}}{cells}{_hours(line.total):>12}")
-    sums = [sum(line.hours.get(column, 0.0) for line in lines) for column in COLUMNS]
-    total = "".join(f"{_hours(one):>12}" for one in (*sums, sum(sums)))
-    return "\n".join([*rows, f"{'total':{width}}{total}"])
-
-
-def _line(
-    experiment: Experiment,
-    catalogue: Catalogue,
-    values: Mapping[str, Any],
-    seeds: int,
-    speed: Speed,
-    counted: dict[str, float],
-) -> Line:
-    """What is not in `counted`, to which it is added: hours by a stage and all that decides its
-    output."""
-    hours: dict[str, float] = {}
-    shared = set()
-    own = changed(changed(values, catalogue.every), experiment.set)
-    each: dict[str, float] = {}  # a stage's hours; no seed changes them
-    for seed in range(seeds):
-        pipeline = stages.read({**own, "seed": seed})
+    counted: dict[str, float] = {}  # by a stage and all that decides its output
+    found: dict[str, Hours] = {}
+    for name in track(names, "measuring", unit="experiments"):
+        experiment = catalogue.experiments[name]
+        own = changed(values, {**catalogue.every, **experiment.set})
+        pipeline = stages.read(own)
         needed = pipeline.upstream(experiment.targets)
-        for stage in (name for name in work.STAGES if name in needed):
-            column = KINDS.get(stage, stage)
-            decided = json.dumps([stage, pipeline.decided_by(stage)], sort_keys=True)
-            if decided in counted:
-                if stage not in each and counted[decided]:
-                    shared.add(column)
-                continue
-            if stage not in each:
-                operations = work.STAGES[stage](own)
-                each[stage] = operations / speed(own) / 3600 if operations else 0.0
-            counted[decided] = each[stage]
-            hours[column] = hours.get(column, 0.0) + each[stage]
-    return Line(experiment.name, hours, frozenset(shared))
+        hours: dict[str, float | None] = {}
+        for stage in (stage for stage in STAGES if stage in needed):
+            decided = pipeline.decided_by(stage)
+            key = json.dumps([stage, decided], sort_keys=True)
+            if key in counted:
+                hours[stage] = None if counted[key] else 0.0
+            else:
+                runs = seeds if "seed" in decided else 1
+                hours[stage] = counted[key] = STAGES[stage](own, seconds) * runs / 3600
+        found[name] = hours
+    return found
 
 
-def _cell(line: Line, column: str) -> str:
-    found = _hours(line.hours[column]) if line.hours.get(column) else ""
-    return found + ("=" if column in line.shared else "") or "-"
+def pretrain(values: Mapping[str, Any], seconds: Seconds) -> float:
+    """Every pair in every epoch; validation is left out."""
+    if values["method"] == "random":
+        return 0.0
+    section, config = values["pretrain"], _model(values)
+    leads = leads_shown(config)
+    step = Step("train", config, section["batch"], leads, section["precision"])
+    return scale.pairs(values) * section["epochs"] * seconds(step) / len(leads)
 
 
-def _hours(hours: float) -> str:
+def encode(values: Mapping[str, Any], seconds: Seconds) -> float:
+    """Every record once for each set of leads, by the trained and, where asked, by an untrained
+    encoder; held-out records are asked for the classes of the corpus that has most."""
+    params = build(EncodeParams, values["encode"], "encode")
+    sets = lead_sets(params)
+    read = [*set(sets.values()), *{sets[key] for key in params.random}]
+    names = {c: sum(len(classes(task)) for task in tasks_of(c)) for c in values["corpora"]}
+    leads = tuple(sorted(map(len, read)))
+    step = Step("encode", _model(values), params.batch, leads, names=max(names.values()))
+    return seconds(step) * sum(scale.records(values, corpus) for corpus in names if names[corpus])
+
+
+def fine_tune(values: Mapping[str, Any], seconds: Seconds) -> float:
+    """All weights on each task, ratio, set of leads, seed and start; validation is left out."""
+    params = build(FineTune, values["fine_tune"], "fine_tune")
+    leads = tuple(len(one) for one in params.lead_sets.values())
+    step = Step("tune", _model(values), params.batch, leads, params.precision)
+    times = sum(params.ratios) / 100 * params.epochs * params.seeds * len(params.starts)
+    tasks = [(task, corpus) for corpus in values["corpora"] for task in tasks_of(corpus)]
+    return seconds(step) * times * sum(scale.train_records(values, *task) for task in tasks)
+
+
+STAGES: Mapping[str, Callable[[Mapping[str, Any], Seconds], float]] = {
+    "pretrain": pretrain,
+    "encode": encode,
+    "fine_tune": fine_tune,
+}
+"""Seconds of the stages that train or read with a model, by all of params.yaml."""
+
+
+def as_text(found: Mapping[str, Hours], heading: str) -> str:
+    """A table; `=` is shared with a line above."""
+    totals = {stage: sum(hours.get(stage) or 0.0 for hours in found.values()) for stage in STAGES}
+    width = max(map(len, ["experiment", *found]))
+    lines = [heading, f"{'experiment':{width}}" + "".join(f"{c:>12}" for c in (*STAGES, "hours"))]
+    for name, hours in {**found, "total": totals}.items():
+        together = sum(one or 0.0 for one in hours.values())
+        cells = [*(hours.get(stage, 0.0) for stage in STAGES), together]
+        lines.append(f"{name:{width}}" + "".join(f"{_cell(one):>12}" for one in cells))
+    return "\n".join(lines)
+
+
+def _model(values: Mapping[str, Any]) -> ModelConfig:
+    """What is trained, at the numbers of entities and text dimensions that are to be expected."""
+    return described(values, ("entity",) * scale.ENTITIES, scale.text_width(values))
+
+
+def _cell(hours: float | None) -> str:
     """Two digits or more."""
-    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.2g}" if hours else "0"
+    if not hours:
+        return "=" if hours is None else "-"
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.2g}"

@@ -18,7 +18,6 @@ TRAIN_RECORDS = {  # Table 3
     "csn": 16_546,
 }
 PAIRS = {"mimic-iv-ecg": 771_693, "ptb-xl": 17_439}  # Sec. 4.1; PTB-XL: folds 1 to 8
-STATEMENTS = 3_127  # distinct ones in the reports of MIMIC-IV-ECG (docs/mining.md)
 ENTITIES = 277  # columns of the label matrix: 252 entities and 25 superclasses (Sec. 3.4)
 TEXT_WIDTHS = {"packaged": 384}
 TEXT_WIDTH = 768  # of the three encoders of Table 2e

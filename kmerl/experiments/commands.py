@@ -128,7 +128,7 @@ def collect_command() -> None:
 @contextmanager
 def _clear_errors() -> Iterator[None]:
     """DVC's own errors are a person's to put right, too."""
-    from dvc.exceptions import DvcException
+    from kmerl.experiments.dvc_queue import DvcException
 
     with clear_errors(DvcException):
         yield

@@ -26,6 +26,10 @@ def experiment_refs() -> list[Ref]:
     return [Ref(ref[3], revision, ref[1] + ref[2]) for revision, ref in matched if ref]
 
 
+def head() -> str:
+    return _git("rev-parse", "HEAD").decode().strip()
+
+
 def read(revision: str, path: str) -> bytes | None:
     """A file as it stands at a revision; None where it is not there."""
     try:

@@ -3,18 +3,20 @@
 The queue, its workers and its results are DVC's; nothing is scheduled here.
 """
 
+import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from kmerl.experiments import git
 from kmerl.experiments.catalogue import NEEDS, Catalogue, Experiment, check_known
-from kmerl.experiments.git import experiment_refs
 
-Status = Literal["queued", "running", "success", "failed", "lost"]
-_RANK: Sequence[Status] = ("success", "failed", "lost", "running", "queued")
+if TYPE_CHECKING:  # DVC takes a second to import
+    from kmerl.experiments.dvc_queue import Entry
+
 _FAILED_STAGE = re.compile(r"failed to reproduce '([^']+)'")
 _OF_DVC = ("ERROR:", "WARNING:", "Running stage", "> ")
 
@@ -27,7 +29,7 @@ class State:
     """
 
     name: str
-    status: Status
+    status: str  # queued, running, success, failed or lost
     reason: str = ""
 
 
@@ -101,10 +103,6 @@ def written(values: Mapping[str, Any]) -> list[str]:
 
 
 def _hydra(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
     if isinstance(value, list | tuple):
         return f"[{','.join(map(_hydra, value))}]"
     if isinstance(value, dict):
@@ -112,7 +110,7 @@ def _hydra(value: Any) -> str:
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace("'", "\\'")
         return f"'{escaped}'"
-    return repr(value)
+    return json.dumps(value)  # null, true and numbers are written alike
 
 
 def add(catalogue: Catalogue, planned: Iterable[Planned], again: bool = False) -> Iterable[Planned]:
@@ -121,52 +119,38 @@ def add(catalogue: Catalogue, planned: Iterable[Planned], again: bool = False) -
     Args:
         again: an experiment of the same name and commit makes room.
     """
-    from dvc.repo import Repo
+    from kmerl.experiments import dvc_queue
 
-    with Repo() as repo:
-        head = repo.scm.get_rev()
-        taken = {ref.name for ref in experiment_refs() if ref.commit == head}
-        for one in planned:
-            if one.skip:
-                continue
-            if again and one.name in taken:
-                repo.experiments.remove(exp_names=[one.name])
-            repo.experiments.run(
-                queue=True,
-                name=one.name,
-                targets=list(one.experiment.targets),
-                params=overrides(catalogue, one.experiment, one.seed),
-            )
+    head = git.head()
+    taken = {ref.name for ref in git.experiment_refs() if ref.commit == head}
+    for one in planned:
+        if not one.skip:
+            given = overrides(catalogue, one.experiment, one.seed)
+            replace = again and one.name in taken
+            dvc_queue.add(one.name, one.experiment.targets, given, replace)
             yield one
 
 
 def states() -> dict[str, State]:
     """Every experiment that DVC's queue or repository holds, by name, the newest of each."""
-    from dvc.repo import Repo
+    from kmerl.experiments import dvc_queue
 
-    found = {ref.name: State(ref.name, "success") for ref in experiment_refs()}
-    with Repo() as repo:
-        queue = repo.experiments.celery_queue
-        entries = [
-            (entry["timestamp"], _RANK.index(status), entry["name"], entry["rev"])
-            for entry in queue.status()
-            if (status := entry["status"].lower()) in _RANK
-        ]
-        for _, rank, name, revision in sorted(entries):
-            found[name] = _state(name, _RANK[rank], queue.proc.get(revision))
+    found = {ref.name: State(ref.name, "success") for ref in git.experiment_refs()}
+    found |= {one.name: _state(one) for one in dvc_queue.entries()}
     return dict(sorted(found.items()))
 
 
-def _state(name: str, status: Status, process: Any) -> State:
-    """`process` is what DVC wrote of the experiment's own: its log, its number, how it ended."""
-    if status == "running" and process and process.returncode is None and not _alive(process.pid):
-        return State(name, "lost", "its process is gone (killed, or the machine went down)")
-    if status != "failed":
-        return State(name, status)
-    if process is None or not Path(process.stdout).exists():
-        return State(name, status, "it failed before its first stage; `dvc queue logs` has more")
-    text = Path(process.stdout).read_text(encoding="utf-8", errors="replace")
-    return State(name, status, reason(text) or f"no error in its log (exit {process.returncode})")
+def _state(one: "Entry") -> State:
+    if one.status == "running" and one.exit is None and one.pid and not _alive(one.pid):
+        return State(one.name, "lost", "its process is gone (killed, or the machine went down)")
+    if one.status != "failed":
+        return State(one.name, one.status)
+    if one.log is None or not one.log.exists():
+        why = "it failed before its first stage; `dvc queue logs` has more"
+    else:
+        text = one.log.read_text(encoding="utf-8", errors="replace")
+        why = reason(text) or f"no error in its log (exit {one.exit})"
+    return State(one.name, one.status, why)
 
 
 def reason(log: str) -> str:
@@ -181,10 +165,9 @@ def reason(log: str) -> str:
 
 
 def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    with suppress(PermissionError):  # of another user's
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
     return True

@@ -56,7 +56,7 @@ class Session:
         every = load_pairs(self.store, self.data / "labels", self.data / "text")
         pairs = every.shared(self.pretrain.share, self.seed)
         self._check(pairs)
-        config = self._config(pairs)
+        config = described(self.values, tuple(pairs.names), pairs.entities.shape[1])
         model = model_files.initial(config, self.seed, pairs.entities).to(device)
         checkpoint = Checkpoint(fingerprint(self._settings(config), self._inputs()))
         training = self._training(model, pairs, checkpoint, device)
@@ -96,20 +96,6 @@ class Session:
             _live() if distributed.is_main() else None,
         )
 
-    def _config(self, pairs: Pairs) -> model_files.ModelConfig:
-        method = self.values["method"]
-        rate = self.values["ingest"]["rate"]
-        return model_files.ModelConfig(
-            method=method,
-            sections=model_files.sections_of(method, self.values),
-            signal=self.signal,
-            text_encoder=build(TextEncoderParams, self.values["text_encoder"], "text_encoder"),
-            entities=tuple(pairs.names),
-            text_width=pairs.entities.shape[1],
-            rate=rate,
-            samples=rate * self.values["ingest"]["seconds"],
-        )
-
     def _settings(self, config: model_files.ModelConfig) -> dict[str, Any]:
         return {
             "config": dataclasses.asdict(config),
@@ -125,6 +111,23 @@ class Session:
         small = [*(self.data / "labels").glob("*"), *(self.data / "text").glob("*")]
         ingested = self.data.parent / "metrics" / "ingest" / f"{self.store.name}.json"
         return [*sorted(small), ingested]
+
+
+def described(
+    values: Mapping[str, Any], entities: tuple[str, ...], text_width: int
+) -> model_files.ModelConfig:
+    """The model that all of params.yaml, `values`, describes, over these entities."""
+    rate = values["ingest"]["rate"]
+    return model_files.ModelConfig(
+        method=values["method"],
+        sections=model_files.sections_of(values["method"], values),
+        signal=build(SignalParams, values["signal"], "signal"),
+        text_encoder=build(TextEncoderParams, values["text_encoder"], "text_encoder"),
+        entities=entities,
+        text_width=text_width,
+        rate=rate,
+        samples=rate * values["ingest"]["seconds"],
+    )
 
 
 def _metrics(history: History, model: Method, pairs: Pairs, every: Pairs) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""DVC's queue of experiments, as its Python code has it.
+
+All that we touch of DVC's internals is here. No version of DVC promises them, which is why
+pyproject.toml holds its minor version.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+__all__ = ["DvcException", "Entry", "add", "entries"]
+
+
+class Entry(NamedTuple):
+    """An experiment that was queued: `pid` of its own process, `log` what that printed, `exit` how
+    it ended; each None as long as DVC does not know it."""
+
+    name: str
+    status: str  # DVC's word, in lower case
+    pid: int | None = None
+    log: Path | None = None
+    exit: int | None = None
+
+
+def add(name: str, targets: Sequence[str], params: Sequence[str], replace: bool) -> None:
+    """Queue an experiment at HEAD.
+
+    Args:
+        params: as `dvc exp run -S` takes them.
+        replace: one of this name that ran at HEAD makes room.
+    """
+    with Repo() as repo:
+        if replace:
+            repo.experiments.remove(exp_names=[name])
+        repo.experiments.run(queue=True, name=name, targets=list(targets), params=list(params))
+
+
+def entries() -> list[Entry]:
+    """All that were queued, the oldest first; of one second, what is not done yet comes last."""
+    with Repo() as repo:
+        queue = repo.experiments.celery_queue
+        found = []
+        for one in sorted(queue.status(), key=_age):
+            process = queue.proc.get(one["rev"])
+            known = (process.pid, Path(process.stdout), process.returncode) if process else ()
+            found.append(Entry(one["name"], one["status"].lower(), *known))
+    return found
+
+
+def _age(one: Mapping[str, Any]) -> tuple[datetime, bool]:
+    return one["timestamp"], one["status"] in ("Queued", "Running")
