@@ -8,6 +8,8 @@ from kmerl.seeds import generator
 
 WORDS = "1,200 simulated records, nano encoder, 8 epochs"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+RAN = ("kmerl", "merl-resnet", "merl-vit", "tokens-50", "no-segment-masking")
+"""A few experiments: of long tables, short ones and figures."""
 
 
 def made_up(

@@ -24,7 +24,7 @@ from tests.import_closure import ROOT, folded
 NAMES = [
     "synthesize", "ingest", "splits", "reports", "extract", "verify", "merge", "aggregate",
     "label_matrix", "embed_text", "pretrain", "encode", "zero_shot", "linear_probe",
-    "fine_tune", "partial_leads", "seen_unseen", "report",
+    "fine_tune", "partial_leads", "seen_unseen", "report", "paper",
 ]  # fmt: skip
 EVERY = pytest.mark.parametrize("stage", stages(), ids=lambda stage: stage.address)
 
@@ -102,7 +102,8 @@ def test_every_param_exists(stage):
 
 
 def after(name: str) -> set[str]:
-    return set(NAMES[NAMES.index(name) :])
+    """Of a run: stage `paper` shows what experiments gave."""
+    return set(NAMES[NAMES.index(name) :]) - {"paper"}
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -136,6 +137,11 @@ def test_no_two_stages_write_the_same_place():
         assert not nested(a[1], b[1]), f"{a[0]} writes {a[1]}, {b[0]} writes {b[1]}"
 
 
+def test_collecting_experiments_changes_the_page_of_the_paper_alone():
+    reading = [stage.name for stage in stages() if "experiments.json" in stage.deps]
+    assert reading == ["paper"]
+
+
 def test_an_ablation_of_the_model_never_mines_again():
     trained = after("pretrain")
     for param in ("mask", "mask.min_leads", "loss", "encoder", "query_network", "signal", "method"):
@@ -159,7 +165,7 @@ def test_a_change_of_evaluation_trains_nothing():
     assert stale("report") == {"report"}
     measured = after("encode") | {"fine_tune"}
     assert stale("splits.source") == stale("splits.labels") == {"splits", *measured}
-    assert stale("options") == after("pretrain")
+    assert stale("options") == after("pretrain") | {"paper"}  # which knows an experiment's keys
     assert stale("runtime") == set()
 
 

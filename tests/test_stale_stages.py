@@ -21,7 +21,8 @@ NAMES = list(dict.fromkeys(stage.name for stage in stages()))
 
 
 def after(name: str) -> set[str]:
-    return set(NAMES[NAMES.index(name) :])
+    """Of a run: stage `paper` shows what experiments gave."""
+    return set(NAMES[NAMES.index(name) :]) - {"paper"}
 
 
 MINING = {"reports", "extract", "verify", "merge", "aggregate", "label_matrix"}
@@ -37,7 +38,7 @@ STALE = {  # a key, or the section of one, and the stages that run again when it
     "text_encoder": after("embed_text"),
     "seed": TRAINED,
     "method": TRAINED,
-    "options": TRAINED,
+    "options": TRAINED | {"paper"},  # which knows the keys that an experiment may set
     "signal": TRAINED,
     "encoder": TRAINED,
     "mask": TRAINED,

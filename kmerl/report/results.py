@@ -78,6 +78,10 @@ class Result:
     def ran(self) -> bool:
         return any(line.seeds for line in self.lines)
 
+    def count(self) -> str:
+        """How many of its rows ran: "3 of 6 rows"."""
+        return f"{sum(bool(line.seeds) for line in self.lines)} of {len(self.lines)} rows"
+
     @property
     def compares(self) -> bool:
         """Whether two rows ran, or all there are: one row that every table has says nothing."""

@@ -1,48 +1,20 @@
-"""A figure's panels: the paper's points in one, ours in another, never on one scale."""
+"""A figure's charts: the paper's points in one, ours in another, never on one scale."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
+from kmerl.report.charts import Chart, Series
 from kmerl.report.results import Line, Result
 
 DODGE = 0.5
 """Of the distance between two categories, the part over which the marks of one are spread."""
 NUMBER = re.compile(r"\d+(\.\d+)?")
 
-
-@dataclass(frozen=True)
-class Points:
-    """One curve, or marks alone where it is not `joined`; per cent, None where unknown."""
-
-    name: str
-    style: int
-    x: Sequence[float]
-    y: Sequence[float | None]
-    lo: Sequence[float | None]
-    hi: Sequence[float | None]
-    joined: bool
+_Value = Callable[[Line, str], tuple[float | None, float | None, float | None]]
 
 
-@dataclass(frozen=True)
-class Panel:
-    """Axes and what is drawn on them. `words` name the `ticks` where x is no number."""
-
-    title: str
-    x_label: str
-    y_label: str
-    ticks: Sequence[float]
-    words: Sequence[str]
-    points: Sequence[Points]
-    digits: int
-
-
-_Bounded = tuple[float | None, float | None, float | None]
-_Value = Callable[[Line, str], _Bounded]
-
-
-def panels(result: Result) -> list[Panel]:
-    """The paper's panel where it prints two numbers or more, and ours where something ran; a pair
+def charts(result: Result) -> list[Chart]:
+    """The paper's chart where it prints two numbers or more, and ours where something ran; a pair
     a column where a figure shows points. A table has none."""
     table = result.table
     if table.kind == "table":
@@ -55,24 +27,23 @@ def panels(result: Result) -> list[Panel]:
     for column in table.columns if table.kind == "points" else [""]:
         several = len(table.columns) > 1 and column
         for title, value, least in sides:
-            panel = _panel(result, column, f"{title}: {column}" if several else title, value)
-            known = [y for points in panel.points for y in points.y if y is not None]
-            if len(known) >= least:
-                found.append(panel)
+            chart = _chart(result, column, f"{title}: {column}" if several else title, value)
+            if sum(len(series.known) for series in chart.series) >= least:
+                found.append(chart)
     return found
 
 
-def _panel(result: Result, column: str, title: str, value: _Value) -> Panel:
+def _chart(result: Result, column: str, title: str, value: _Value) -> Chart:
     table = result.table
     if table.kind == "points":
         ticks, words = _axis([line.row.x for line in result.lines if line.row.x is not None])
-        points = list(_by_group(result, column, value, ticks, words))
+        series = list(_by_group(result, column, value, ticks, words))
     else:
         names = list(table.columns)
         ticks, words = _axis(_numbers(names) if table.kind == "curves" else names)
-        points = list(_by_line(result, value, ticks, bool(words)))
+        series = list(_by_line(result, value, ticks, bool(words)))
     label = f"{table.y_label}, %"
-    return Panel(title, table.x_label, label, ticks, words, points, result.decimals())
+    return Chart(title, table.x_label, label, series, ticks, words, digits=result.decimals())
 
 
 def _numbers(columns: list[str]) -> list[float | str]:
@@ -93,44 +64,46 @@ def _axis(places: Sequence[float | str]) -> tuple[list[float], list[str]]:
 
 def _by_line(
     result: Result, value: _Value, ticks: Sequence[float], by_words: bool
-) -> Iterator[Points]:
+) -> Iterator[Series]:
     """A curve a row over numbered columns, marks a row beside each other over named ones."""
     columns, lines = list(result.table.columns), result.lines
     places = ticks if by_words else [float(x) for x in _numbers(columns)]
     for style, line in enumerate(lines):
-        y, lo, hi = zip(*(value(line, column) for column in columns), strict=True)
         shift = DODGE * ((style + 0.5) / len(lines) - 0.5) if by_words else 0.0
+        bounded = [value(line, column) for column in columns]
         x = [place + shift for place in places]
-        joined = not by_words and None not in y
-        yield Points(_name(result, line), style, x, y, lo, hi, joined)
+        yield _series(_name(result, line), style, x, bounded, joined=not by_words)
 
 
 def _by_group(
     result: Result, column: str, value: _Value, ticks: Sequence[float], words: Sequence[str]
-) -> Iterator[Points]:
+) -> Iterator[Series]:
     """A curve a group over the rows' x; a row without x is a level from end to end."""
-    groups: dict[str, list[Line]] = {}
+    groups: dict[str, list[tuple[float, Line]]] = {}
     for line in result.lines:
         if line.row.x is not None:
-            groups.setdefault(line.row.group, []).append(line)
-    style = 0
-    for name, lines in groups.items():
-        x = [_place(line.row.x, words) for line in lines]
-        order = sorted(range(len(x)), key=lambda k: x[k])
-        y, lo, hi = zip(*(value(lines[k], column) for k in order), strict=True)
-        curve = name or column
-        yield Points(curve, style, [x[k] for k in order], y, lo, hi, joined=None not in y)
-        style += 1
-    for line in result.lines:
-        if line.row.x is None and ticks:
-            level = [value(line, column)] * 2
-            y, lo, hi = zip(*level, strict=True)
-            yield Points(_name(result, line), style, [ticks[0], ticks[-1]], y, lo, hi, True)
-            style += 1
+            x = float(words.index(str(line.row.x)) if words else line.row.x)
+            groups.setdefault(line.row.group or column, []).append((x, line))
+    for style, (name, points) in enumerate(groups.items()):
+        ordered = sorted(points, key=lambda point: point[0])
+        bounded = [value(line, column) for _, line in ordered]
+        yield _series(name, style, [x for x, _ in ordered], bounded)
+    levels = [line for line in result.lines if line.row.x is None and ticks]
+    for style, line in enumerate(levels, start=len(groups)):
+        ends = [ticks[0], ticks[-1]]
+        yield _series(_name(result, line), style, ends, [value(line, column)] * 2)
 
 
-def _place(x: float | str | None, words: Sequence[str]) -> float:
-    return float(words.index(str(x))) if words else float(x or 0)
+def _series(
+    name: str,
+    style: int,
+    x: Sequence[float],
+    bounded: Sequence[tuple[float | None, float | None, float | None]],
+    joined: bool = True,
+) -> Series:
+    """A curve without a gap is joined, one with gaps is marks alone."""
+    y, lo, hi = zip(*bounded, strict=True)
+    return Series(name, x, y, lo, hi, style, joined and None not in y)
 
 
 def _name(result: Result, line: Line) -> str:
@@ -138,10 +111,10 @@ def _name(result: Result, line: Line) -> str:
     return f"{line.row.label} ({line.words})" if differs else line.row.label
 
 
-def _paper(line: Line, column: str) -> _Bounded:
+def _paper(line: Line, column: str) -> tuple[float | None, None, None]:
     return line.row.paper.get(column), None, None
 
 
-def _ours(line: Line, column: str) -> _Bounded:
+def _ours(line: Line, column: str) -> tuple[float | None, float | None, float | None]:
     value = line.ours.get(column)
     return (None, None, None) if value is None else (value.value, value.lo, value.hi)

@@ -1,21 +1,22 @@
-"""The report page: one file that holds its styles and drawings and asks the network for nothing."""
+"""The page of a run, report/index.html: what was asked, what came of it, and what stands behind."""
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import yaml
 from markupsafe import Markup
 
-from kmerl.experiments import catalogue, runs
+from kmerl.experiments import catalogue
 from kmerl.leads import parse_leads
 from kmerl.params import ParamsError
-from kmerl.report import counts, curves, ecg_paper, probe_tables, results, section, tables
+from kmerl.report import ecg_paper, run_charts, run_tables
+from kmerl.report.charts import Chart
 from kmerl.report.examples import Example, examples
+from kmerl.report.writers import html, svg
 from kmerl.tasks.classes import TASKS
 
 SETTINGS = (
@@ -25,6 +26,12 @@ SETTINGS = (
     "statistics",
 )  # fmt: skip
 """Sections of params.yaml that the page shows; each moves a number on it."""
+METRICS = (
+    "ingest", "mining", "pretrain", "zero_shot", "linear_probe", "fine_tune", "partial_leads",
+    "seen_unseen",
+)  # fmt: skip
+PLOTS = ("pretrain", "partial_leads", "zero_shot_classes")
+WIDE, NARROW, PANEL = (590, 370), (400, 330), (330, 220)
 
 
 @dataclass(frozen=True)
@@ -46,50 +53,31 @@ class Report:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything on the page, as the other stages wrote it."""
+    """What the other stages wrote: metrics/*.json and plots/*.csv by name, entities, examples, and
+    the paper's values by metric, in per cent (`Catalogue.printed`)."""
 
-    ingest: dict[str, Any]
-    mining: dict[str, Any]
-    pretrain: dict[str, Any]
-    zero_shot: dict[str, Any]
-    linear_probe: dict[str, Any]
-    fine_tune: dict[str, Any]
-    partial_leads: dict[str, Any]
-    seen_unseen: dict[str, Any]
-    loss_rows: list[dict[str, str]]
-    partial_rows: list[dict[str, str]]
-    class_rows: list[dict[str, str]]
-    entities: list[dict[str, Any]]
-    examples: list[Example]
-    experiments: catalogue.Catalogue
-    results: list[results.Result]
-
-
-METRICS = (
-    "ingest", "mining", "pretrain", "zero_shot", "linear_probe", "fine_tune", "partial_leads",
-    "seen_unseen",
-)  # fmt: skip
+    metrics: Mapping[str, Any]
+    plots: Mapping[str, Sequence[Mapping[str, str]]]
+    entities: Sequence[Mapping[str, Any]]
+    examples: Sequence[Example]
+    printed: Mapping[str, float]
 
 
 def read_inputs(root: Path, report: Report) -> Inputs:
-    """The metrics, plots, entities, example records and experiments' results below `root`.
+    """Everything on the page, below `root`.
 
     Raises:
         FileNotFoundError: a stage has not run; the message names the file.
     """
     metrics = {name: json.loads(_text(root / "metrics" / f"{name}.json")) for name in METRICS}
-    task = metrics["zero_shot"][report.task]
-    some = any(row["records"] for row in task.values())
-    experiments = catalogue.read(root / catalogue.FILE, root / "params.yaml")
+    plots = {name: _text(root / "plots" / f"{name}.csv").splitlines() for name in PLOTS}
+    some = any(row["records"] for row in metrics["zero_shot"][report.task].values())
     return Inputs(
-        **metrics,
-        loss_rows=_rows(root / "plots" / "pretrain.csv"),
-        partial_rows=_rows(root / "plots" / "partial_leads.csv"),
-        class_rows=_rows(root / "plots" / "zero_shot_classes.csv"),
+        metrics=metrics,
+        plots={name: list(csv.DictReader(lines)) for name, lines in plots.items()},
         entities=yaml.safe_load(_text(root / "data" / "labels" / "entities.yaml")) or [],
         examples=examples(report.task, report.leads, report.top, root / "data") if some else [],
-        experiments=experiments,
-        results=results.results(experiments, runs.read(root / runs.FILE)),
+        printed=catalogue.read(root / catalogue.FILE, root / "params.yaml").printed("kmerl"),
     )
 
 
@@ -100,43 +88,40 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         values: params.yaml as read; its `SETTINGS` are shown.
         simulated: corpora that stage `synthesize` wrote; the page says so wherever it matters.
     """
-    printed = inputs.experiments.printed("kmerl")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("kmerl.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("report.html").render(
+    metrics, plots, printed = inputs.metrics, inputs.plots, inputs.printed
+    titles, published = run_tables.CORPUS_TITLES, run_tables.published()
+    ratio = values["partial_leads"]["ratio"]
+    return html.rendered(
+        "report.html",
         ecg_style=Markup(ecg_paper.STYLE),
-        facts=facts(inputs),
-        paper=section.section(inputs.experiments, inputs.results),
-        simulated=[tables.CORPUS_TITLES[corpus] for corpus in sorted(simulated)],
-        real=[tables.CORPUS_TITLES[c] for c in sorted(set(inputs.ingest) - simulated)],
-        scale=tables.published()["scale"],
-        headline=headline(inputs.zero_shot[report.task], inputs.ingest, report.task),
-        headline_task=tables.TASK_TITLES[report.task],
-        partial=curves.partial_leads(
-            inputs.partial_leads, inputs.partial_rows, values["partial_leads"]["ratio"], printed
+        simulated=[titles[corpus] for corpus in sorted(simulated)],
+        real=[titles[corpus] for corpus in sorted(set(metrics["ingest"]) - simulated)],
+        published=published,
+        facts=facts(metrics),
+        headline=headline(metrics, report.task),
+        headline_task=run_tables.TASK_TITLES[report.task],
+        curve=_curve(
+            run_charts.partial_leads(
+                metrics["partial_leads"], plots["partial_leads"], ratio, printed
+            )
         ),
-        panels=curves.panels(inputs.partial_rows),
-        lead_sets=tables.lead_sets(inputs.partial_leads, values["partial_leads"]["ratio"]),
-        zero_shot=tables.zero_shot(inputs.zero_shot, printed),
-        linear_probe=probe_tables.linear_probe(inputs.linear_probe, printed),
-        fine_tune=probe_tables.fine_tune(inputs.fine_tune),
-        classes=tables.classes(inputs.class_rows),
-        few=tables.FEW,
-        seen_unseen=tables.seen_unseen(inputs.seen_unseen),
-        losses=curves.losses(inputs.loss_rows),
-        pretrain=counts.nested(inputs.pretrain, "Pretraining, last epoch"),
-        mining=counts.nested(inputs.mining, "Mining, in numbers", tables.published()["mining"]),
+        by_task=_panels(run_charts.by_task(plots["partial_leads"])),
+        lead_sets=run_tables.lead_sets(metrics["partial_leads"], ratio),
+        zero_shot=run_tables.zero_shot(metrics["zero_shot"], printed),
+        linear_probe=run_tables.linear_probe(metrics["linear_probe"], printed),
+        fine_tune=run_tables.fine_tune(metrics["fine_tune"]),
+        classes=run_tables.classes(plots["zero_shot_classes"]),
+        few=run_tables.FEW,
+        seen_unseen=run_tables.seen_unseen(metrics["seen_unseen"]),
+        losses=_panels(run_charts.losses(plots["pretrain"])),
+        pretrain=run_tables.nested(metrics["pretrain"], "Pretraining, last epoch"),
+        mining=run_tables.nested(metrics["mining"], "Mining in numbers", published["mining"]),
         hierarchy=hierarchy(inputs.entities),
-        ingest=counts.ingest(inputs.ingest),
-        rejections=counts.rejections(inputs.ingest),
+        ingest=run_tables.ingest(metrics["ingest"]),
+        rejections=run_tables.rejections(metrics["ingest"]),
         examples=[drawn(example, report.leads) for example in inputs.examples],
         example_leads=" and ".join(parse_leads(report.leads)),
-        task_titles=tables.TASK_TITLES,
+        task_titles=run_tables.TASK_TITLES,
         settings={name: _shown(values[name]) for name in SETTINGS if name in values},
         label_derived=values["text"]["source"] == "scp",
         by_cosine=values["zero_shot"]["score"] == "cosine",
@@ -145,28 +130,31 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
     )
 
 
-def facts(inputs: Inputs) -> dict[str, Any]:
+def facts(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """How much data the run saw and was measured on."""
-    tested = {TASKS[task]: 0 for task in TASKS if task in inputs.zero_shot}
-    for corpus in tested:
-        tested[corpus] = inputs.ingest.get(corpus, {"records_test": 0})["records_test"]
+    ingest = metrics["ingest"]
+    tested = dict.fromkeys(TASKS[task] for task in TASKS if task in metrics["zero_shot"])
     return {
-        "pretrain": inputs.pretrain,
-        "tested": {tables.CORPUS_TITLES[c]: n for c, n in tested.items()},
-        "records": sum(entry["records"] for entry in inputs.ingest.values()),
-        "patients": sum(entry["patients"] for entry in inputs.ingest.values()),
+        "pretrain": metrics["pretrain"],
+        "tested": {
+            run_tables.CORPUS_TITLES[corpus]: ingest.get(corpus, {"records_test": 0})[
+                "records_test"
+            ]
+            for corpus in tested
+        },
+        "records": sum(entry["records"] for entry in ingest.values()),
+        "patients": sum(entry["patients"] for entry in ingest.values()),
     }
 
 
-def headline(
-    results: Mapping[str, Any], ingest: Mapping[str, Any], task: str
-) -> list[dict[str, Any]]:
+def headline(metrics: Mapping[str, Any], task: str) -> list[dict[str, Any]]:
     """The three numbers at the top: all leads, I and II, I alone."""
-    tested = ingest[TASKS[task]]["tasks"][task]["test"]
+    tested = metrics["ingest"][TASKS[task]]["tasks"][task]["test"]
+    results = metrics["zero_shot"][task]
     return [
-        {"leads": title, "score": tables.score(row), "row": row, "tested": tested}
-        for title, key in tables.LEAD_COLUMNS.items()
-        if (row := tables.by_leads(results, key)) is not None
+        {"leads": title, "score": run_tables.score(row), "row": row, "tested": tested}
+        for title, key in run_tables.LEAD_COLUMNS.items()
+        if (row := run_tables.by_leads(results, key)) is not None
     ]
 
 
@@ -202,7 +190,20 @@ def drawn(example: Example, few_leads: str) -> dict[str, Any]:
     }
 
 
-def _sorted(entities: Any) -> list[Any]:
+def _curve(chart: Chart) -> dict[str, Any]:
+    """The lead curve for a screen and for a telephone."""
+    return {
+        "series": chart.series,
+        "wide": svg.drawn(chart, *WIDE),
+        "narrow": svg.drawn(chart, *NARROW),
+    }
+
+
+def _panels(charts: Mapping[str, Chart]) -> dict[str, str]:
+    return {title: svg.drawn(chart, *PANEL) for title, chart in charts.items()}
+
+
+def _sorted(entities: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(entities, key=lambda entity: (-entity["records"], entity["name"]))
 
 
@@ -216,7 +217,3 @@ def _text(path: Path) -> str:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run `dvc repro`, which writes it")
     return path.read_text(encoding="utf-8")
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(_text(path).splitlines()))

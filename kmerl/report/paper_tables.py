@@ -1,0 +1,91 @@
+"""The paper's tables and figures as grids: its values beside what the experiments gave."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from kmerl.experiments import catalogue as catalogues
+from kmerl.experiments.catalogue import NEEDS, Catalogue
+from kmerl.report.grid import NONE, NOT_RUN, Behind, Cell, Column, Grid, Group, Row
+from kmerl.report.results import Line, Result
+
+
+def grid(result: Result) -> Grid:
+    """A result, a row a line; numbers in per cent with the decimals that the paper prints."""
+    table, decimals = result.table, result.decimals()
+    return Grid(
+        caption=table.caption,
+        columns=_columns(result),
+        groups=[
+            Group([_row(result, line, decimals) for line in lines], title)
+            for title, lines in groupby(result.lines, lambda line: line.row.group)
+        ],
+        note=table.note,
+        name=table.name,
+        source=table.source,
+        scale=result.scale,
+        measured=result.measured(),
+        remarks=result.remarks(),
+    )
+
+
+def title(table: catalogues.Table | Grid) -> str:
+    """ "Table 2d: Masking strategy"."""
+    return f"{table.source[:1].upper()}{table.source[1:]}: {table.caption}"
+
+
+def not_run(catalogue: Catalogue, names: Sequence[str]) -> Grid:
+    """Tables of which nothing can be compared yet, and what their experiments need."""
+    rows = []
+    for name in names:
+        experiments = catalogue.of(name)
+        needs = dict.fromkeys(need for experiment in experiments for need in experiment.needs)
+        words = Cell(text="; ".join(NEEDS[need] for need in needs), name=True)
+        count = Cell(len(experiments), decimals=0)
+        rows.append(Row(name, [Cell(text=title(catalogue.tables[name]), name=True), count, words]))
+    columns = [Column(title) for title in ("What it is", "Experiments", "What some of them do")]
+    return Grid("Not run yet", columns, [Group(rows)], first="Name")
+
+
+def stacked(grid: Grid) -> Grid:
+    """Tasks below each other where all have the same columns: a narrower table for a page."""
+    found = grid.headings()
+    columns = [[grid.columns[k].title for k in places] for _, places in found]
+    if not found[0][0] or any(titles != columns[0] for titles in columns):
+        return grid
+    groups = [
+        Group([Row(r.label, [r.cells[k] for k in p], behind=r.behind) for r in grid.rows], heading)
+        for heading, p in found
+    ]
+    first = [Column(c.title, printed=c.printed) for c in grid.columns[: len(columns[0])]]
+    return replace(grid, columns=first, groups=groups)
+
+
+def _columns(result: Result) -> list[Column]:
+    """Columns named "CSN 1%" and "CSN 10%" stand below the heading "CSN" as "1%" and "10%"; one
+    that shares no heading with another keeps its whole name."""
+    halves = {name: name.rpartition(" ") for name in result.table.columns}
+    headings = [heading for heading, _, _ in halves.values()]
+    return [
+        Column(rest, heading, result.prints(name))
+        if headings.count(heading) > 1
+        else Column(name, printed=result.prints(name))
+        for name, (heading, _, rest) in halves.items()
+    ]
+
+
+def _row(result: Result, line: Line, decimals: int) -> Row:
+    cells = []
+    for name in result.table.columns:
+        ours, paper = line.ours.get(name), line.row.paper.get(name)
+        if ours is None:
+            text = NONE if line.seeds else NOT_RUN
+            cells.append(Cell(paper=paper, text=text, seeds=line.seeds, decimals=decimals))
+        else:
+            known = (ours.value, ours.lo, ours.hi, ours.sd, ours.seeds)
+            cells.append(Cell(*known, paper=paper, decimals=decimals))
+    scale = result.scale if line.seeds else ""
+    behind = Behind(
+        line.row.experiment, line.seeds, scale, line.commits, line.words, line.absent
+    )  # fmt: skip
+    return Row(line.row.label, cells, behind=behind)
