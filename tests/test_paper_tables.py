@@ -296,7 +296,7 @@ def test_tasks_stand_below_each_other_on_a_page(paper: Catalogue) -> None:
 def test_a_row_of_a_page_holds_the_paper_ours_seeds_name_and_commit(paper: Catalogue) -> None:
     (result,) = results(paper, made_up(paper, RAN), ["table-2d"])
     text = paper_page.render(paper, [result])
-    heads = re.findall(r'<th scope="col">(.*?)</th>', text)
+    heads = re.findall(r'<th scope="col".*?>(.*?)</th>', text)
     assert heads == [
         "", "1 lead: paper", "1 lead: ours", "12 leads: paper", "12 leads: ours", "seeds",
         "experiment", "commit",

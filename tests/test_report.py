@@ -14,7 +14,7 @@ from kmerl import params
 from kmerl.evaluation.scores import Scores
 from kmerl.experiments import catalogue, runs
 from kmerl.leads import LEADS
-from kmerl.report import paper_page, run_page, run_tables
+from kmerl.report import paper_page, run_counts, run_page, run_tables
 from kmerl.report.examples import first_positives, read_signals
 from kmerl.report.grid import Cell, Grid
 from kmerl.report.results import results
@@ -313,20 +313,20 @@ def test_classes_with_few_positives_are_marked_and_the_commonest_are_first(
 
 
 def test_rejections_are_listed_by_reason(metrics: Mapping[str, Any]) -> None:
-    grid = run_tables.rejections(metrics["ingest"])
+    grid = run_counts.rejections(metrics["ingest"])
     assert {one.label: one.cells[0].value for one in grid.rows} == {"truncated": 2, "all NaN": 1}
     assert [group.title for group in grid.groups] == ["MIMIC-IV-ECG"]
 
 
 def test_counts_stand_beside_the_papers_where_it_has_them(metrics: Mapping[str, Any]) -> None:
-    grid = run_tables.nested(metrics["mining"], "c", run_tables.published()["mining"])
+    grid = run_counts.nested(metrics["mining"], "c", run_tables.published()["mining"])
     assert {one.label: (one.cells[0].shown(), one.cells[0].printed()) for one in grid.rows} == {
         "expressions": ("210", "341"),
         "gap": ("none", ""),
         "labels per record": ("2.5", ""),
         "verdicts: negated": ("31", ""),
     }
-    assert not run_tables.nested(metrics["mining"], "c").columns[0].printed
+    assert not run_counts.nested(metrics["mining"], "c").columns[0].printed
 
 
 def test_lead_sets_are_found_whatever_their_key() -> None:

@@ -11,7 +11,7 @@ from kmerl import seeds
 from kmerl.models.resnet import ResNet
 from kmerl.models.vit import LeadEncoder
 from kmerl.models.vit12 import TwelveLeadViT
-from kmerl.report import run_charts, run_tables
+from kmerl.report import run_charts, run_counts
 from kmerl.training import loop, session
 from kmerl.training.checkpoint import NAME as CHECKPOINTS
 from kmerl.training.model import create
@@ -66,4 +66,4 @@ def test_curves_and_numbers_of_a_training_without_epochs_are_shown_as_none(here)
     assert {"loss", "val_loss"} <= rows[0].keys()
     assert run_charts.losses(rows) == {}
     metrics = json.loads((here / "metrics" / "pretrain.json").read_text())
-    assert run_tables.nested(metrics, "Pretraining, last epoch")
+    assert run_counts.nested(metrics, "Pretraining, last epoch")

@@ -12,8 +12,7 @@ NOT_RUN, NONE = "not run", "none"
 class Cell:
     """A value of ours with what is known of it, and the paper's; or `text` in place of a value.
 
-    `lo` and `hi` bound `value`; `sd` is its deviation over `seeds` seeds. A `name` is words that
-    are set to the left, other words say why there is no value.
+    `lo` and `hi` bound `value`; `sd` is its deviation over `seeds` seeds.
     """
 
     value: float | None = None
@@ -23,7 +22,6 @@ class Cell:
     seeds: int = 0
     paper: float | None = None
     text: str = ""
-    name: bool = False
     decimals: int = 3
 
     def shown(self) -> str:
@@ -94,11 +92,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Column:
-    """Its title, below the heading that neighbours share; `printed`: the paper gives a value."""
+    """Its title, below the heading that neighbours share; `printed`: the paper gives a value;
+    `words`: it holds no numbers."""
 
     title: str
     heading: str = ""
     printed: bool = False
+    words: bool = False
 
     @property
     def name(self) -> str:

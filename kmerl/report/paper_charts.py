@@ -1,7 +1,7 @@
 """A figure's charts: the paper's points in one, ours in another, never on one scale."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from kmerl.report.charts import Chart, Series
 from kmerl.report.results import Line, Result
@@ -10,7 +10,9 @@ DODGE = 0.5
 """Of the distance between two categories, the part over which the marks of one are spread."""
 NUMBER = re.compile(r"\d+(\.\d+)?")
 
-_Value = Callable[[Line, str], tuple[float | None, float | None, float | None]]
+_Bounded = tuple[float | None, float | None, float | None]
+_Place = float | str
+_Curves = list[tuple[str, list[tuple[_Place, _Bounded]]]]
 
 
 def charts(result: Result) -> list[Chart]:
@@ -19,7 +21,7 @@ def charts(result: Result) -> list[Chart]:
     table = result.table
     if table.kind == "table":
         return []
-    sides: list[tuple[str, _Value, int]] = [
+    sides: list[tuple[str, Callable[[Line, str], _Bounded], int]] = [
         (f"Paper, {table.source}", _paper, 2),
         (f"Ours, scale {result.scale}", _ours, 1),
     ]
@@ -27,83 +29,67 @@ def charts(result: Result) -> list[Chart]:
     for column in table.columns if table.kind == "points" else [""]:
         several = len(table.columns) > 1 and column
         for title, value, least in sides:
-            chart = _chart(result, column, f"{title}: {column}" if several else title, value)
+            curves = _by_group(result, column, value) if column else _by_line(result, value)
+            chart = _chart(result, f"{title}: {column}" if several else title, curves)
             if sum(len(series.known) for series in chart.series) >= least:
                 found.append(chart)
     return found
 
 
-def _chart(result: Result, column: str, title: str, value: _Value) -> Chart:
-    table = result.table
-    if table.kind == "points":
-        ticks, words = _axis([line.row.x for line in result.lines if line.row.x is not None])
-        series = list(_by_group(result, column, value, ticks, words))
-    else:
-        names = list(table.columns)
-        ticks, words = _axis(_numbers(names) if table.kind == "curves" else names)
-        series = list(_by_line(result, value, ticks, bool(words)))
-    label = f"{table.y_label}, %"
-    return Chart(title, table.x_label, label, series, ticks, words, digits=result.decimals())
+def _by_line(result: Result, value: Callable[[Line, str], _Bounded]) -> _Curves:
+    """A curve a row over the columns: over the numbers in their names ("9 leads"), or the names."""
+    columns = list(result.table.columns)
+    numbers = [NUMBER.match(name) for name in columns]
+    places: list[_Place] = list(columns)
+    if result.table.kind == "curves" and all(numbers):
+        places = [float(match[0]) for match in numbers if match]
+    return [
+        (_name(result, line), [(x, value(line, c)) for x, c in zip(places, columns, strict=True)])
+        for line in result.lines
+    ]
 
 
-def _numbers(columns: list[str]) -> list[float | str]:
-    """The numbers in the columns' names ("9 leads"), or the names where they hold none."""
-    found = [NUMBER.match(name) for name in columns]
-    if any(match is None for match in found):
-        return list(columns)
-    return [float(match[0]) for match in found if match is not None]
-
-
-def _axis(places: Sequence[float | str]) -> tuple[list[float], list[str]]:
-    """Where the ticks are and, for words, what they say; words keep their order."""
-    if all(not isinstance(place, str) for place in places):
-        return sorted({float(place) for place in places}), []
-    words = list(dict.fromkeys(map(str, places)))
-    return [float(k) for k in range(len(words))], words
-
-
-def _by_line(
-    result: Result, value: _Value, ticks: Sequence[float], by_words: bool
-) -> Iterator[Series]:
-    """A curve a row over numbered columns, marks a row beside each other over named ones."""
-    columns, lines = list(result.table.columns), result.lines
-    places = ticks if by_words else [float(x) for x in _numbers(columns)]
-    for style, line in enumerate(lines):
-        shift = DODGE * ((style + 0.5) / len(lines) - 0.5) if by_words else 0.0
-        bounded = [value(line, column) for column in columns]
-        x = [place + shift for place in places]
-        yield _series(_name(result, line), style, x, bounded, joined=not by_words)
-
-
-def _by_group(
-    result: Result, column: str, value: _Value, ticks: Sequence[float], words: Sequence[str]
-) -> Iterator[Series]:
+def _by_group(result: Result, column: str, value: Callable[[Line, str], _Bounded]) -> _Curves:
     """A curve a group over the rows' x; a row without x is a level from end to end."""
-    groups: dict[str, list[tuple[float, Line]]] = {}
+    groups: dict[str, list[tuple[_Place, _Bounded]]] = {}
     for line in result.lines:
         if line.row.x is not None:
-            x = float(words.index(str(line.row.x)) if words else line.row.x)
-            groups.setdefault(line.row.group or column, []).append((x, line))
-    for style, (name, points) in enumerate(groups.items()):
-        ordered = sorted(points, key=lambda point: point[0])
-        bounded = [value(line, column) for _, line in ordered]
-        yield _series(name, style, [x for x, _ in ordered], bounded)
-    levels = [line for line in result.lines if line.row.x is None and ticks]
-    for style, line in enumerate(levels, start=len(groups)):
-        ends = [ticks[0], ticks[-1]]
-        yield _series(_name(result, line), style, ends, [value(line, column)] * 2)
+            point = (line.row.x, value(line, column))
+            groups.setdefault(line.row.group or column, []).append(point)
+    ends = _ticks([place for points in groups.values() for place, _ in points])
+    levels = [
+        (_name(result, line), [(x, value(line, column)) for x in (ends[0], ends[-1])])
+        for line in result.lines
+        if line.row.x is None and ends
+    ]
+    return [*groups.items(), *levels]
 
 
-def _series(
-    name: str,
-    style: int,
-    x: Sequence[float],
-    bounded: Sequence[tuple[float | None, float | None, float | None]],
-    joined: bool = True,
-) -> Series:
-    """A curve without a gap is joined, one with gaps is marks alone."""
-    y, lo, hi = zip(*bounded, strict=True)
-    return Series(name, x, y, lo, hi, style, joined and None not in y)
+def _chart(result: Result, title: str, curves: _Curves) -> Chart:
+    """Over words the curves of named columns are marks beside each other; a curve with a gap is
+    marks alone."""
+    table = result.table
+    ticks = _ticks([place for _, curve in curves for place, _ in curve])
+    words = [tick for tick in ticks if isinstance(tick, str)]
+    apart = bool(words) and table.kind != "points"
+    series = []
+    for style, (name, curve) in enumerate(curves):
+        shift = DODGE * ((style + 0.5) / len(curves) - 0.5) if apart else 0.0
+        at = [(words.index(x) if isinstance(x, str) else x) + shift for x, _ in curve]
+        order = sorted(range(len(at)), key=at.__getitem__)
+        y, lo, hi = zip(*(curve[k][1] for k in order), strict=True)
+        joined = not apart and None not in y
+        series.append(Series(name, [at[k] for k in order], y, lo, hi, style, joined))
+    x_ticks = [float(k) if words else float(tick) for k, tick in enumerate(ticks)]
+    label = f"{table.y_label}, %"
+    return Chart(title, table.x_label, label, series, x_ticks, words, digits=result.decimals())
+
+
+def _ticks(places: Sequence[_Place]) -> list[_Place]:
+    """Numbers in their order, words in theirs."""
+    if any(isinstance(place, str) for place in places):
+        return list(dict.fromkeys(map(str, places)))
+    return sorted({float(place) for place in places})
 
 
 def _name(result: Result, line: Line) -> str:
@@ -111,10 +97,10 @@ def _name(result: Result, line: Line) -> str:
     return f"{line.row.label} ({line.words})" if differs else line.row.label
 
 
-def _paper(line: Line, column: str) -> tuple[float | None, None, None]:
+def _paper(line: Line, column: str) -> _Bounded:
     return line.row.paper.get(column), None, None
 
 
-def _ours(line: Line, column: str) -> tuple[float | None, float | None, float | None]:
+def _ours(line: Line, column: str) -> _Bounded:
     value = line.ours.get(column)
     return (None, None, None) if value is None else (value.value, value.lo, value.hi)

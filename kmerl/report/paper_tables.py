@@ -40,11 +40,14 @@ def not_run(catalogue: Catalogue, names: Sequence[str]) -> Grid:
     for name in names:
         experiments = catalogue.of(name)
         needs = dict.fromkeys(need for experiment in experiments for need in experiment.needs)
-        words = Cell(text="; ".join(NEEDS[need] for need in needs), name=True)
-        count = Cell(len(experiments), decimals=0)
-        rows.append(Row(name, [Cell(text=title(catalogue.tables[name]), name=True), count, words]))
-    columns = [Column(title) for title in ("What it is", "Experiments", "What some of them do")]
-    return Grid("Not run yet", columns, [Group(rows)], first="Name")
+        cells = [
+            Cell(text=title(catalogue.tables[name])),
+            Cell(len(experiments), decimals=0),
+            Cell(text="; ".join(NEEDS[need] for need in needs)),
+        ]
+        rows.append(Row(name, cells))
+    what, how = Column("What it is", words=True), Column("What some of them do", words=True)
+    return Grid("Not run yet", [what, Column("Experiments"), how], [Group(rows)], first="Name")
 
 
 def stacked(grid: Grid) -> Grid:
@@ -75,15 +78,11 @@ def _columns(result: Result) -> list[Column]:
 
 
 def _row(result: Result, line: Line, decimals: int) -> Row:
-    cells = []
-    for name in result.table.columns:
-        ours, paper = line.ours.get(name), line.row.paper.get(name)
-        if ours is None:
-            text = NONE if line.seeds else NOT_RUN
-            cells.append(Cell(paper=paper, text=text, seeds=line.seeds, decimals=decimals))
-        else:
-            known = (ours.value, ours.lo, ours.hi, ours.sd, ours.seeds)
-            cells.append(Cell(*known, paper=paper, decimals=decimals))
+    none = Cell(text=NONE if line.seeds else NOT_RUN, seeds=line.seeds)
+    cells = [
+        replace(line.ours.get(name, none), paper=line.row.paper.get(name), decimals=decimals)
+        for name in result.table.columns
+    ]
     scale = result.scale if line.seeds else ""
     behind = Behind(
         line.row.experiment, line.seeds, scale, line.commits, line.words, line.absent

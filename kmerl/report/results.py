@@ -14,6 +14,7 @@ from statistics import mean, stdev
 from kmerl.experiments.catalogue import NEEDS, Catalogue, Row, Table
 from kmerl.experiments.runs import Run
 from kmerl.params import ParamsError
+from kmerl.report.grid import Cell
 
 PAPER = "pretrained on 771,693 records of MIMIC-IV-ECG for 50 epochs"
 SCALES = {
@@ -27,30 +28,17 @@ NONE_OF_THIS = "ran, but measured none of this"
 
 
 @dataclass(frozen=True)
-class Ours:
-    """A metric in per cent: mean over seeds, of its value and of its interval's bounds.
-
-    `lo` and `hi` are None where a seed has no interval, `sd` (n - 1) where there is one seed.
-    """
-
-    value: float
-    lo: float | None
-    hi: float | None
-    sd: float | None
-    seeds: int
-
-
-@dataclass(frozen=True)
 class Line:
     """A row of a table with what its runs gave.
 
-    `ours` lacks the columns that this method has no value for. `words` is the scale in plain
+    `ours` is in per cent, the mean over seeds of a metric's value and of its interval's bounds; it
+    lacks the columns that this method has no value for. `words` is the scale in plain
     words, `commits` where it was queued. `absent` says why there are no runs, or is empty.
     `left_out` counts its runs with other seeds than most rows have.
     """
 
     row: Row
-    ours: Mapping[str, Ours]
+    ours: Mapping[str, Cell]
     seeds: int = 0
     words: str = ""
     commits: tuple[str, ...] = ()
@@ -142,15 +130,6 @@ class Result:
         """Decimals that the paper prints in this table, 1 or 2."""
         printed = [f"{value:g}" for line in self.lines for value in line.row.paper.values()]
         return 2 if any(len(text.partition(".")[2]) > 1 for text in printed) or not printed else 1
-
-    def best(self, column: str) -> tuple[float | None, float | None]:
-        """The largest value of a column, the paper's and ours; None where fewer than two stand."""
-        papers = [line.row.paper[column] for line in self.lines if column in line.row.paper]
-        ours = [line.ours[column].value for line in self.lines if column in line.ours]
-        return (
-            max(papers) if len(papers) > 1 else None,
-            max(ours) if len(ours) > 1 else None,
-        )
 
 
 def results(
@@ -259,23 +238,19 @@ def _lines(
     return lines
 
 
-def _over_seeds(runs: Sequence[Run], metric: str) -> Ours | None:
-    """None where no seed has a value: the method has no such side, or the data no such class."""
+def _over_seeds(runs: Sequence[Run], metric: str) -> Cell | None:
+    """None where no seed has a value: the method has no such side, or the data no such class.
+
+    There are no bounds where a seed has none, and no deviation (n - 1) of one seed.
+    """
     values = [run.values[metric] for run in runs if metric in run.values]
-    known = [value for value in values if value.value is not None]
-    points = [100 * value.value for value in known if value.value is not None]
+    points = [100 * v.value for v in values if v.value is not None]
     if not points:
         return None
-    lows = [100 * value.lo for value in known if value.lo is not None]
-    highs = [100 * value.hi for value in known if value.hi is not None]
-    bounded = len(lows) == len(highs) == len(points)
-    return Ours(
-        value=mean(points),
-        lo=mean(lows) if bounded else None,
-        hi=mean(highs) if bounded else None,
-        sd=stdev(points) if len(points) > 1 else None,
-        seeds=len(points),
-    )
+    bounds = [(100 * v.lo, 100 * v.hi) for v in values if v.lo is not None and v.hi is not None]
+    lo, hi = map(mean, zip(*bounds, strict=True)) if len(bounds) == len(points) else (None, None)
+    sd = stdev(points) if len(points) > 1 else None
+    return Cell(mean(points), lo, hi, sd, len(points))
 
 
 def _why(catalogue: Catalogue, row: Row, scale: str) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ import yaml
 from markupsafe import Markup
 
 from kmerl.experiments import catalogue
-from kmerl.leads import parse_leads
+from kmerl.leads import LEADS, parse_leads
 from kmerl.params import ParamsError
-from kmerl.report import ecg_paper, run_charts, run_tables
+from kmerl.report import ecg_paper, run_charts, run_counts, run_tables
 from kmerl.report.charts import Chart
 from kmerl.report.examples import Example, examples
 from kmerl.report.writers import html, svg
@@ -91,20 +91,28 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
     metrics, plots, printed = inputs.metrics, inputs.plots, inputs.printed
     titles, published = run_tables.CORPUS_TITLES, run_tables.published()
     ratio = values["partial_leads"]["ratio"]
+    curve = run_charts.partial_leads(
+        metrics["partial_leads"], plots["partial_leads"], ratio, printed
+    )
+    zero_shot, leads = metrics["zero_shot"][report.task], run_tables.LEAD_COLUMNS
     return html.rendered(
         "report.html",
         ecg_style=Markup(ecg_paper.STYLE),
         simulated=[titles[corpus] for corpus in sorted(simulated)],
         real=[titles[corpus] for corpus in sorted(set(metrics["ingest"]) - simulated)],
         published=published,
-        facts=facts(metrics),
-        headline=headline(metrics, report.task),
+        metrics=metrics,
+        tested=tested(metrics),
+        asked=metrics["ingest"][TASKS[report.task]]["tasks"][report.task]["test"],
+        full=run_tables.by_leads(zero_shot, "12"),
+        headline={
+            title: run_tables.score(run_tables.by_leads(zero_shot, key))
+            for title, key in leads.items()
+        },
         headline_task=run_tables.TASK_TITLES[report.task],
-        curve=_curve(
-            run_charts.partial_leads(
-                metrics["partial_leads"], plots["partial_leads"], ratio, printed
-            )
-        ),
+        curve=curve,
+        wide=svg.drawn(curve, *WIDE),
+        narrow=svg.drawn(curve, *NARROW),
         by_task=_panels(run_charts.by_task(plots["partial_leads"])),
         lead_sets=run_tables.lead_sets(metrics["partial_leads"], ratio),
         zero_shot=run_tables.zero_shot(metrics["zero_shot"], printed),
@@ -114,13 +122,14 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         few=run_tables.FEW,
         seen_unseen=run_tables.seen_unseen(metrics["seen_unseen"]),
         losses=_panels(run_charts.losses(plots["pretrain"])),
-        pretrain=run_tables.nested(metrics["pretrain"], "Pretraining, last epoch"),
-        mining=run_tables.nested(metrics["mining"], "Mining in numbers", published["mining"]),
+        pretrain=run_counts.nested(metrics["pretrain"], "Pretraining, last epoch"),
+        mining=run_counts.nested(metrics["mining"], "Mining in numbers", published["mining"]),
         hierarchy=hierarchy(inputs.entities),
-        ingest=run_tables.ingest(metrics["ingest"]),
-        rejections=run_tables.rejections(metrics["ingest"]),
-        examples=[drawn(example, report.leads) for example in inputs.examples],
-        example_leads=" and ".join(parse_leads(report.leads)),
+        ingest=run_counts.ingest(metrics["ingest"]),
+        rejections=run_counts.rejections(metrics["ingest"]),
+        examples=inputs.examples,
+        all_leads=LEADS,
+        few_leads=parse_leads(report.leads),
         task_titles=run_tables.TASK_TITLES,
         settings={name: _shown(values[name]) for name in SETTINGS if name in values},
         label_derived=values["text"]["source"] == "scp",
@@ -130,81 +139,30 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
     )
 
 
-def facts(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """How much data the run saw and was measured on."""
-    ingest = metrics["ingest"]
-    tested = dict.fromkeys(TASKS[task] for task in TASKS if task in metrics["zero_shot"])
+def tested(metrics: Mapping[str, Any]) -> dict[str, int]:
+    """Held-out test records by corpus, 0 where a corpus is not there."""
+    corpora = dict.fromkeys(TASKS[task] for task in TASKS if task in metrics["zero_shot"])
     return {
-        "pretrain": metrics["pretrain"],
-        "tested": {
-            run_tables.CORPUS_TITLES[corpus]: ingest.get(corpus, {"records_test": 0})[
-                "records_test"
-            ]
-            for corpus in tested
-        },
-        "records": sum(entry["records"] for entry in ingest.values()),
-        "patients": sum(entry["patients"] for entry in ingest.values()),
+        run_tables.CORPUS_TITLES[corpus]: metrics["ingest"].get(corpus, {}).get("records_test", 0)
+        for corpus in corpora
     }
-
-
-def headline(metrics: Mapping[str, Any], task: str) -> list[dict[str, Any]]:
-    """The three numbers at the top: all leads, I and II, I alone."""
-    tested = metrics["ingest"][TASKS[task]]["tasks"][task]["test"]
-    results = metrics["zero_shot"][task]
-    return [
-        {"leads": title, "score": run_tables.score(row), "row": row, "tested": tested}
-        for title, key in run_tables.LEAD_COLUMNS.items()
-        if (row := run_tables.by_leads(results, key)) is not None
-    ]
 
 
 def hierarchy(entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Superclasses with their entities, then the entities below none; most records first."""
-    by_name = {entity["name"]: entity for entity in entities}
-    parents = [entity for entity in entities if entity["kind"] == "superclass"]
+    ordered = sorted(entities, key=lambda entity: (-entity["records"], entity["name"]))
+    parents = [entity for entity in ordered if entity["kind"] == "superclass"]
     below = {child for parent in parents for child in parent["children"]}
-    orphans = [e for e in entities if e["kind"] == "entity" and e["name"] not in below]
     groups = [
-        {
-            "name": parent["name"],
-            "records": parent["records"],
-            "children": _sorted(by_name[child] for child in parent["children"] if child in by_name),
-        }
-        for parent in _sorted(parents)
+        {**parent, "children": [e for e in ordered if e["name"] in parent["children"]]}
+        for parent in parents
     ]
-    if orphans:
-        groups.append({"name": "", "records": None, "children": _sorted(orphans)})
-    return groups
-
-
-def drawn(example: Example, few_leads: str) -> dict[str, Any]:
-    """An example with its two drawings: all leads, and the few."""
-    few = {lead: example.signals[lead] for lead in parse_leads(few_leads)}
-    title = f"Record {example.record} on ECG paper"
-    return {
-        "record": example.record,
-        "shown_for": example.shown_for,
-        "all": ecg_paper.picture(example.signals, example.rate, f"{title}, twelve leads"),
-        "few": ecg_paper.picture(few, example.rate, f"{title}, leads {', '.join(few)}"),
-        "predictions": example.predictions,
-    }
-
-
-def _curve(chart: Chart) -> dict[str, Any]:
-    """The lead curve for a screen and for a telephone."""
-    return {
-        "series": chart.series,
-        "wide": svg.drawn(chart, *WIDE),
-        "narrow": svg.drawn(chart, *NARROW),
-    }
+    orphans = [e for e in ordered if e["kind"] == "entity" and e["name"] not in below]
+    return [*groups, *([{"name": "", "records": None, "children": orphans}] if orphans else [])]
 
 
 def _panels(charts: Mapping[str, Chart]) -> dict[str, str]:
     return {title: svg.drawn(chart, *PANEL) for title, chart in charts.items()}
-
-
-def _sorted(entities: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return sorted(entities, key=lambda entity: (-entity["records"], entity["name"]))
 
 
 def _shown(section: Any) -> str:

@@ -1,4 +1,4 @@
-"""Tables of this run: every score with its interval and what stands behind it, and the counts."""
+"""Tables of this run: every score with its interval and what stands behind it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from kmerl.evaluation.metric_files import flat
 from kmerl.leads import parse_leads
 from kmerl.report.grid import NONE, NOT_RUN, Cell, Column, Grid, Group, Row
 
@@ -42,14 +41,6 @@ FINE_TUNED = {
     "Above scratch": "above_scratch",
     "F1": "f1",
 }
-INGESTED = {
-    "Records": "records",
-    "Patients": "patients",
-    "Training": "records_train",
-    "Validation": "records_val",
-    "Test": "records_test",
-    "Left out": "rejected",
-}
 CLASS_WORDS = ("task", "leads", "code", "name")
 FEW = 5
 """Fewer positives than this say nothing about a class; its scores are marked."""
@@ -62,11 +53,6 @@ def published() -> dict[str, Any]:
     text = resources.files("kmerl.report").joinpath("published.yaml").read_text(encoding="utf-8")
     values: dict[str, Any] = yaml.safe_load(text)
     return values
-
-
-def words(text: str) -> Cell:
-    """Words that are set to the left."""
-    return Cell(text=text, name=True)
 
 
 def count(value: int | None) -> Cell:
@@ -162,8 +148,8 @@ def fine_tune(metrics: Metrics) -> Grid:
             Row(
                 TASK_TITLES[task],
                 [
-                    words(f"{ratio} %"),
-                    words(" ".join(parse_leads(leads))),
+                    Cell(text=f"{ratio} %"),
+                    Cell(text=" ".join(parse_leads(leads))),
                     count(row["train_records"]),
                     *(score(row, metric) for metric in FINE_TUNED.values()),
                 ],
@@ -174,7 +160,11 @@ def fine_tune(metrics: Metrics) -> Grid:
 
     return Grid(
         "Fine-tuning, macro AUROC",
-        [Column(title) for title in ("Share", "Leads", "Trained on", *FINE_TUNED)],
+        [
+            Column("Share", words=True),
+            Column("Leads", words=True),
+            *map(Column, ("Trained on", *FINE_TUNED)),
+        ],
         _with_mean(metrics, rows),
         "The paper has no such table; its reviewers asked for it. Both networks see the same "
         "records, batches and number of steps.",
@@ -239,43 +229,6 @@ def seen_unseen(metrics: Metrics) -> Grid:
         "Scored counts the task and class pairs that have a positive and a negative test record.",
         first="Classes",
     )
-
-
-def ingest(metrics: Metrics) -> Grid:
-    """Records of each corpus: kept, patients, splits, left out."""
-    rows = [
-        Row(title, [count(metrics[corpus][key]) for key in INGESTED.values()])
-        for corpus, title in CORPUS_TITLES.items()
-        if corpus in metrics
-    ]
-    return Grid("Records by corpus", list(map(Column, INGESTED)), [Group(rows)], first="Corpus")
-
-
-def rejections(metrics: Metrics) -> Grid:
-    """Records left out, by corpus and reason; only reasons that occur."""
-    groups = []
-    for corpus, title in CORPUS_TITLES.items():
-        rows = [
-            Row(key.removeprefix("rejected_").replace("_", " ").replace("nan", "NaN"), [count(n)])
-            for key, n in sorted(metrics.get(corpus, {}).items())
-            if key.startswith("rejected_") and n
-        ]
-        groups += [Group(rows, title)] if rows else []
-    return Grid("Records left out, by reason", [Column("Records")], groups, first="Reason")
-
-
-def nested(metrics: Metrics, caption: str, beside: Mapping[str, int] | None = None) -> Grid:
-    """Nested counts as rows: the path of a key as words, its value, and the paper's where known."""
-    rows = []
-    for path, value in flat(metrics):
-        paper = (beside or {}).get(path[0])
-        if isinstance(value, int) and not isinstance(value, bool):
-            cell = Cell(value, paper=paper, decimals=0)
-        else:
-            text = f"{value:.4g}" if isinstance(value, float) else str(value or NONE)
-            cell = Cell(text=text, paper=paper, decimals=0)
-        rows.append(Row(": ".join(path).replace("_", " "), [cell]))
-    return Grid(caption, [Column("Value", printed=bool(beside))], [Group(rows)], first="Count")
 
 
 def _in_order(metrics: Metrics) -> list[str]:

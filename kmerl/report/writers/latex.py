@@ -102,18 +102,14 @@ def _stacked(grid: Grid) -> tuple[str, list[str], list[str]]:
         if isinstance(row, str):
             body.append(row)
             continue
-        sides = {"paper": [_paper(grid, row, k) for k in range(count)]}
+        theirs = [_paper(grid, row, k) for k in range(count)]
+        label = escaped(row.label)
+        if any(theirs) or not row.behind.seeds:
+            body.append(_line([label, "paper", *theirs]))
+            label = ""
         if row.behind.seeds:
-            sides["ours"] = [_ours(grid, row, k) for k in range(count)]
-            if not any(sides["paper"]):
-                del sides["paper"]
-        labels = [escaped(row.label), ""]
-        body += [_line([label, *side]) for label, side in zip(labels, _flat(sides), strict=False)]
+            body.append(_line([label, "ours", *(_ours(grid, row, k) for k in range(count))]))
     return "ll" + "r" * count, head, body
-
-
-def _flat(sides: dict[str, list[str]]) -> list[list[str]]:
-    return [[side, *cells] for side, cells in sides.items()]
 
 
 def _spanning(spans: Sequence[tuple[str, int]], before: int, after: int) -> list[str]:
