@@ -1,4 +1,4 @@
-"""Runs beside the paper: what is averaged, what is never mixed, and how it is printed."""
+"""The paper's tables, ours beside them: the grid, its writers, the page and the command."""
 
 import csv as standard_csv
 import dataclasses
@@ -16,37 +16,22 @@ from typer.testing import CliRunner
 from kmerl import cli
 from kmerl.experiments import catalogue as catalogues
 from kmerl.experiments import runs
-from kmerl.experiments.catalogue import Catalogue, Experiment, Row, Table
-from kmerl.experiments.runs import Run, Value
-from kmerl.params import ParamsError
+from kmerl.experiments.catalogue import Catalogue
 from kmerl.report import paper_page
 from kmerl.report.paper_tables import grid, not_run, stacked
 from kmerl.report.results import Result, comparing, results
 from kmerl.report.writers import csv, json, latex, markdown, terminal
 from kmerl.report.writers.files import write_tables
-from tests.experiment_runs import COMMIT, RAN, WORDS, made_up
-
-METRICS = {"1 lead": "zero_shot.average.1.auroc", "12 leads": "zero_shot.average.12.auroc"}
-SMALL = Table(
-    "table-x",
-    "Masking & more",
-    "Table X",
+from tests.experiment_runs import (
+    CATALOGUE,
+    COMMIT,
     METRICS,
-    (
-        Row("kmerl", "K-MERL (Ours)", {"1 lead": 71.61, "12 leads": 76.5}),
-        Row("no-masking", "- Masking_50%", {"1 lead": 68.93}),
-        Row("hub-text", "From a hub", {"1 lead": 70.0}),
-    ),
-)
-CATALOGUE = Catalogue(
-    {},
-    ("zero_shot",),
-    {
-        "kmerl": Experiment("kmerl", {}),
-        "no-masking": Experiment("no-masking", {"mask.segments": 0.0}),
-        "hub-text": Experiment("hub-text", {"text_encoder.model": "x"}, needs=("hub",)),
-    },
-    {"table-x": SMALL},
+    RAN,
+    SMALL,
+    TWO_SEEDS,
+    WORDS,
+    made_up,
+    only,
 )
 
 
@@ -59,147 +44,6 @@ def paper() -> Catalogue:
 def everything(paper: Catalogue, request: pytest.FixtureRequest) -> list[Result]:
     """Every table of experiments.yaml, with runs of all or of none."""
     return results(paper, made_up(paper, paper.experiments) if request.param else [])
-
-
-def run(name: str, seed: int, one: Value, twelve: Value | None = None, **other: str) -> Run:
-    values = {METRICS["1 lead"]: one, METRICS["12 leads"]: twelve or one}
-    whole = {"scale": "demo", "words": WORDS, "commit": COMMIT, "revision": "r", "lock": "l"}
-    return Run(experiment=name, seed=seed, values=values, **(whole | other))
-
-
-TWO_SEEDS = [
-    run("kmerl", 0, Value(0.70, 0.66, 0.74)),
-    run("kmerl", 1, Value(0.72, 0.68, 0.75)),
-    run("no-masking", 0, Value(0.65, 0.6, 0.7), Value(None)),
-    run("no-masking", 1, Value(0.65, 0.6, 0.7), Value(None)),
-]
-
-
-def only(runs: list[Run], scale: str | None = None) -> Result:
-    (result,) = results(CATALOGUE, runs, scale=scale)
-    return result
-
-
-# ---------------------------------------------------------------- what is averaged
-
-
-def test_ours_is_the_mean_over_seeds_of_values_and_bounds() -> None:
-    ours = only(TWO_SEEDS).lines[0].ours["1 lead"]
-    assert (ours.value, ours.lo, ours.hi) == pytest.approx((71.0, 67.0, 74.5))
-    assert ours.sd == pytest.approx(2**0.5)  # of 70 and 72, n - 1
-    assert ours.seeds == 2
-    alone = only(TWO_SEEDS[2:3]).lines[1].ours["1 lead"]
-    assert (alone.sd, alone.seeds) == (None, 1)
-
-
-def test_rows_are_averaged_over_the_seeds_that_most_of_them_have() -> None:
-    """Three seeds of one row beside one seed of the others would compare cohorts."""
-    others = [run(name, 0, Value(0.6)) for name in ("no-masking", "hub-text")]
-    result = only([*(run("kmerl", seed, Value(0.7 + 0.1 * seed)) for seed in range(3)), *others])
-    ours = result.lines[0]
-    assert (ours.ours["1 lead"].value, ours.seeds, ours.left_out) == (pytest.approx(70), 1, 2)
-    assert result.seeds == (0,)
-    assert result.remarks() == ["Only seed 0, as most rows ran with, of K-MERL (Ours)."]
-
-
-def test_a_row_with_fewer_seeds_is_named_and_shown() -> None:
-    names = ("kmerl", "no-masking")
-    many = [run(name, seed, Value(0.7)) for name in names for seed in (0, 1)]
-    result = only([*many, run("hub-text", 1, Value(0.6))])
-    assert [line.seeds for line in result.lines] == [2, 2, 1]
-    assert result.remarks() == ["Fewer seeds than most rows have: From a hub."]
-
-
-def test_a_seed_that_measured_nothing_of_the_table_is_none_of_its_seeds() -> None:
-    without = dataclasses.replace(run("kmerl", 1, Value(0.9)), values={})
-    line = only([run("kmerl", 0, Value(0.7)), without]).lines[0]
-    assert (line.seeds, line.left_out, line.ours["1 lead"].seeds) == (1, 0, 1)
-
-
-def test_of_two_rows_neither_is_most() -> None:
-    result = only([run("kmerl", 0, Value(0.7)), *TWO_SEEDS[2:]])
-    assert (result.seeds, [line.seeds for line in result.lines]) == ((0,), [1, 1, 0])
-
-
-def test_an_interval_that_one_seed_lacks_is_not_the_mean_of_the_others() -> None:
-    runs = [run("kmerl", 0, Value(0.7, 0.6, 0.8)), run("kmerl", 1, Value(0.7))]
-    ours = only(runs).lines[0].ours["1 lead"]
-    assert (ours.lo, ours.hi, ours.seeds) == (None, None, 2)
-
-
-def test_a_metric_without_a_value_is_no_zero() -> None:
-    result = only(TWO_SEEDS)
-    assert "12 leads" not in result.lines[1].ours
-    assert "none" in text_of(result)
-    missing = dataclasses.replace(TWO_SEEDS[2], values={})
-    line = only([missing]).lines[1]
-    assert (line.ours, line.seeds, line.absent) == ({}, 0, "ran, but measured none of this")
-    assert not only([missing]).ran
-
-
-def test_a_seed_that_stands_twice_is_named() -> None:
-    with pytest.raises(ParamsError, match=r"kmerl holds seed 1 twice at scale 'demo'"):
-        only([*TWO_SEEDS, run("kmerl", 1, Value(0.9))])
-
-
-def test_scales_are_results_of_their_own() -> None:
-    runs = [*TWO_SEEDS, run("kmerl", 0, Value(0.9), scale="paper", words="771,693 records")]
-    demo, paper = results(CATALOGUE, runs)
-    assert (demo.scale, paper.scale) == ("demo", "paper")
-    assert demo.lines[0].ours["1 lead"].value == pytest.approx(71.0)
-    assert paper.lines[0].ours["1 lead"].value == pytest.approx(90.0)
-    assert "771,693 records" in paper.measured()
-    chosen = only(runs, scale="demo")
-    assert chosen.lines == demo.lines
-    assert "Not shown: 1 run at scale paper." in chosen.remarks()
-    assert not demo.remarks()
-
-
-def test_of_two_wordings_as_common_a_table_takes_that_of_the_row_that_changes_nothing() -> None:
-    table = dataclasses.replace(SMALL, rows=SMALL.rows[1::-1])
-    catalogue = dataclasses.replace(CATALOGUE, tables={"table-x": table})
-    fewer = run("no-masking", 0, Value(0.7), words=f"10 % of {WORDS}")
-    (result,) = results(catalogue, [fewer, TWO_SEEDS[0]])
-    assert [line.words for line in result.lines] == [fewer.words, WORDS]
-    assert result.words == WORDS
-
-
-def test_other_words_for_a_scale_are_a_row_of_their_own() -> None:
-    runs = [*TWO_SEEDS, run("kmerl", 0, Value(0.9), words="12 simulated pairs")]
-    result = only(runs)
-    values = [line.ours["1 lead"].value for line in result.lines[:2]]
-    assert sorted(values) == pytest.approx([71.0, 90.0])
-    assert result.words == WORDS
-    assert result.remarks() == [
-        "On 12 simulated pairs: K-MERL (Ours).",
-        "Fewer seeds than most rows have: K-MERL (Ours).",
-    ]
-
-
-def test_an_unknown_scale_lists_those_that_ran() -> None:
-    with pytest.raises(
-        ParamsError, match=r"no experiment ran at scale 'dmeo'; choose one of demo$"
-    ):
-        results(CATALOGUE, TWO_SEEDS, scale="dmeo")
-    with pytest.raises(ParamsError, match="there is no table 'table-y'"):
-        results(CATALOGUE, TWO_SEEDS, ["table-y"])
-
-
-def test_a_row_without_a_run_says_why() -> None:
-    absent = [line.absent for line in only(TWO_SEEDS).lines]
-    hub = catalogues.NEEDS["hub"]
-    assert absent == ["", "", f"not run at scale demo; {hub}"]
-    assert [line.absent for line in only([]).lines][:2] == ["not run", "not run"]
-
-
-def test_a_row_may_read_another_metric() -> None:
-    row = Row("kmerl", "Scratch", metrics={"zero_shot": "fine_tune", "auroc": "scratch_auroc"})
-    table = dataclasses.replace(SMALL, rows=(row,))
-    given = dataclasses.replace(
-        TWO_SEEDS[0], values={"fine_tune.average.1.scratch_auroc": Value(0.5)}
-    )
-    (result,) = results(dataclasses.replace(CATALOGUE, tables={"table-x": table}), [given])
-    assert result.lines[0].ours["1 lead"].value == 50.0
 
 
 def test_paper_and_ours_are_never_read_as_one_measurement(everything: list[Result]) -> None:
@@ -247,6 +91,7 @@ def test_the_small_table_reads_as_it_should() -> None:
     ]  # fmt: skip
     (hub,) = [line for line in lines if line.startswith("From a hub") and "70.00" in line]
     assert re.split(" {2,}", hub)[1:4] == ["70.00", "-", "-"]
+    assert any(line.startswith("- Masking_50%") and " none " in line for line in lines)
     assert f"Not run at scale demo; {catalogues.NEEDS['hub']}: hub-text." in lines
     assert "To run them: kmerl experiments queue table-x" in lines
 
@@ -255,16 +100,6 @@ def test_what_did_not_run_shows_the_papers_values_alone() -> None:
     text = text_of(only([]))
     assert "71.61" in text
     assert "ours" not in text.split("Not run")[0].replace("Ours: not run", "")
-
-
-def test_a_reference_alone_compares_nothing_and_is_counted(paper: Catalogue) -> None:
-    given = made_up(paper, ["kmerl", "layers-2"]) + made_up(paper, ["kmerl"], [0], "ptbxl", "w")
-    found = {one.table.name: one for one in comparing(results(paper, given))}
-    assert list(found) == ["table-6b"]
-    assert found["table-6b"].scale == "demo"
-    assert found["table-6b"].remarks() == ["Not shown: 1 run at scale ptbxl."]
-    alone = comparing(results(paper, made_up(paper, ["clinical-sets"])))
-    assert {one.table.name for one in alone} == {"clinical-leads", "clinical-leads-probe"}
 
 
 # ---------------------------------------------------------------- the grid

@@ -12,7 +12,7 @@ from kmerl.errors import clear_errors
 from kmerl.experiments import catalogue, runs
 from kmerl.report import paper_page, paper_tables
 from kmerl.report.results import Result, comparing, results
-from kmerl.report.writers import csv, files, json, latex, markdown, terminal
+from kmerl.report.writers import csv, json, latex, markdown, terminal
 
 
 class Format(StrEnum):
@@ -64,6 +64,8 @@ def tables_command(
             }
             typer.echo(printed[form](grids), nl=False)
         if out is not None:
+            from kmerl.report.writers import files
+
             written = files.write_tables(grids, out) + files.write_figures(found, out)
             typer.echo("\n".join(f"wrote {path}" for path in written), err=True)
 

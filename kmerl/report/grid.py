@@ -92,12 +92,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Column:
-    """Its title, below the heading that neighbours share; `printed`: the paper gives a value;
-    `words`: it holds no numbers."""
+    """Its title, below the heading that neighbours share; `words`: it holds no numbers."""
 
     title: str
     heading: str = ""
-    printed: bool = False
     words: bool = False
 
     @property
@@ -135,6 +133,14 @@ class Grid:
     @property
     def commits(self) -> list[str]:
         return list(dict.fromkeys(commit for row in self.rows for commit in row.behind.commits))
+
+    @property
+    def printed(self) -> list[bool]:
+        """Of each column, whether the paper gives any value, and so has a column beside ours."""
+        rows = self.rows
+        return [
+            any(row.cells[k].paper is not None for row in rows) for k in range(len(self.columns))
+        ]
 
     def headings(self) -> list[tuple[str, range]]:
         """Each run of columns below one heading, which is empty where they share none."""

@@ -60,7 +60,7 @@ def stacked(grid: Grid) -> Grid:
         Group([Row(r.label, [r.cells[k] for k in p], behind=r.behind) for r in grid.rows], heading)
         for heading, p in found
     ]
-    first = [Column(c.title, printed=c.printed) for c in grid.columns[: len(columns[0])]]
+    first = [Column(c.title) for c in grid.columns[: len(columns[0])]]
     return replace(grid, columns=first, groups=groups)
 
 
@@ -70,9 +70,7 @@ def _columns(result: Result) -> list[Column]:
     halves = {name: name.rpartition(" ") for name in result.table.columns}
     headings = [heading for heading, _, _ in halves.values()]
     return [
-        Column(rest, heading, result.prints(name))
-        if headings.count(heading) > 1
-        else Column(name, printed=result.prints(name))
+        Column(rest, heading) if headings.count(heading) > 1 else Column(name)
         for name, (heading, _, rest) in halves.items()
     ]
 

@@ -95,10 +95,6 @@ class Result:
         """Whether the paper's text gives any number of this table."""
         return any(line.row.paper for line in self.lines)
 
-    def prints(self, column: str) -> bool:
-        """Whether the paper's text gives any number of this column."""
-        return any(column in line.row.paper for line in self.lines)
-
     def _paper(self) -> str:
         if self.table.source == "ours":
             return "Not in the paper."

@@ -50,4 +50,4 @@ def nested(metrics: Metrics, caption: str, beside: Mapping[str, int] | None = No
             text = f"{value:.4g}" if isinstance(value, float) else str(value or NONE)
             cell = Cell(text=text, paper=paper, decimals=0)
         rows.append(Row(": ".join(path).replace("_", " "), [cell]))
-    return Grid(caption, [Column("Value", printed=bool(beside))], [Group(rows)], first="Count")
+    return Grid(caption, [Column("Value")], [Group(rows)], first="Count")

@@ -99,7 +99,7 @@ def zero_shot(metrics: Metrics, printed: Mapping[str, float]) -> Grid:
     others = ("Common classes", "Other score", "F1", "Test records", "Classes", "Rarest class")
     return Grid(
         "Zero-shot macro AUROC by lead set",
-        [*_lead_columns("12", "1"), *map(Column, others)],
+        list(map(Column, (*LEAD_COLUMNS, *others))),
         _with_mean(metrics, rows),
         "After the lead sets all is on 12 leads. The paper tables the mean over the six tasks only "
         "(Table 2). Common classes have at least statistics.min_positives positive test records. "
@@ -130,7 +130,7 @@ def linear_probe(metrics: Metrics, printed: Mapping[str, float]) -> Grid:
         )
     return Grid(
         "Linear probe macro AUROC by share of the training records",
-        [Column("Trained on"), *_lead_columns("12"), *map(Column, (*OTHER_PROBES, "F1"))],
+        list(map(Column, ("Trained on", *LEAD_COLUMNS, *OTHER_PROBES, "F1"))),
         groups,
         "A linear classifier on the frozen encoder, mean over linear_probe.seeds. Beside it, on 12 "
         "leads: weight decay chosen on validation; nearest neighbours on the same features; the "
@@ -190,7 +190,7 @@ def lead_sets(metrics: Metrics, ratio: int) -> Grid:
     titles = ("Zero-shot", "below 12 leads", f"Linear probe, {ratio} %", "below 12 leads")
     return Grid(
         "Macro AUROC of the sets that people record, mean over the tasks",
-        [Column(title) for title in titles],
+        list(map(Column, titles)),
         [Group(rows)],
         "Both sides of a difference are measured on the same draws of patients.",
         first="Leads",
@@ -207,7 +207,7 @@ def classes(rows: Iterable[Mapping[str, str]]) -> dict[str, Grid]:
     return {
         TASK_TITLES[task]: Grid(
             TASK_TITLES[task],
-            [Column("Positives"), *_lead_columns(), Column("F1, 12 leads")],
+            list(map(Column, ("Positives", *LEAD_COLUMNS, "F1, 12 leads"))),
             [Group(sorted((_class_row(*one) for one in tasks[task].items()), key=_commonest))],
             first="Class",
         )
@@ -224,7 +224,7 @@ def seen_unseen(metrics: Metrics) -> Grid:
         rows.append(Row(f"{group.capitalize()} in pretraining", cells))
     return Grid(
         "Zero-shot scores of seen and unseen classes, 12 leads",
-        [Column(title) for title in ("Names", "Scored", "AUROC", "F1")],
+        list(map(Column, ("Names", "Scored", "AUROC", "F1"))),
         [Group(rows)],
         "Scored counts the task and class pairs that have a positive and a negative test record.",
         first="Classes",
@@ -245,10 +245,6 @@ def _with_mean(metrics: Metrics, rows: Callable[[str], list[Row]]) -> list[Group
     tasks = [task for task in _in_order(metrics) if task != "average"]
     mean = rows("average") if "average" in metrics else []
     return [Group([row for task in tasks for row in rows(task)]), Group(mean, total=True)]
-
-
-def _lead_columns(*printed: str) -> list[Column]:
-    return [Column(title, printed=key in printed) for title, key in LEAD_COLUMNS.items()]
 
 
 def _lead_scores(

@@ -74,9 +74,9 @@ def _key(grid: Grid, wide: bool) -> str:
 
 def _beside(grid: Grid) -> tuple[str, list[str], list[str]]:
     """The paper's value, where it prints any, and ours in columns beside each other; the seeds."""
-    widths = [1 + column.printed for column in grid.columns]
+    widths = [1 + both for both in grid.printed]
     spans = list(zip([column.name for column in grid.columns], widths, strict=True))
-    kinds = ["paper & ours" if column.printed else "ours" for column in grid.columns]
+    kinds = ["paper & ours" if both else "ours" for both in grid.printed]
     head = [*_spanning(spans, before=1, after=1), _line(["", *kinds, "seeds"])]
     body = []
     for row in _grouped(grid, 2 + sum(widths)):
@@ -84,11 +84,11 @@ def _beside(grid: Grid) -> tuple[str, list[str], list[str]]:
             body.append(row)
             continue
         cells = []
-        for k, column in enumerate(grid.columns):
-            cells += [_paper(grid, row, k)] if column.printed else []
+        for k, both in enumerate(grid.printed):
+            cells += [_paper(grid, row, k)] if both else []
             cells.append(_ours(grid, row, k) + _bounds(row.cells[k]))
         body.append(_line([escaped(row.label), *cells, str(row.behind.seeds or "--")]))
-    return f"l{''.join('rl' if c.printed else 'l' for c in grid.columns)}r", head, body
+    return f"l{''.join('rl' if both else 'l' for both in grid.printed)}r", head, body
 
 
 def _stacked(grid: Grid) -> tuple[str, list[str], list[str]]:

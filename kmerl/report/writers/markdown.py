@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from kmerl.report.grid import Column, Grid, Row
+from kmerl.report.grid import Grid, Row
 
 WIDEST = 6
 """Columns of metrics that one table holds; a heading's columns stay together."""
@@ -24,9 +24,11 @@ def _section(grid: Grid) -> str:
 
 
 def _table(grid: Grid, heading: str, places: Sequence[int]) -> Iterator[str]:
-    columns = [grid.columns[k] for k in places]
-    titles = [title for column in columns for title in _titles(column)]
-    titles = [heading, *titles, *grid.rows[0].behind.shown()]
+    titles = [heading]
+    for k in places:
+        title = grid.columns[k].title
+        titles += [f"{title}: paper", "ours"] if grid.printed[k] else [title]
+    titles += grid.rows[0].behind.shown()
     yield _joined(titles)
     yield "|" + "---|" * len(titles)
     for group in grid.groups:
@@ -37,14 +39,10 @@ def _table(grid: Grid, heading: str, places: Sequence[int]) -> Iterator[str]:
             yield _joined(_cells(grid, row, places))
 
 
-def _titles(column: Column) -> list[str]:
-    return [f"{column.title}: paper", "ours"] if column.printed else [column.title]
-
-
 def _cells(grid: Grid, row: Row, places: Sequence[int]) -> list[str]:
     cells = [_escaped(row.label)]
     for k in places:
-        cells += [row.cells[k].printed()] if grid.columns[k].printed else []
+        cells += [row.cells[k].printed()] if grid.printed[k] else []
         cells.append(row.cells[k].whole())
     behind = row.behind.shown()
     return [*cells, behind["seeds"], f"`{behind['experiment']}`", behind["commit"]]

@@ -93,7 +93,7 @@ def _metric(grid: Grid, k: int) -> list[_Column]:
     """The paper's values, where it prints any or nothing ran, and ours, where any ran."""
     column, cells = grid.columns[k], [row.cells[k] for row in grid.rows]
     found = []
-    if column.printed or not grid.ran:
+    if grid.printed[k] or not grid.ran:
         theirs = [cell.printed() for cell in cells]
         found.append(_Column(column.heading, column.title, "paper", theirs))
     if grid.ran:
