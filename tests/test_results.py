@@ -39,7 +39,7 @@ def test_rows_are_averaged_over_the_seeds_that_most_of_them_have(
     by_name = zip(("kmerl", "no-masking", "hub-text"), ran, strict=True)
     runs = [run(name, k, Value(0.7 + k / 10)) for name, seeds in by_name for k in seeds]
     result = only(runs)
-    assert [line.seeds for line in result.lines] == shown
+    assert [line.behind.seeds for line in result.lines] == shown
     assert sum(line.left_out for line in result.lines) == left_out
     assert result.lines[0].ours["1 lead"].value == pytest.approx(70 + 5 * (shown[0] - 1))
     assert result.remarks() == remarks
@@ -48,7 +48,7 @@ def test_rows_are_averaged_over_the_seeds_that_most_of_them_have(
 def test_a_seed_that_measured_nothing_of_the_table_is_none_of_its_seeds() -> None:
     without = dataclasses.replace(run("kmerl", 1, Value(0.9)), values={})
     line = only([run("kmerl", 0, Value(0.7)), without]).lines[0]
-    assert (line.seeds, line.left_out, line.ours["1 lead"].seeds) == (1, 0, 1)
+    assert (line.behind.seeds, line.left_out, line.ours["1 lead"].seeds) == (1, 0, 1)
 
 
 def test_an_interval_that_one_seed_lacks_is_not_the_mean_of_the_others() -> None:
@@ -62,7 +62,11 @@ def test_a_metric_without_a_value_is_no_zero() -> None:
     assert "12 leads" not in result.lines[1].ours
     missing = dataclasses.replace(TWO_SEEDS[2], values={})
     line = only([missing]).lines[1]
-    assert (line.ours, line.seeds, line.absent) == ({}, 0, "ran, but measured none of this")
+    assert (line.ours, line.behind.seeds, line.behind.absent) == (
+        {},
+        0,
+        "ran, but measured none of this",
+    )
     assert not only([missing]).ran
 
 
@@ -89,7 +93,7 @@ def test_of_two_wordings_as_common_a_table_takes_that_of_the_row_that_changes_no
     catalogue = dataclasses.replace(CATALOGUE, tables={"table-x": table})
     fewer = run("no-masking", 0, Value(0.7), words=f"10 % of {WORDS}")
     (result,) = results(catalogue, [fewer, TWO_SEEDS[0]])
-    assert [line.words for line in result.lines] == [fewer.words, WORDS]
+    assert [line.behind.words for line in result.lines] == [fewer.words, WORDS]
     assert result.words == WORDS
 
 
@@ -115,10 +119,10 @@ def test_an_unknown_scale_lists_those_that_ran() -> None:
 
 
 def test_a_row_without_a_run_says_why() -> None:
-    absent = [line.absent for line in only(TWO_SEEDS).lines]
+    absent = [line.behind.absent for line in only(TWO_SEEDS).lines]
     hub = catalogues.NEEDS["hub"]
     assert absent == ["", "", f"not run at scale demo; {hub}"]
-    assert [line.absent for line in only([]).lines][:2] == ["not run", "not run"]
+    assert [line.behind.absent for line in only([]).lines][:2] == ["not run", "not run"]
 
 
 def test_a_row_may_read_another_metric() -> None:

@@ -75,7 +75,7 @@ def _chart(result: Result, title: str, curves: _Curves) -> Chart:
     series = []
     for style, (name, curve) in enumerate(curves):
         shift = DODGE * ((style + 0.5) / len(curves) - 0.5) if apart else 0.0
-        at = [(words.index(x) if isinstance(x, str) else x) + shift for x, _ in curve]
+        at = [(words.index(str(x)) if words else float(x)) + shift for x, _ in curve]
         order = sorted(range(len(at)), key=at.__getitem__)
         y, lo, hi = zip(*(curve[k][1] for k in order), strict=True)
         joined = not apart and None not in y
@@ -93,8 +93,8 @@ def _ticks(places: Sequence[_Place]) -> list[_Place]:
 
 
 def _name(result: Result, line: Line) -> str:
-    differs = line.words not in ("", result.words)
-    return f"{line.row.label} ({line.words})" if differs else line.row.label
+    differs = line.behind.words not in ("", result.words)
+    return f"{line.row.label} ({line.behind.words})" if differs else line.row.label
 
 
 def _paper(line: Line, column: str) -> _Bounded:

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from kmerl.experiments import catalogue as catalogues
 from kmerl.experiments.catalogue import NEEDS, Catalogue
-from kmerl.report.grid import NONE, NOT_RUN, Behind, Cell, Column, Grid, Group, Row
+from kmerl.report.grid import NONE, NOT_RUN, Cell, Column, Grid, Group, Row
 from kmerl.report.results import Line, Result
 
 
@@ -76,13 +76,9 @@ def _columns(result: Result) -> list[Column]:
 
 
 def _row(result: Result, line: Line, decimals: int) -> Row:
-    none = Cell(text=NONE if line.seeds else NOT_RUN, seeds=line.seeds)
+    none = Cell(text=NONE if line.behind.seeds else NOT_RUN, seeds=line.behind.seeds)
     cells = [
         replace(line.ours.get(name, none), paper=line.row.paper.get(name), decimals=decimals)
         for name in result.table.columns
     ]
-    scale = result.scale if line.seeds else ""
-    behind = Behind(
-        line.row.experiment, line.seeds, scale, line.commits, line.words, line.absent
-    )  # fmt: skip
-    return Row(line.row.label, cells, behind=behind)
+    return Row(line.row.label, cells, behind=line.behind)

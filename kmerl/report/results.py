@@ -14,7 +14,7 @@ from statistics import mean, stdev
 from kmerl.experiments.catalogue import NEEDS, Catalogue, Row, Table
 from kmerl.experiments.runs import Run
 from kmerl.params import ParamsError
-from kmerl.report.grid import Cell
+from kmerl.report.grid import Behind, Cell
 
 PAPER = "pretrained on 771,693 records of MIMIC-IV-ECG for 50 epochs"
 SCALES = {
@@ -32,17 +32,13 @@ class Line:
     """A row of a table with what its runs gave.
 
     `ours` is in per cent, the mean over seeds of a metric's value and of its interval's bounds; it
-    lacks the columns that this method has no value for. `words` is the scale in plain
-    words, `commits` where it was queued. `absent` says why there are no runs, or is empty.
-    `left_out` counts its runs with other seeds than most rows have.
+    lacks the columns that this method has no value for. `left_out` counts its runs with other seeds
+    than most rows have.
     """
 
     row: Row
     ours: Mapping[str, Cell]
-    seeds: int = 0
-    words: str = ""
-    commits: tuple[str, ...] = ()
-    absent: str = ""
+    behind: Behind
     left_out: int = 0
 
 
@@ -64,22 +60,17 @@ class Result:
 
     @property
     def ran(self) -> bool:
-        return any(line.seeds for line in self.lines)
+        return any(line.behind.seeds for line in self.lines)
 
     def count(self) -> str:
         """How many of its rows ran: "3 of 6 rows"."""
-        return f"{sum(bool(line.seeds) for line in self.lines)} of {len(self.lines)} rows"
+        return f"{sum(bool(line.behind.seeds) for line in self.lines)} of {len(self.lines)} rows"
 
     @property
     def compares(self) -> bool:
         """Whether two rows ran, or all there are: one row that every table has says nothing."""
-        ran = sum(bool(line.seeds) for line in self.lines)
+        ran = sum(bool(line.behind.seeds) for line in self.lines)
         return ran >= min(2, len(self.lines))
-
-    @property
-    def commits(self) -> tuple[str, ...]:
-        """The commits behind the table, in the order of its rows."""
-        return tuple(dict.fromkeys(commit for line in self.lines for commit in line.commits))
 
     def measured(self) -> str:
         """What was measured on what, in words: ours is not the paper's measurement."""
@@ -104,8 +95,8 @@ class Result:
         """Rows measured on something else than `words`, other seeds, and runs not shown."""
         by_words: dict[str, list[str]] = {}
         for line in self.lines:
-            if line.words not in ("", self.words):
-                by_words.setdefault(line.words, []).append(line.row.label)
+            if line.behind.words not in ("", self.words):
+                by_words.setdefault(line.behind.words, []).append(line.row.label)
         other = [f"On {words}: {', '.join(labels)}." for words, labels in by_words.items()]
         left_out = [
             f"Not shown: {count} run{'s' * (count > 1)} at scale {scale}."
@@ -115,7 +106,7 @@ class Result:
 
     def _of_seeds(self) -> list[str]:
         more = [line.row.label for line in self.lines if line.left_out]
-        fewer = [line.row.label for line in self.lines if 0 < line.seeds < len(self.seeds)]
+        fewer = [line.row.label for line in self.lines if 0 < line.behind.seeds < len(self.seeds)]
         seeds = f"seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}"
         return [
             *([f"Only {seeds}, as most rows ran with, of {', '.join(more)}."] if more else []),
@@ -167,7 +158,7 @@ def comparing(results: Sequence[Result]) -> list[Result]:
     for result in results:
         alike = [one for one in results if one.table.name == result.table.name]
         alone = {
-            one.scale: sum(line.seeds for line in one.lines)
+            one.scale: sum(line.behind.seeds for line in one.lines)
             for one in alike
             if one.ran and not one.compares
         }
@@ -184,10 +175,11 @@ def _result(
     lines: list[Line] = []
     for row, group in zip(table.rows, groups, strict=True):
         ran = any(run.experiment == row.experiment for run in runs)
-        none = Line(row, {}, absent=NONE_OF_THIS if ran else _why(catalogue, row, scale))
+        why = NONE_OF_THIS if ran else _why(catalogue, row, scale)
+        none = Line(row, {}, Behind(row.experiment, absent=why))
         lines += _lines(table, row, group, usual) or [none]
     first = sorted(lines, key=lambda line: bool(catalogue.experiments[line.row.experiment].set))
-    words = Counter(line.words for line in first if line.words)
+    words = Counter(line.behind.words for line in first if line.behind.words)
     commonest = words.most_common(1)[0][0] if words else ""
     return Result(table, scale, commonest, lines, others, tuple(sorted(usual)))
 
@@ -230,7 +222,8 @@ def _lines(
             if (value := _over_seeds(same, table.metric(row, column))) is not None
         }
         commits = tuple(dict.fromkeys(run.commit for run in same))
-        lines.append(Line(row, ours, len(same), words, commits, left_out=len(every) - len(same)))
+        behind = Behind(row.experiment, len(same), same[0].scale, commits, words)
+        lines.append(Line(row, ours, behind, len(every) - len(same)))
     return lines
 
 

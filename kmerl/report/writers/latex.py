@@ -1,7 +1,7 @@
 """Tables as LaTeX for a manuscript, with package booktabs and no other."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from kmerl.report.grid import Cell, Grid, Row
 
@@ -74,42 +74,50 @@ def _key(grid: Grid, wide: bool) -> str:
 
 def _beside(grid: Grid) -> tuple[str, list[str], list[str]]:
     """The paper's value, where it prints any, and ours in columns beside each other; the seeds."""
-    widths = [1 + both for both in grid.printed]
-    spans = list(zip([column.name for column in grid.columns], widths, strict=True))
-    kinds = ["paper & ours" if both else "ours" for both in grid.printed]
-    head = [*_spanning(spans, before=1, after=1), _line(["", *kinds, "seeds"])]
-    body = []
-    for row in _grouped(grid, 2 + sum(widths)):
-        if isinstance(row, str):
-            body.append(row)
-            continue
+    printed = grid.printed
+
+    def lines(row: Row) -> list[str]:
         cells = []
-        for k, both in enumerate(grid.printed):
+        for k, both in enumerate(printed):
             cells += [_paper(grid, row, k)] if both else []
             cells.append(_ours(grid, row, k) + _bounds(row.cells[k]))
-        body.append(_line([escaped(row.label), *cells, str(row.behind.seeds or "--")]))
-    return f"l{''.join('rl' if both else 'l' for both in grid.printed)}r", head, body
+        return [_line([escaped(row.label), *cells, str(row.behind.seeds or "--")])]
+
+    spans = [(c.name, 1 + both) for c, both in zip(grid.columns, printed, strict=True)]
+    kinds = ["paper & ours" if both else "ours" for both in printed]
+    head = [*_spanning(spans, before=1, after=1), _line(["", *kinds, "seeds"])]
+    spec = f"l{''.join('rl' if both else 'l' for both in printed)}r"
+    return spec, head, _body(grid, len(spec), lines)
 
 
 def _stacked(grid: Grid) -> tuple[str, list[str], list[str]]:
     """Many columns: the paper's values on a line, ours on the line below it."""
-    count = len(grid.columns)
-    spans = [(heading, len(places)) for heading, places in grid.headings()]
+    places = range(len(grid.columns))
+
+    def lines(row: Row) -> list[str]:
+        theirs = ["paper", *(_paper(grid, row, k) for k in places)]
+        ours = ["ours", *(_ours(grid, row, k) for k in places)]
+        shown = [theirs] if any(theirs[1:]) or not row.behind.seeds else []
+        shown += [ours] if row.behind.seeds else []
+        labels = [escaped(row.label), ""]
+        return [_line([label, *cells]) for label, cells in zip(labels, shown, strict=False)]
+
+    spans = [(heading, len(below)) for heading, below in grid.headings()]
     head = _spanning(spans, before=2, after=0) if any(heading for heading, _ in spans) else []
     head.append(_line(["", "", *(escaped(column.title) for column in grid.columns)]))
+    spec = "ll" + "r" * len(places)
+    return spec, head, _body(grid, len(spec), lines)
+
+
+def _body(grid: Grid, width: int, lines: Callable[[Row], list[str]]) -> list[str]:
+    """The lines of each row, and before the first of each group its heading."""
     body = []
-    for row in _grouped(grid, 2 + count):
-        if isinstance(row, str):
-            body.append(row)
-            continue
-        theirs = [_paper(grid, row, k) for k in range(count)]
-        label = escaped(row.label)
-        if any(theirs) or not row.behind.seeds:
-            body.append(_line([label, "paper", *theirs]))
-            label = ""
-        if row.behind.seeds:
-            body.append(_line([label, "ours", *(_ours(grid, row, k) for k in range(count))]))
-    return "ll" + "r" * count, head, body
+    for k, group in enumerate(grid.groups):
+        body += [r"\midrule"] if k else []
+        if group.title:
+            body.append(rf"\multicolumn{{{width}}}{{l}}{{\textit{{{escaped(group.title)}}}}} \\")
+        body += [line for row in group.rows for line in lines(row)]
+    return body
 
 
 def _spanning(spans: Sequence[tuple[str, int]], before: int, after: int) -> list[str]:
@@ -120,16 +128,6 @@ def _spanning(spans: Sequence[tuple[str, int]], before: int, after: int) -> list
         place += width
     titles = [rf"\multicolumn{{{width}}}{{c}}{{{escaped(heading)}}}" for heading, width in spans]
     return [_line([*[""] * before, *titles, *[""] * after]), rules]
-
-
-def _grouped(grid: Grid, columns: int) -> Iterator[Row | str]:
-    """The rows, and before the first of each group its heading as a line."""
-    for k, group in enumerate(grid.groups):
-        if k:
-            yield r"\midrule"
-        if group.title:
-            yield rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{escaped(group.title)}}}}} \\"
-        yield from group.rows
 
 
 def _line(cells: Sequence[str]) -> str:
