@@ -30,18 +30,15 @@ def drawn(chart: Chart, width: int, height: int) -> Markup:
     if not shown:
         return Markup('<p class="none">no records</p>')
     frame = _frame(chart, shown, width, height)
-    rule = chart.y_rule
-    if rule is not None and not frame.y[0] <= rule <= frame.y[1]:
-        rule = None
     return rendered(
         "chart.svg",
         chart=chart,
         size=(width, height),
         frame=frame,
         spoken=_spoken(chart, shown),
-        y_ticks=[(round(frame.at(0, y)[1]), number(y)) for y in ticks(*frame.y)],
-        rule=None if rule is None else round(frame.at(0, rule)[1]),
-        x_ticks=_x_ticks(chart, frame),
+        x_ticks=chart.x_ticks or ticks(*frame.x, about=4),
+        y_ticks=ticks(*frame.y),
+        number=number,
         curves=[_curve(chart, frame, series) for series in shown],
     )
 
@@ -112,19 +109,6 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 def number(value: float) -> str:
     """A tick label: as few digits as the value needs, with a real minus sign."""
     return f"{value:g}".replace("-", "\N{MINUS SIGN}")
-
-
-def _x_ticks(chart: Chart, frame: _Frame) -> list[dict[str, Any]]:
-    """Where each tick of x is, what it says, and whether it stands on a second line."""
-    return [
-        {
-            "x": frame.at(value, frame.y[0])[0],
-            "shown": chart.x_words[k] if chart.x_words else number(value),
-            "name": chart.x_names[k] if chart.x_names else "",
-            "lower": 13 if frame.staggered and k % 2 else 0,
-        }
-        for k, value in enumerate(chart.x_ticks or ticks(*frame.x, about=4))
-    ]
 
 
 def _curve(chart: Chart, frame: _Frame, series: Series) -> dict[str, Any]:
