@@ -1,25 +1,20 @@
-"""Stage report: every result of the run on one page, the paper's tables and figures as files."""
+"""Stage report: every result of the run on one page."""
 
 from pathlib import Path
 
 from kmerl import files, params
-from kmerl.report import drawings, export, page
-from kmerl.report.results import comparing
+from kmerl.report import run_page
 from kmerl.tasks.simulated import simulated
 
-OUT = Path("report")
+OUT = Path("report/index.html")
 
 
 def main() -> None:
-    report = params.load("report", page.Report)
+    report = params.load("report", run_page.Report)
     values = params.read()
-    inputs = page.read_inputs(Path(), report)
-    html = page.render(inputs, report, values, simulated(values["corpora"]))
-    files.fresh_directory(OUT)
-    export.write(inputs.results, OUT / "tables")
-    for result in comparing(inputs.results):
-        drawings.write(result, OUT / "figures")
-    files.write_text(OUT / "index.html", html)
+    inputs = run_page.read_inputs(Path(), report)
+    html = run_page.render(inputs, report, values, simulated(values["corpora"]))
+    files.write_text(OUT, html)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from tests.import_closure import ROOT, closure, folded
 NAMES = [
     "synthesize", "ingest", "splits", "reports", "extract", "verify", "merge", "aggregate",
     "label_matrix", "embed_text", "pretrain", "encode", "zero_shot", "linear_probe",
-    "fine_tune", "partial_leads", "seen_unseen", "report",
+    "fine_tune", "partial_leads", "seen_unseen", "report", "paper",
 ]  # fmt: skip
 EVERY = pytest.mark.parametrize("stage", stages(), ids=lambda stage: stage.address)
 
@@ -113,6 +113,11 @@ def test_data_that_a_script_names_are_deps_or_outs(stage):
 def test_no_two_stages_write_the_same_place():
     for a, b in combinations([(s.address, out) for s in stages() for out in s.outs], 2):
         assert not nested(a[1], b[1]), f"{a[0]} writes {a[1]}, {b[0]} writes {b[1]}"
+
+
+def test_collecting_experiments_changes_the_page_of_the_paper_alone():
+    reading = [stage.name for stage in stages() if "experiments.json" in stage.deps]
+    assert reading == ["paper"]
 
 
 # ---------------------------------------------------------------- what no file may name

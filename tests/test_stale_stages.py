@@ -23,7 +23,8 @@ NAMES = list(dict.fromkeys(stage.name for stage in stages()))
 
 
 def after(name: str) -> set[str]:
-    return set(NAMES[NAMES.index(name) :])
+    """Of a run: stage `paper` shows what experiments gave."""
+    return set(NAMES[NAMES.index(name) :]) - {"paper"}
 
 
 TRAINED = after("pretrain")

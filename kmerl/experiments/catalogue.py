@@ -235,9 +235,7 @@ def _check_set(given: Mapping[str, Any], values: Mapping[str, Any], where: str) 
     """Each dotted key is one of params.yaml; what is below `options` the method knows."""
     for key in given:
         inner: Any = values
-        for part in key.split("."):
-            if inner is values["options"]:
-                break
+        for part in ["options"] if key.startswith("options.") else key.split("."):
             if not isinstance(inner, dict):
                 raise ParamsError(f"{where}: {key!r}: params.yaml has nothing below that")
             check_known(part, inner, f"{where}: {key!r}", "key of params.yaml")

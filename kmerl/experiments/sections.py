@@ -42,7 +42,7 @@ CLASSES = {
     "partial_leads": "kmerl.evaluation.partial_leads:PartialLeads",
     "seen_unseen": "kmerl.evaluation.seen_unseen:SeenUnseen",
     "statistics": "kmerl.evaluation.bootstrap:Statistics",
-    "report": "kmerl.report.page:Report",
+    "report": "kmerl.report.run_page:Report",
     "runtime": "kmerl.runtime:Runtime",
 }
 """Where each section's class stands; it is imported when a value is checked, and not before."""

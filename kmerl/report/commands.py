@@ -1,6 +1,7 @@
 """`kmerl tables`: the paper's tables and figures, its values beside ours."""
 
 import shutil
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,9 @@ import typer
 
 from kmerl.errors import clear_errors
 from kmerl.experiments import catalogue, runs
-from kmerl.report import export, markdown, results, terminal
+from kmerl.report import paper_page, paper_tables
+from kmerl.report.results import Result, comparing, results
+from kmerl.report.writers import csv, json, latex, markdown, terminal
 
 
 class Format(StrEnum):
@@ -20,6 +23,7 @@ class Format(StrEnum):
     LATEX = "latex"
     MARKDOWN = "markdown"
     JSON = "json"
+    HTML = "html"
 
 
 def tables_command(
@@ -44,22 +48,38 @@ def tables_command(
     Without a name: each table of which an experiment ran, then the names of the others.
     """
     with clear_errors():
-        found = results.results(catalogue.read(), runs.read(), names or (), scale)
+        known = catalogue.read()
+        found = results(known, runs.read(), names or (), scale)
+        grids = [paper_tables.grid(result) for result in found]
         if form is Format.TEXT:
-            columns = shutil.get_terminal_size((terminal.WIDTH, 0)).columns
-            typer.echo(terminal.pages(found, bool(names), max(columns, terminal.LEAST), wide))
+            typer.echo(_text(found, bool(names), wide))
+        elif form is Format.HTML:
+            typer.echo(paper_page.render(known, found, bool(names)), nl=False)
         else:
             printed = {
-                Format.CSV: export.as_csv,
-                Format.LATEX: export.as_latex,
+                Format.CSV: csv.as_csv,
+                Format.LATEX: latex.as_latex,
                 Format.MARKDOWN: markdown.as_markdown,
-                Format.JSON: export.as_json,
+                Format.JSON: json.as_json,
             }
-            typer.echo(printed[form](found), nl=False)
+            typer.echo(printed[form](grids), nl=False)
         if out is not None:
-            from kmerl.report import drawings
+            from kmerl.report.writers import files
 
-            written = export.write(found, out) + [
-                path for result in found for path in drawings.write(result, out)
-            ]
+            written = files.write_tables(grids, out) + files.write_figures(found, out)
             typer.echo("\n".join(f"wrote {path}" for path in written), err=True)
+
+
+def _text(found: Sequence[Result], named: bool, wide: bool) -> str:
+    """Tables for this terminal; unless they were `named`, those that compare nothing yet are
+    listed last."""
+    shown = list(found) if named else comparing(found)
+    names = {result.table.name for result in shown}
+    others = {
+        one.table.name: f"{one.table.caption} ({one.table.source})"
+        for one in found
+        if one.table.name not in names
+    }
+    columns = shutil.get_terminal_size((terminal.WIDTH, 0)).columns
+    grids = [paper_tables.grid(result) for result in shown]
+    return terminal.pages(grids, others, max(columns, terminal.LEAST), wide)

@@ -1,13 +1,14 @@
 """A recording drawn as on ECG paper: 25 mm/s, 10 mm/mV, as one SVG."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Num
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from kmerl.leads import LEADS, in_standard_order
+from kmerl.report.writers.html import rendered
 
 Signal = Num[np.ndarray, " sample"]
 
@@ -36,14 +37,6 @@ STYLE = """
 """For the page and for a picture of its own; the page's dark theme changes the five variables."""
 
 
-@dataclass(frozen=True)
-class _Row:
-    leads: tuple[str, ...]  # side by side
-    seconds: float  # of each lead
-    above: float  # mm from the baseline to the top of the row
-    below: float
-
-
 def picture(signals: Mapping[str, Signal], rate: float, title: str) -> Markup:
     """A recording on ECG paper.
 
@@ -63,20 +56,12 @@ def picture(signals: Mapping[str, Signal], rate: float, title: str) -> Markup:
         raise ValueError(f"a picture needs leads of one length, not lengths {sorted(lengths)}")
     seconds = lengths.pop() / rate
     centred = {lead: np.nan_to_num(s - np.nanmedian(s)) for lead, s in signals.items()}
-    rows = _rows(centred, seconds)
+    rows, top = [], 0.0
+    for leads in _beside(in_standard_order(signals)):
+        rows.append(_row(leads, centred, rate, seconds if len(leads) == 1 else seconds / 4, top))
+        top += rows[-1]["height"]
     width = CALIBRATION + _up_to_5(seconds * MM_PER_SECOND) + 5
-    height = sum(row.above + row.below for row in rows) + 5
-    traces, top = Markup(""), 0.0
-    for row in rows:
-        top += row.above
-        traces += _drawn(row, centred, rate, top)
-        top += row.below
-    note = Markup('<text class="note" x="{}" y="{}" text-anchor="end">{}</text>').format(
-        f"{width - 2:g}", f"{height - 1.6:g}", "25 mm/s, 10 mm/mV"
-    )
-    return Markup(
-        '<svg class="ecg" viewBox="0 0 {0} {1}" role="img" aria-label="{2}">{3}{4}{5}</svg>'
-    ).format(f"{width:g}", f"{height:g}", title, _sheet(width, height), traces, note)
+    return rendered("ecg.svg", size=(width, top + 5), rows=rows, title=title, units=UNITS_PER_MM)
 
 
 def standalone(svg: Markup, caption: Sequence[str] = ()) -> str:
@@ -96,65 +81,39 @@ def standalone(svg: Markup, caption: Sequence[str] = ()) -> str:
     return f"{opened}><style>{STYLE}</style>{ground}{body}{lines}</svg>\n"
 
 
-def _rows(signals: Mapping[str, Signal], seconds: float) -> list[_Row]:
-    leads = in_standard_order(signals)
+def _beside(leads: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The leads of each row."""
     if leads != LEADS:
-        return [_row((lead,), seconds, signals) for lead in leads]
-    across = list(zip(*COLUMNS, strict=True))
-    rows = [_row(names, seconds / len(COLUMNS), signals) for names in across]
-    return [*rows, _row((RHYTHM,), seconds, signals)]
+        return [(lead,) for lead in leads]
+    return [*zip(*COLUMNS, strict=True), (RHYTHM,)]
 
 
-def _row(leads: tuple[str, ...], seconds: float, signals: Mapping[str, Signal]) -> _Row:
-    top = max(float(signals[lead].max()) for lead in leads) / 1000 * MM_PER_MILLIVOLT
-    bottom = min(float(signals[lead].min()) for lead in leads) / 1000 * MM_PER_MILLIVOLT
+def _row(
+    leads: tuple[str, ...], signals: Mapping[str, Signal], rate: float, seconds: float, top: float
+) -> dict[str, Any]:
+    """A row for the template, `top` mm from the paper's edge: each lead, `seconds` of it."""
+    highest, lowest = (
+        float(extreme([extreme(signals[lead]) for lead in leads])) / 1000 * MM_PER_MILLIVOLT
+        for extreme in (np.max, np.min)
+    )
     least, most = ROW_MM
-    above = min(max(_up_to_5(top + 5), least), most)  # 5 mm for the lead name
-    return _Row(leads, seconds, above, min(max(_up_to_5(-bottom), least), most))
+    above = min(max(_up_to_5(highest + 5), least), most)  # 5 mm for the lead name
+    below = min(max(_up_to_5(-lowest), least), most)
+    count = round(seconds * rate)
+    parts = [signals[lead][k * count : (k + 1) * count] for k, lead in enumerate(leads)]
+    return {
+        "top": top,
+        "baseline": top + above,
+        "height": above + below,
+        "leads": [
+            (lead, CALIBRATION + k * seconds * MM_PER_SECOND, trace(part, rate))
+            for k, (lead, part) in enumerate(zip(leads, parts, strict=True))
+        ],
+    }
 
 
 def _up_to_5(mm: float) -> float:
     return 5.0 * float(np.ceil(mm / 5 - 1e-9))
-
-
-def _sheet(width: float, height: float) -> Markup:
-    """The paper: a fine line each millimetre, a coarse one each 5 mm (0.2 s, 0.5 mV)."""
-
-    def lines(step: int) -> str:
-        down = "".join(f"M{x} 0V{height:g}" for x in range(0, int(width) + 1, step))
-        return down + "".join(f"M0 {y}H{width:g}" for y in range(0, int(height) + 1, step))
-
-    return Markup(
-        '<rect class="sheet" width="{}" height="{}"/>'
-        '<path class="fine" d="{}"/><path class="coarse" d="{}"/>'
-    ).format(f"{width:g}", f"{height:g}", lines(1), lines(5))
-
-
-def _drawn(row: _Row, signals: Mapping[str, Signal], rate: float, baseline: float) -> Markup:
-    """One row: the 1 mV pulse, then each lead with its name at its start."""
-    pulse = f"M2.5 {baseline:g}h2.5v-{MM_PER_MILLIVOLT}h5v{MM_PER_MILLIVOLT}"
-    parts = [Markup('<path class="trace" d="{}"/>').format(pulse)]
-    count = round(row.seconds * rate)
-    for column, lead in enumerate(row.leads):
-        x = CALIBRATION + column * row.seconds * MM_PER_SECOND
-        piece = signals[lead][column * count : (column + 1) * count]
-        name = Markup('<text x="{:.2f}" y="{:.2f}">{}</text>').format(
-            x + 1, baseline - row.above + 4, escape(lead)
-        )
-        path = Markup('<path class="trace" transform="translate({:g} {:g}) scale({:g})" ').format(
-            x, baseline, 1 / UNITS_PER_MM
-        )
-        width = Markup('style="stroke-width:{:g}" d="{}"/>').format(
-            0.3 * UNITS_PER_MM, trace(piece, rate)
-        )
-        parts += [path + width, name]
-        if column:  # where one lead ends and the next begins
-            parts.append(_divider(x, baseline))
-    return Markup("").join(parts)
-
-
-def _divider(x: float, baseline: float) -> Markup:
-    return Markup('<path class="trace" d="M{0:g} {1:g}v1.5m0 3v1.5"/>').format(x, baseline - 3)
 
 
 def trace(signal: Signal, rate: float) -> str:

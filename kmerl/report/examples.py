@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int16
+from markupsafe import Markup
+from scipy.special import expit
 
 from kmerl import store
 from kmerl.evaluation.encoded_corpus import EncodedCorpus, open_encoded
 from kmerl.evaluation.scores import Scores, read_scores
 from kmerl.leads import LEADS
+from kmerl.report.ecg_paper import picture
 from kmerl.tasks.classes import TASKS, tasks_of
 
 ALL_LEADS = "12"
@@ -40,6 +43,11 @@ class Example:
     signals: dict[str, Int16[np.ndarray, " sample"]]
     predictions: dict[str, list[Prediction]]
 
+    def drawn(self, leads: Sequence[str]) -> Markup:
+        """Some of its leads on ECG paper."""
+        title = f"Record {self.record} on ECG paper, leads {', '.join(leads)}"
+        return picture({lead: self.signals[lead] for lead in leads}, self.rate, title)
+
 
 def examples(task: str, few_leads: str, top: int, data: Path) -> list[Example]:
     """One test record for each class of `task`, and what F_CQ says of it.
@@ -61,20 +69,15 @@ def examples(task: str, few_leads: str, top: int, data: Path) -> list[Example]:
     scores = {name: read_scores(data / "zero_shot", name) for name in tasks_of(corpus)}
     chosen = first_positives(scores[task])
     rate, signals = read_signals(data / "ecg" / corpus, list(chosen))
-    return [
-        Example(
-            record,
-            shown_for,
-            rate,
-            signals[record],
-            {
-                name: found
-                for name, one in scores.items()
-                if (found := _predictions(one, encoded, record, few_leads, top))
-            },
-        )
-        for record, shown_for in chosen.items()
-    ]
+    found = []
+    for record, shown_for in chosen.items():
+        predictions = {
+            name: _predictions(one, encoded, record, few_leads, top)
+            for name, one in scores.items()
+            if record in one.records
+        }
+        found.append(Example(record, shown_for, rate, signals[record], predictions))
+    return found
 
 
 def first_positives(scores: Scores) -> dict[str, str]:
@@ -82,10 +85,10 @@ def first_positives(scores: Scores) -> dict[str, str]:
     chosen: dict[str, str] = {}
     order = sorted(range(len(scores.records)), key=lambda row: _by_number(scores.records[row]))
     for column, class_name in enumerate(scores.names):
-        for row in order:
-            if scores.truth[row, column] and scores.records[row] not in chosen:
-                chosen[scores.records[row]] = class_name
-                break
+        positive = (scores.records[row] for row in order if scores.truth[row, column])
+        record = next((record for record in positive if record not in chosen), None)
+        if record is not None:
+            chosen[record] = class_name
     return chosen
 
 
@@ -103,23 +106,22 @@ def read_signals(
         if record not in row_of:
             raise store.StoreError(f"{directory} has no record {record!r}; run `dvc repro` again")
     rows = np.array(sorted(row_of[record] for record in records), dtype=np.int64)
-    found: dict[str, dict[str, np.ndarray]] = {}
-    for batch, signals in store.read_signals(directory, LEADS, EXAMPLES_AT_ONCE, rows):
-        for row, signal in zip(batch, signals, strict=True):
-            found[ids[row]] = dict(zip(LEADS, signal, strict=True))
+    found = {
+        ids[row]: dict(zip(LEADS, signal, strict=True))
+        for batch, signals in store.read_signals(directory, LEADS, EXAMPLES_AT_ONCE, rows)
+        for row, signal in zip(batch, signals, strict=True)
+    }
     return float(store.row_groups(directory).rate), found
 
 
 def _predictions(
     scores: Scores, encoded: EncodedCorpus, record: str, few_leads: str, top: int
 ) -> list[Prediction]:
-    """The likeliest classes and the labelled ones; none where the record is no member."""
-    if record not in scores.records:
-        return []
+    """The likeliest classes and the labelled ones."""
     labels = scores.truth[scores.records.index(record)]
     row = encoded.scored_rows(np.array([record]))[0]
     whole, few = (
-        _sigmoid(encoded.scores("query", scores.task, leads)[row])
+        expit(encoded.scores("query", scores.task, leads)[row].astype(np.float64))
         for leads in (ALL_LEADS, few_leads)
     )
     order = np.argsort(-whole, kind="stable")
@@ -127,10 +129,6 @@ def _predictions(
     return [
         Prediction(scores.names[i], bool(labels[i]), float(whole[i]), float(few[i])) for i in kept
     ]
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))))
 
 
 def _by_number(record: str) -> tuple[int, str]:

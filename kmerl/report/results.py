@@ -14,6 +14,7 @@ from statistics import mean, stdev
 from kmerl.experiments.catalogue import NEEDS, Catalogue, Row, Table
 from kmerl.experiments.runs import Run
 from kmerl.params import ParamsError
+from kmerl.report.grid import Behind, Cell
 
 PAPER = "pretrained on 771,693 records of MIMIC-IV-ECG for 50 epochs"
 SCALES = {
@@ -27,34 +28,17 @@ NONE_OF_THIS = "ran, but measured none of this"
 
 
 @dataclass(frozen=True)
-class Ours:
-    """A metric in per cent: mean over seeds, of its value and of its interval's bounds.
-
-    `lo` and `hi` are None where a seed has no interval, `sd` (n - 1) where there is one seed.
-    """
-
-    value: float
-    lo: float | None
-    hi: float | None
-    sd: float | None
-    seeds: int
-
-
-@dataclass(frozen=True)
 class Line:
     """A row of a table with what its runs gave.
 
-    `ours` lacks the columns that this method has no value for. `words` is the scale in plain
-    words, `commits` where it was queued. `absent` says why there are no runs, or is empty.
-    `left_out` counts its runs with other seeds than most rows have.
+    `ours` is in per cent, the mean over seeds of a metric's value and of its interval's bounds; it
+    lacks the columns that this method has no value for. `left_out` counts its runs with other seeds
+    than most rows have.
     """
 
     row: Row
-    ours: Mapping[str, Ours]
-    seeds: int = 0
-    words: str = ""
-    commits: tuple[str, ...] = ()
-    absent: str = ""
+    ours: Mapping[str, Cell]
+    behind: Behind
     left_out: int = 0
 
 
@@ -76,18 +60,17 @@ class Result:
 
     @property
     def ran(self) -> bool:
-        return any(line.seeds for line in self.lines)
+        return any(line.behind.seeds for line in self.lines)
+
+    def count(self) -> str:
+        """How many of its rows ran: "3 of 6 rows"."""
+        return f"{sum(bool(line.behind.seeds) for line in self.lines)} of {len(self.lines)} rows"
 
     @property
     def compares(self) -> bool:
         """Whether two rows ran, or all there are: one row that every table has says nothing."""
-        ran = sum(bool(line.seeds) for line in self.lines)
+        ran = sum(bool(line.behind.seeds) for line in self.lines)
         return ran >= min(2, len(self.lines))
-
-    @property
-    def commits(self) -> tuple[str, ...]:
-        """The commits behind the table, in the order of its rows."""
-        return tuple(dict.fromkeys(commit for line in self.lines for commit in line.commits))
 
     def measured(self) -> str:
         """What was measured on what, in words: ours is not the paper's measurement."""
@@ -103,10 +86,6 @@ class Result:
         """Whether the paper's text gives any number of this table."""
         return any(line.row.paper for line in self.lines)
 
-    def prints(self, column: str) -> bool:
-        """Whether the paper's text gives any number of this column."""
-        return any(column in line.row.paper for line in self.lines)
-
     def _paper(self) -> str:
         if self.table.source == "ours":
             return "Not in the paper."
@@ -116,8 +95,8 @@ class Result:
         """Rows measured on something else than `words`, other seeds, and runs not shown."""
         by_words: dict[str, list[str]] = {}
         for line in self.lines:
-            if line.words not in ("", self.words):
-                by_words.setdefault(line.words, []).append(line.row.label)
+            if line.behind.words not in ("", self.words):
+                by_words.setdefault(line.behind.words, []).append(line.row.label)
         other = [f"On {words}: {', '.join(labels)}." for words, labels in by_words.items()]
         left_out = [
             f"Not shown: {count} run{'s' * (count > 1)} at scale {scale}."
@@ -127,7 +106,7 @@ class Result:
 
     def _of_seeds(self) -> list[str]:
         more = [line.row.label for line in self.lines if line.left_out]
-        fewer = [line.row.label for line in self.lines if 0 < line.seeds < len(self.seeds)]
+        fewer = [line.row.label for line in self.lines if 0 < line.behind.seeds < len(self.seeds)]
         seeds = f"seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}"
         return [
             *([f"Only {seeds}, as most rows ran with, of {', '.join(more)}."] if more else []),
@@ -138,15 +117,6 @@ class Result:
         """Decimals that the paper prints in this table, 1 or 2."""
         printed = [f"{value:g}" for line in self.lines for value in line.row.paper.values()]
         return 2 if any(len(text.partition(".")[2]) > 1 for text in printed) or not printed else 1
-
-    def best(self, column: str) -> tuple[float | None, float | None]:
-        """The largest value of a column, the paper's and ours; None where fewer than two stand."""
-        papers = [line.row.paper[column] for line in self.lines if column in line.row.paper]
-        ours = [line.ours[column].value for line in self.lines if column in line.ours]
-        return (
-            max(papers) if len(papers) > 1 else None,
-            max(ours) if len(ours) > 1 else None,
-        )
 
 
 def results(
@@ -188,7 +158,7 @@ def comparing(results: Sequence[Result]) -> list[Result]:
     for result in results:
         alike = [one for one in results if one.table.name == result.table.name]
         alone = {
-            one.scale: sum(line.seeds for line in one.lines)
+            one.scale: sum(line.behind.seeds for line in one.lines)
             for one in alike
             if one.ran and not one.compares
         }
@@ -205,10 +175,11 @@ def _result(
     lines: list[Line] = []
     for row, group in zip(table.rows, groups, strict=True):
         ran = any(run.experiment == row.experiment for run in runs)
-        none = Line(row, {}, absent=NONE_OF_THIS if ran else _why(catalogue, row, scale))
+        why = NONE_OF_THIS if ran else _why(catalogue, row, scale)
+        none = Line(row, {}, Behind(row.experiment, absent=why))
         lines += _lines(table, row, group, usual) or [none]
     first = sorted(lines, key=lambda line: bool(catalogue.experiments[line.row.experiment].set))
-    words = Counter(line.words for line in first if line.words)
+    words = Counter(line.behind.words for line in first if line.behind.words)
     commonest = words.most_common(1)[0][0] if words else ""
     return Result(table, scale, commonest, lines, others, tuple(sorted(usual)))
 
@@ -251,27 +222,24 @@ def _lines(
             if (value := _over_seeds(same, table.metric(row, column))) is not None
         }
         commits = tuple(dict.fromkeys(run.commit for run in same))
-        lines.append(Line(row, ours, len(same), words, commits, left_out=len(every) - len(same)))
+        behind = Behind(row.experiment, len(same), same[0].scale, commits, words)
+        lines.append(Line(row, ours, behind, len(every) - len(same)))
     return lines
 
 
-def _over_seeds(runs: Sequence[Run], metric: str) -> Ours | None:
-    """None where no seed has a value: the method has no such side, or the data no such class."""
+def _over_seeds(runs: Sequence[Run], metric: str) -> Cell | None:
+    """None where no seed has a value: the method has no such side, or the data no such class.
+
+    There are no bounds where a seed has none, and no deviation (n - 1) of one seed.
+    """
     values = [run.values[metric] for run in runs if metric in run.values]
-    known = [value for value in values if value.value is not None]
-    points = [100 * value.value for value in known if value.value is not None]
+    points = [100 * v.value for v in values if v.value is not None]
     if not points:
         return None
-    lows = [100 * value.lo for value in known if value.lo is not None]
-    highs = [100 * value.hi for value in known if value.hi is not None]
-    bounded = len(lows) == len(highs) == len(points)
-    return Ours(
-        value=mean(points),
-        lo=mean(lows) if bounded else None,
-        hi=mean(highs) if bounded else None,
-        sd=stdev(points) if len(points) > 1 else None,
-        seeds=len(points),
-    )
+    bounds = [(100 * v.lo, 100 * v.hi) for v in values if v.lo is not None and v.hi is not None]
+    lo, hi = map(mean, zip(*bounds, strict=True)) if len(bounds) == len(points) else (None, None)
+    sd = stdev(points) if len(points) > 1 else None
+    return Cell(mean(points), lo, hi, sd, len(points))
 
 
 def _why(catalogue: Catalogue, row: Row, scale: str) -> str:

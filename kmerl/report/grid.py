@@ -1,0 +1,151 @@
+"""A table: built once, of a run or of experiments beside the paper, and handed to any writer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+NOT_RUN, NONE = "not run", "none"
+"""Why a cell has no value of ours: nothing ran, or what ran has no such value."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value of ours with what is known of it, and the paper's; or `text` in place of a value.
+
+    `lo` and `hi` bound `value`; `sd` is its deviation over `seeds` seeds.
+    """
+
+    value: float | None = None
+    lo: float | None = None
+    hi: float | None = None
+    sd: float | None = None
+    seeds: int = 0
+    paper: float | None = None
+    text: str = ""
+    decimals: int = 3
+
+    def shown(self) -> str:
+        """Ours, or the words in its place."""
+        return self.text if self.value is None else f"{self.value:,.{self.decimals}f}"
+
+    def printed(self) -> str:
+        """The paper's value with its decimals; empty where it prints none."""
+        return "" if self.paper is None else f"{self.paper:.{self.decimals}f}"
+
+    def interval(self, between: str = "\N{EN DASH}") -> str:
+        """The bounds with a decimal fewer; empty where one is not known."""
+        if self.lo is None or self.hi is None:
+            return ""
+        decimals = max(1, self.decimals - 1)
+        return f"{self.lo:.{decimals}f}{between}{self.hi:.{decimals}f}"
+
+    def deviation(self) -> str:
+        """The deviation over seeds, with its sign; empty for one seed."""
+        return "" if self.sd is None else f"\N{PLUS-MINUS SIGN}{self.sd:.1f}"
+
+    def whole(self) -> str:
+        """Ours, its interval in brackets and its deviation: "71.00 [67.0, 74.5] ±1.4"."""
+        between = self.interval(", ")
+        words = (self.shown(), f"[{between}]" if between else "", self.deviation())
+        return " ".join(word for word in words if word)
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What stands behind a row of the paper's tables. `absent` says why nothing ran, if so."""
+
+    experiment: str = ""
+    seeds: int = 0
+    scale: str = ""
+    commits: tuple[str, ...] = ()
+    words: str = ""
+    absent: str = ""
+
+    def shown(self) -> dict[str, str]:
+        """The last columns of a table; commits are abbreviated as git does."""
+        return {
+            "seeds": str(self.seeds or ""),
+            "experiment": self.experiment,
+            "commit": ", ".join(commit[:7] for commit in self.commits),
+        }
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row's name, its cells, a mark beside the name, and what stands behind it."""
+
+    label: str
+    cells: Sequence[Cell]
+    mark: str = ""
+    behind: Behind = field(default_factory=Behind)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows under a heading of their own, none where `title` is empty; `total` sums up the rest."""
+
+    rows: Sequence[Row]
+    title: str = ""
+    note: str = ""
+    total: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """Its title, below the heading that neighbours share; `words`: it holds no numbers."""
+
+    title: str
+    heading: str = ""
+    words: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.heading} {self.title}".strip()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table. `first` heads the column of the rows' names, which are not among the `columns`.
+
+    Those of the paper have a `name` and a `source`, what was `measured` on what at which `scale`,
+    `remarks` on some of their rows, and something behind each row.
+    """
+
+    caption: str
+    columns: Sequence[Column]
+    groups: Sequence[Group]
+    note: str = ""
+    first: str = ""
+    name: str = ""
+    source: str = ""
+    scale: str = ""
+    measured: str = ""
+    remarks: Sequence[str] = ()
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for group in self.groups for row in group.rows]
+
+    @property
+    def ran(self) -> bool:
+        return any(row.behind.seeds for row in self.rows)
+
+    @property
+    def commits(self) -> list[str]:
+        return list(dict.fromkeys(commit for row in self.rows for commit in row.behind.commits))
+
+    @property
+    def printed(self) -> list[bool]:
+        """Of each column, whether the paper gives any value, and so has a column beside ours."""
+        rows = self.rows
+        return [
+            any(row.cells[k].paper is not None for row in rows) for k in range(len(self.columns))
+        ]
+
+    def headings(self) -> list[tuple[str, range]]:
+        """Each run of columns below one heading, which is empty where they share none."""
+        found = []
+        for heading, some in groupby(range(len(self.columns)), lambda k: self.columns[k].heading):
+            places = list(some)
+            found.append((heading, range(places[0], places[-1] + 1)))
+        return found

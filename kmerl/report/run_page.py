@@ -1,0 +1,174 @@
+"""The page of a run, report/index.html: what was asked, what came of it, and what stands behind."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from markupsafe import Markup
+
+from kmerl.experiments import catalogue
+from kmerl.files import parse_yaml
+from kmerl.leads import LEADS, LeadKey, parse_leads
+from kmerl.params import Count, checked
+from kmerl.report import ecg_paper, run_charts, run_counts, run_tables
+from kmerl.report.charts import Chart
+from kmerl.report.examples import Example, examples
+from kmerl.report.writers import html, svg
+from kmerl.tasks.classes import TASKS
+
+SETTINGS = (
+    "splits", "method", "text", "text_encoder", "extract", "verify", "merge", "aggregate",
+    "label_matrix", "signal", "encoder", "mask", "query_network", "loss", "pretrain", "prompts",
+    "encode", "zero_shot", "linear_probe", "fine_tune", "partial_leads", "seen_unseen",
+    "statistics",
+)  # fmt: skip
+"""Sections of params.yaml that the page shows; each moves a number on it."""
+METRICS = (
+    "ingest", "mining", "pretrain", "zero_shot", "linear_probe", "fine_tune", "partial_leads",
+    "seen_unseen",
+)  # fmt: skip
+PLOTS = ("pretrain", "partial_leads", "zero_shot_classes")
+WIDE, NARROW, PANEL = (590, 370), (400, 330), (330, 220)
+
+
+@checked
+class Report:
+    """The `report` section of params.yaml."""
+
+    task: str
+    leads: LeadKey
+    top: Count
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ValueError(f"task is {self.task!r}; choose one of {', '.join(TASKS)}")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the other stages wrote: metrics/*.json and plots/*.csv by name, entities, examples, and
+    the paper's values by metric, in per cent (`Catalogue.printed`)."""
+
+    metrics: Mapping[str, Any]
+    plots: Mapping[str, Sequence[Mapping[str, str]]]
+    entities: Sequence[Mapping[str, Any]]
+    examples: Sequence[Example]
+    printed: Mapping[str, float]
+
+
+def read_inputs(root: Path, report: Report) -> Inputs:
+    """Everything on the page, below `root`.
+
+    Raises:
+        FileNotFoundError: a stage has not run; the message names the file.
+    """
+    metrics = {name: json.loads(_text(root / "metrics" / f"{name}.json")) for name in METRICS}
+    plots = {name: _text(root / "plots" / f"{name}.csv").splitlines() for name in PLOTS}
+    some = any(row["records"] for row in metrics["zero_shot"][report.task].values())
+    return Inputs(
+        metrics=metrics,
+        plots={name: list(csv.DictReader(lines)) for name, lines in plots.items()},
+        entities=parse_yaml(_text(root / "data/labels/entities.yaml"), "entities.yaml") or [],
+        examples=examples(report.task, report.leads, report.top, root / "data") if some else [],
+        printed=catalogue.read(root / catalogue.FILE, root / "params.yaml").printed("kmerl"),
+    )
+
+
+def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated: set[str]) -> str:
+    """The whole page.
+
+    Args:
+        values: params.yaml as read; its `SETTINGS` are shown.
+        simulated: corpora that stage `synthesize` wrote; the page says so wherever it matters.
+    """
+    metrics, plots, printed = inputs.metrics, inputs.plots, inputs.printed
+    titles, published = run_tables.CORPUS_TITLES, run_tables.published()
+    ratio = values["partial_leads"]["ratio"]
+    curve = run_charts.partial_leads(
+        metrics["partial_leads"], plots["partial_leads"], ratio, printed
+    )
+    zero_shot, leads = metrics["zero_shot"][report.task], run_tables.LEAD_COLUMNS
+    return html.rendered(
+        "report.html",
+        ecg_style=Markup(ecg_paper.STYLE),
+        simulated=[titles[corpus] for corpus in sorted(simulated)],
+        real=[titles[corpus] for corpus in sorted(set(metrics["ingest"]) - simulated)],
+        published=published,
+        metrics=metrics,
+        tested=tested(metrics),
+        asked=metrics["ingest"][TASKS[report.task]]["tasks"][report.task]["test"],
+        full=run_tables.by_leads(zero_shot, "12"),
+        headline={
+            title: run_tables.score(run_tables.by_leads(zero_shot, key))
+            for title, key in leads.items()
+        },
+        headline_task=run_tables.TASK_TITLES[report.task],
+        curve=curve,
+        wide=svg.drawn(curve, *WIDE),
+        narrow=svg.drawn(curve, *NARROW),
+        by_task=_panels(run_charts.by_task(plots["partial_leads"])),
+        lead_sets=run_tables.lead_sets(metrics["partial_leads"], ratio),
+        zero_shot=run_tables.zero_shot(metrics["zero_shot"], printed),
+        linear_probe=run_tables.linear_probe(metrics["linear_probe"], printed),
+        fine_tune=run_tables.fine_tune(metrics["fine_tune"]),
+        classes=run_tables.classes(plots["zero_shot_classes"]),
+        few=run_tables.FEW,
+        seen_unseen=run_tables.seen_unseen(metrics["seen_unseen"]),
+        losses=_panels(run_charts.losses(plots["pretrain"])),
+        pretrain=run_counts.nested(metrics["pretrain"], "Pretraining, last epoch"),
+        mining=run_counts.nested(metrics["mining"], "Mining in numbers", published["mining"]),
+        hierarchy=hierarchy(inputs.entities),
+        ingest=run_counts.ingest(metrics["ingest"]),
+        rejections=run_counts.rejections(metrics["ingest"]),
+        examples=inputs.examples,
+        all_leads=LEADS,
+        few_leads=parse_leads(report.leads),
+        task_titles=run_tables.TASK_TITLES,
+        settings={name: _shown(values[name]) for name in SETTINGS if name in values},
+        label_derived=values["text"]["source"] == "scp",
+        by_cosine=values["zero_shot"]["score"] == "cosine",
+        seed=values["seed"],
+        level=f"{100 * values['statistics']['level']:g} %",
+    )
+
+
+def tested(metrics: Mapping[str, Any]) -> dict[str, int]:
+    """Held-out test records by corpus, 0 where a corpus is not there."""
+    corpora = dict.fromkeys(TASKS[task] for task in TASKS if task in metrics["zero_shot"])
+    return {
+        run_tables.CORPUS_TITLES[corpus]: metrics["ingest"].get(corpus, {}).get("records_test", 0)
+        for corpus in corpora
+    }
+
+
+def hierarchy(entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Superclasses with their entities, then the entities below none; most records first."""
+    ordered = sorted(entities, key=lambda entity: (-entity["records"], entity["name"]))
+    parents = [entity for entity in ordered if entity["kind"] == "superclass"]
+    below = {child for parent in parents for child in parent["children"]}
+    groups = [
+        {**parent, "children": [e for e in ordered if e["name"] in parent["children"]]}
+        for parent in parents
+    ]
+    orphans = [e for e in ordered if e["kind"] == "entity" and e["name"] not in below]
+    return [*groups, *([{"name": "", "records": None, "children": orphans}] if orphans else [])]
+
+
+def _panels(charts: Mapping[str, Chart]) -> dict[str, str]:
+    return {title: svg.drawn(chart, *PANEL) for title, chart in charts.items()}
+
+
+def _shown(section: Any) -> str:
+    """A section of params.yaml on one line, as YAML writes it."""
+    text = yaml.safe_dump(section, default_flow_style=True, sort_keys=False, width=10_000)
+    return text.removesuffix("...\n").strip().strip("{}")
+
+
+def _text(path: Path) -> str:
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; run `dvc repro`, which writes it")
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,26 @@
+"""Stage paper: the paper's tables and figures, ours beside them, as a page and as files."""
+
+from pathlib import Path
+
+from kmerl import files
+from kmerl.experiments import catalogue, runs
+from kmerl.report import paper_page, paper_tables
+from kmerl.report.results import comparing, results
+from kmerl.report.writers.files import write_figures, write_tables
+
+OUT = Path("report/paper.html")
+TABLES, FIGURES = Path("report/tables"), Path("report/figures")
+
+
+def main() -> None:
+    known = catalogue.read()
+    found = results(known, runs.read())
+    for folder in (TABLES, FIGURES):
+        files.fresh_directory(folder)
+    write_tables([paper_tables.grid(result) for result in found], TABLES)
+    write_figures(comparing(found), FIGURES)
+    files.write_text(OUT, paper_page.render(known, found))
+
+
+if __name__ == "__main__":
+    main()
