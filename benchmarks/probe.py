@@ -22,9 +22,8 @@ import torch
 from torch import Tensor
 
 from kmerl import params, seeds
-from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
-from kmerl.evaluation.probe_fit import Part, fit, logits
+from kmerl.evaluation.probe_fit import LinearProbe, Part, fit, logits
 from kmerl.leads import LEADS
 from kmerl.models.inputs import normalised
 from kmerl.models.vit import pool

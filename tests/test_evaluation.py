@@ -15,8 +15,8 @@ from kmerl.evaluation import metric_rows, partial_leads, seen_unseen
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.encoded_corpus import open_encoded
 from kmerl.evaluation.fine_tune_fit import FineTune
-from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
+from kmerl.evaluation.probe_fit import LinearProbe
 from kmerl.evaluation.scores import read_scores, read_seeds
 from kmerl.evaluation.zero_shot import ZeroShot, score_task
 from kmerl.files import read_json, write_json

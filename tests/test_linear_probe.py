@@ -14,9 +14,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from kmerl.evaluation import linear_probe, neighbours, probe_fit
 from kmerl.evaluation.encoded_corpus import EncodedCorpus, open_encoded
-from kmerl.evaluation.linear_probe import LinearProbe
 from kmerl.evaluation.metrics import auroc, macro
-from kmerl.evaluation.probe_fit import Part, fit
+from kmerl.evaluation.probe_fit import LinearProbe, Part, fit
 from kmerl.seeds import generator
 from kmerl.tasks import subsets
 from kmerl.tasks.cohort import Cohort, read_cohort

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 import yaml
 from safetensors.numpy import load_file
 
@@ -20,6 +19,7 @@ from kmerl.synthetic.layouts import merl
 from kmerl.tasks import prompts
 from kmerl.tasks.classes import TASKS, classes
 from stages import embed_text, encode
+from tests.methods import small
 from tests.test_encode import FakeTower
 from tests.test_merl_splits import ROOT, released
 
@@ -116,7 +116,7 @@ def test_encoding_asks_with_what_is_chosen(embedded, monkeypatch, kind):
     values = params.read() | {"prompts": kind}
     Path("params.yaml").write_text(yaml.safe_dump(values))
     given: list[prompts.Asked] = []
-    model = SimpleNamespace(encoder=torch.nn.Identity())
+    model = small("random")
     described = SimpleNamespace(signal=SignalParams("zscore", "available"))
     monkeypatch.setattr(encode, "load", lambda *_: (described, model))
     monkeypatch.setattr(encode, "initial", lambda *_: model)

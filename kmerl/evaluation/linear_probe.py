@@ -17,47 +17,14 @@ from torch import Tensor
 from kmerl.evaluation import probe_fit
 from kmerl.evaluation.encoded_corpus import EncodedCorpus, EncoderKind
 from kmerl.evaluation.neighbours import neighbour_scores
-from kmerl.evaluation.probe_fit import Fit, Part, logits, moments
+from kmerl.evaluation.probe_fit import Fit, LinearProbe, Part, logits, moments
 from kmerl.evaluation.scores import Scores, scored, unscored
-from kmerl.params import Count, CountOrZero, Positive, PositiveOrZero, checked
 from kmerl.seeds import generator
 from kmerl.tasks.cohort import Cohort
 from kmerl.tasks.subsets import subset_size, training_order
 
 TUNED, RANDOM, NEIGHBOURS = "auroc_tuned", "random_auroc", "knn_auroc"
 """The other probes, by the key of their AUROC in a row of metrics."""
-
-
-@checked
-class LinearProbe:
-    """The `linear_probe` section of params.yaml."""
-
-    learning_rate: Positive
-    weight_decay: PositiveOrZero
-    weight_decays: tuple[float, ...]
-    batch: Count
-    epochs: Count
-    warmup_epochs: CountOrZero
-    validate_every: Count
-    standardise: bool
-    seeds: Count
-    neighbours: Count
-    merl_max_test: bool
-
-    def __post_init__(self) -> None:
-        if self.warmup_epochs >= self.epochs:
-            raise ValueError(f"warmup_epochs must be below epochs={self.epochs}")
-        for decay in self.decays:
-            if not 0 <= decay * self.learning_rate < 1:
-                raise ValueError(
-                    f"weight_decays: {decay} is not from 0 to below {1 / self.learning_rate:g}, "
-                    "one over learning_rate"
-                )
-
-    @property
-    def decays(self) -> tuple[float, ...]:
-        """The fixed weight decay, then those tried beside it."""
-        return tuple(dict.fromkeys((self.weight_decay, *self.weight_decays)))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ act on each classifier by itself, so that each is what it would be alone.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,12 +15,42 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kmerl.evaluation.metrics import auroc, macro
+from kmerl.params import Count, CountOrZero, Positive, PositiveOrZero, checked
 from kmerl.training.schedule import learning_rate
 
-if TYPE_CHECKING:
-    from kmerl.evaluation.linear_probe import LinearProbe
-
 Aurocs = Float[np.ndarray, "view seed decay"]
+
+
+@checked
+class LinearProbe:
+    """The `linear_probe` section of params.yaml."""
+
+    learning_rate: Positive
+    weight_decay: PositiveOrZero
+    weight_decays: tuple[float, ...]
+    batch: Count
+    epochs: Count
+    warmup_epochs: CountOrZero
+    validate_every: Count
+    standardise: bool
+    seeds: Count
+    neighbours: Count
+    merl_max_test: bool
+
+    def __post_init__(self) -> None:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs must be below epochs={self.epochs}")
+        for decay in self.decays:
+            if not 0 <= decay * self.learning_rate < 1:
+                raise ValueError(
+                    f"weight_decays: {decay} is not from 0 to below {1 / self.learning_rate:g}, "
+                    "one over learning_rate"
+                )
+
+    @property
+    def decays(self) -> tuple[float, ...]:
+        """The fixed weight decay, then those tried beside it."""
+        return tuple(dict.fromkeys((self.weight_decay, *self.weight_decays)))
 
 
 @dataclass(frozen=True)

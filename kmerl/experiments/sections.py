@@ -37,7 +37,7 @@ CLASSES = {
     "prompts": "kmerl.tasks.prompts:Kind",
     "encode": "kmerl.evaluation.encode:EncodeParams",
     "zero_shot": "kmerl.evaluation.zero_shot:ZeroShot",
-    "linear_probe": "kmerl.evaluation.linear_probe:LinearProbe",
+    "linear_probe": "kmerl.evaluation.probe_fit:LinearProbe",
     "fine_tune": "kmerl.evaluation.fine_tune_fit:FineTune",
     "partial_leads": "kmerl.evaluation.partial_leads:PartialLeads",
     "seen_unseen": "kmerl.evaluation.seen_unseen:SeenUnseen",
