@@ -21,8 +21,8 @@ from kmerl.report.writers import html, svg
 from kmerl.tasks.classes import TASKS
 
 SETTINGS = (
-    "splits", "method", "options", "text", "text_encoder", "extract", "verify", "merge", "aggregate",
-    "label_matrix", "signal", "encoder", "mask", "query_network", "loss", "pretrain", "prompts",
+    "splits", "method", "options", "text", "text_encoder", "extract", "verify", "merge",
+    "aggregate", "label_matrix", "signal", "encoder", "mask", "query_network", "loss", "pretrain", "prompts",
     "encode", "zero_shot", "linear_probe", "fine_tune", "partial_leads", "seen_unseen",
     "statistics",
 )  # fmt: skip
