@@ -134,7 +134,8 @@ def _message(kind: Any, error: Any, where: str) -> str:
     for words, ours in _IN_YAML.items():
         said = said.replace(words, ours)
     if error["type"] == "value_error":  # of a whole class: it begins with a field's name
-        return f"{place}{'.' if isinstance(error['input'], dict) else ': '}{said}"
+        between = "." if isinstance(error["input"], dict) else ": "
+        return f"{place}{between}{said}".replace(": .", ": ")
     return f"{place} is {error['input']!r}; {said}"
 
 

@@ -20,7 +20,7 @@ from kmerl.synthetic.cohort import CORPORA, Synthesize, synthesize
 from kmerl.synthetic.layouts import cpsc2018, csn, mimic, ptbxl
 from kmerl.synthetic.patients import Visit, visits
 from kmerl.synthetic.recording import RATE, record
-from kmerl.synthetic.reports import LITERALLY
+from kmerl.synthetic.words import LITERALLY
 from kmerl.tasks import merl_splits
 from kmerl.tasks.classes import TASKS, classes
 from kmerl.tasks.cohort import SPLITS

@@ -2,106 +2,55 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import resources
 
 import numpy as np
 
-from kmerl.synthetic.catalogue import CATALOGUE, NORMAL, TERRITORIES, compatible, is_normal
+from kmerl.files import read_yaml
+from kmerl.params import Count, Positive, PositiveOrZero, Share, build, checked
+from kmerl.synthetic.catalogue import (
+    CATALOGUE,
+    NORMAL,
+    TERRITORIES,
+    FindingName,
+    Group,
+    compatible,
+    is_normal,
+)
 from kmerl.synthetic.draws import pick_weighted, stream
 from kmerl.synthetic.noise import SITES, Noise, draw_noise
 
 Random = np.random.Generator
 
-HEALTHY = 0.36
-"""Share of patients without a chronic finding."""
 
-CHRONIC: dict[str, dict[str, float]] = {
-    "rhythm": {
-        "ventricular pacing": 0.035,
-        "atrial fibrillation": 0.12,
-        "atrial flutter": 0.045,
-        "junctional rhythm": 0.025,
-        "supraventricular tachycardia": 0.03,
-    },
-    "av": {
-        "first degree av block": 0.12,
-        "second degree av block type one": 0.03,
-        "second degree av block type two": 0.025,
-        "third degree av block": 0.025,
-    },
-    "conduction": {
-        "left bundle branch block": 0.085,
-        "incomplete left bundle branch block": 0.03,
-        "right bundle branch block": 0.095,
-        "incomplete right bundle branch block": 0.07,
-        "intraventricular conduction delay": 0.045,
-        "wolff-parkinson-white": 0.04,
-    },
-    "fascicle": {"left anterior fascicular block": 0.09, "left posterior fascicular block": 0.03},
-    "axis": {"left axis deviation": 0.06, "right axis deviation": 0.03},
-    "rotation": {"clockwise rotation": 0.05, "counterclockwise rotation": 0.04},
-    "hypertrophy": {"left ventricular hypertrophy": 0.20, "right ventricular hypertrophy": 0.06},
-    "atria": {"left atrial enlargement": 0.10, "right atrial enlargement": 0.055},
-    "infarct": {
-        "inferior myocardial infarction": 0.18,
-        "anteroseptal myocardial infarction": 0.16,
-        "anterior myocardial infarction": 0.075,
-        "lateral myocardial infarction": 0.08,
-    },
-    "st-t": {
-        "myocardial ischemia": 0.13,
-        "t wave inversion": 0.095,
-        "low t wave": 0.08,
-        "t wave abnormality": 0.08,
-        "st depression": 0.08,
-        "st elevation": 0.055,
-    },
-    "qt": {"prolonged qt interval": 0.065},
-    "voltage": {"low voltage": 0.06},
-}
-"""Chance of each finding, at most one a group, in a patient who has any."""
-MOST_CHRONIC = 3
-"""Chronic findings of one patient at most: more would hide each other."""
+@checked
+class Population:
+    """How common each finding is (population.yaml).
 
-PASSING: dict[str, float] = {
-    "premature atrial complex": 0.07,
-    "premature ventricular complex": 0.07,
-    "ventricular bigeminy": 0.02,
-    "ventricular trigeminy": 0.02,
-    "sinus pause": 0.015,
-}
-"""Chance of what one visit of a patient may show and the next one not; healthy hearts a third."""
+    Attributes:
+        healthy: share of patients without a chronic finding.
+        most_chronic: chronic findings of one patient at most.
+        chronic: chance of each finding, at most one a group, in a patient who has any.
+        passing: chance of what one visit of a patient may show and the next one not.
+        sinus: weight of each sinus rhythm, where no other rhythm is.
+        cpsc2018: weight of each of CPSC2018's classes among its records.
+        rates: lowest and highest ventricular rate of a rhythm, beats a minute.
+    """
 
-SINUS: dict[str, float] = {
-    "sinus rhythm": 0.66,
-    "sinus bradycardia": 0.14,
-    "sinus tachycardia": 0.12,
-    "sinus arrhythmia": 0.08,
-}
+    healthy: Share
+    most_chronic: Count
+    chronic: dict[Group, dict[FindingName, Share]]
+    passing: dict[FindingName, Share]
+    sinus: dict[FindingName, PositiveOrZero]
+    cpsc2018: dict[FindingName, PositiveOrZero]
+    rates: dict[FindingName, tuple[Positive, Positive]]
 
-CPSC_CLASSES: dict[str, float] = {
-    NORMAL: 918,
-    "atrial fibrillation": 1221,
-    "first degree av block": 722,
-    "left bundle branch block": 236,
-    "right bundle branch block": 1857,
-    "premature atrial complex": 616,
-    "premature ventricular complex": 700,
-    "st depression": 869,
-    "st elevation": 220,
-}
-"""CPSC2018 was put together by its nine classes: how many records name each."""
 
-RATES: dict[str, tuple[float, float]] = {
-    "sinus rhythm": (61, 96),
-    "sinus arrhythmia": (58, 88),
-    "sinus bradycardia": (41, 57),
-    "sinus tachycardia": (104, 142),
-    "atrial fibrillation": (52, 148),
-    "supraventricular tachycardia": (150, 205),
-    "junctional rhythm": (38, 58),
-    "ventricular pacing": (60, 80),
-}
-"""Ventricular rate, beats a minute; flutter's follows from its conduction."""
+POPULATION = build(
+    Population,
+    read_yaml(resources.files("kmerl.synthetic") / "population.yaml"),
+    "kmerl/synthetic/population.yaml: ",
+)
 
 
 @dataclass(frozen=True)
@@ -202,12 +151,12 @@ def _visit_count(rng: Random, corpus: str) -> int:
 
 def _chronic(rng: Random, corpus: str) -> tuple[str, ...]:
     if corpus == "cpsc2018":
-        return _of_class(rng, pick_weighted(rng, CPSC_CLASSES))
-    if rng.random() < HEALTHY:
+        return _of_class(rng, pick_weighted(rng, POPULATION.cpsc2018))
+    if rng.random() < POPULATION.healthy:
         return ("early repolarization",) if rng.random() < 0.07 else ()
     while True:
-        drawn = [name for options in CHRONIC.values() if (name := _one_of(rng, options))]
-        kept = rng.permutation(len(drawn))[:MOST_CHRONIC]
+        drawn = [name for options in POPULATION.chronic.values() if (name := _one_of(rng, options))]
+        kept = rng.permutation(len(drawn))[: POPULATION.most_chronic]
         chosen = compatible(drawn[k] for k in kept)
         if not is_normal(chosen):
             return chosen
@@ -218,7 +167,9 @@ def _of_class(rng: Random, name: str) -> tuple[str, ...]:
     if name == NORMAL:
         return ()
     group = CATALOGUE[name].group
-    others = [options for key, options in CHRONIC.items() if key not in (group, "rhythm")]
+    others = [
+        options for key, options in POPULATION.chronic.items() if key not in (group, "rhythm")
+    ]
     drawn = [other for options in others if (other := _one_of(rng, options, 0.35))]
     chosen = compatible([name, *drawn])
     return chosen if name in chosen else (name,)
@@ -239,12 +190,12 @@ def draw_visit(patient: Patient, number: int, record: int) -> Visit:
     names = set(patient.chronic)
     rhythm = next((name for name in names if CATALOGUE[name].group == "rhythm"), "")
     if not rhythm:
-        rhythm = pick_weighted(rng, SINUS)
+        rhythm = pick_weighted(rng, POPULATION.sinus)
     names |= {rhythm, *_passing(rng, patient)}
     findings = compatible(names)
     if is_normal(findings):
         findings = (*findings, NORMAL)
-    low, high = RATES.get(rhythm, (61, 96))
+    low, high = POPULATION.rates[rhythm]
     return Visit(
         patient=patient,
         record=record,
@@ -261,7 +212,7 @@ def _passing(rng: Random, patient: Patient) -> tuple[str, ...]:
     if patient.corpus == "cpsc2018" and not patient.chronic:
         return ()
     share = 0.33 if is_normal(patient.chronic) else 1.0
-    drawn = _one_of(rng, PASSING, share)
+    drawn = _one_of(rng, POPULATION.passing, share)
     return (drawn,) if drawn else ()
 
 

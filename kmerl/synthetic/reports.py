@@ -9,13 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kmerl.synthetic import cardiologist_words, cart_words
-from kmerl.synthetic.cardiologist_words import ENGLISH, GERMAN
-from kmerl.synthetic.cart_words import CART, CART_ACUTE, CART_OLD, Wording
 from kmerl.synthetic.catalogue import CATALOGUE, NORMAL, SINUS_RHYTHMS, TERRITORIES
 from kmerl.synthetic.draws import pick
 from kmerl.synthetic.patients import Visit
 from kmerl.synthetic.recording import Recording, strength
+from kmerl.synthetic.words import CART, CART_STATEMENTS, ENGLISH, GERMAN, LITERALLY, Wording
 
 Random = np.random.Generator
 
@@ -23,7 +21,6 @@ POOR_QUALITY = "*** Poor data quality, interpretation may be adversely affected 
 ABNORMAL_QRS = "abnormal qrs"
 ACUTE = "acute myocardial infarction"
 OTHERWISE_NORMAL = "otherwise normal"
-LITERALLY = cart_words.LITERALLY | cardiologist_words.LITERALLY
 UNSTATED = {True: 0.18, False: 0.04}
 """Chance that a finding goes unmentioned, by whether it is minor."""
 
@@ -60,44 +57,6 @@ class Report:
 
 # ------------------------------------------------------------------ MIMIC-IV-ECG
 
-_RHYTHM_WORDS = {
-    "sinus rhythm": ("Sinus rhythm",),
-    "sinus bradycardia": ("Sinus bradycardia",),
-    "sinus tachycardia": ("Sinus tachycardia",),
-    "sinus arrhythmia": ("Sinus arrhythmia",),
-    "atrial fibrillation": ("Atrial fibrillation",),
-    "atrial flutter": ("Atrial flutter",),
-    "supraventricular tachycardia": ("Supraventricular tachycardia",),
-    "junctional rhythm": ("Junctional rhythm",),
-    "ventricular pacing": ("Ventricular pacing", "Ventricular-paced rhythm", "V-paced rhythm"),
-}
-_WITH = {
-    "first degree av block": ("with 1st degree A-V block", "with first degree AV block"),
-    "second degree av block type one": ("with 2nd degree A-V block, Mobitz I (Wenckebach)",),
-    "second degree av block type two": ("with 2nd degree A-V block, Mobitz II",),
-    "third degree av block": ("with complete A-V block", "with 3rd degree A-V block"),
-    "premature atrial complex": ("with PAC(s)", "with PACs", "with occasional PACs"),
-    "premature ventricular complex": ("with PVC(s)", "with PVCs", "with frequent PVCs"),
-    "ventricular bigeminy": ("with bigeminal PVCs", "with ventricular bigeminy"),
-    "ventricular trigeminy": ("with ventricular trigeminy", "with PVCs in trigeminy"),
-}
-_PVC_ENTITIES = {
-    "with bigeminal PVCs": ("premature ventricular complex", "ventricular bigeminy"),
-    "with PVCs in trigeminy": ("premature ventricular complex", "ventricular trigeminy"),
-}
-_DENIED = {
-    "No evidence of {}": (
-        ("acute myocardial infarction", "myocardial infarction"),
-        ("left ventricular hypertrophy", "left ventricular hypertrophy"),
-        ("myocardial ischemia", "myocardial ischemia"),
-    ),
-    "No {}": (
-        ("significant ST elevation", "st elevation"),
-        ("ST depression", "st depression"),
-        ("QT prolongation", "prolonged qt interval"),
-    ),
-}
-
 
 def cart_report(recording: Recording) -> Report:
     """MIMIC-IV-ECG: up to 18 statements, in the order a cart prints them."""
@@ -116,7 +75,7 @@ def cart_report(recording: Recording) -> Report:
 def _rhythm_line(visit: Visit, pr: float | None, rng: Random) -> Statement:
     """Rhythm with whatever interrupts it, in one compound statement."""
     rhythm = next(name for name in visit.findings if CATALOGUE[name].group == "rhythm")
-    text = pick(rng, _RHYTHM_WORDS[rhythm])
+    text = pick(rng, CART_STATEMENTS.rhythms[rhythm])
     positive, hedged = [rhythm], []
     if rhythm == "atrial fibrillation" and not 60 <= visit.rate <= 100:
         pace = "rapid" if visit.rate > 100 else "slow"
@@ -124,12 +83,12 @@ def _rhythm_line(visit: Visit, pr: float | None, rng: Random) -> Statement:
     if rhythm != "sinus rhythm" and rng.random() < 0.04:
         text, positive, hedged = f"Probable {text[0].lower()}{text[1:]}", [], [rhythm]
     for name in visit.findings:
-        if name in _WITH:
-            phrase = pick(rng, _WITH[name])
+        if name in CART_STATEMENTS.interruptions:
+            phrase = pick(rng, CART_STATEMENTS.interruptions[name])
             if name == "first degree av block" and pr is not None and pr < 0.225:
                 phrase = "with borderline 1st degree A-V block"
             target = hedged if "borderline" in phrase else positive
-            target.extend(_PVC_ENTITIES.get(phrase, (name,)))
+            target.extend(LITERALLY[phrase][0] if phrase in LITERALLY else (name,))
             text = f"{text} {phrase}"
     return Statement(text, tuple(positive), tuple(hedged))
 
@@ -138,7 +97,7 @@ def _cart_lines(visit: Visit, stated: Sequence[str], rng: Random) -> list[Statem
     both = {"right bundle branch block", "left anterior fascicular block"}
     lines, rest = [], list(stated)
     if both <= set(stated) and rng.random() < 0.7:
-        text = pick(rng, ("RBBB with left anterior fascicular block", "RBBB and LAFB"))
+        text = pick(rng, CART_STATEMENTS.bifascicular)
         lines.append(Statement(text, tuple(sorted(both))))
         rest = [name for name in stated if name not in both]
     for name in rest:
@@ -152,7 +111,7 @@ def _cart_lines(visit: Visit, stated: Sequence[str], rng: Random) -> list[Statem
 
 def _infarct_line(visit: Visit, name: str, acute: bool, rng: Random) -> Statement:
     """One infarct in words; "acute" is an entity of its own, stated or hedged."""
-    wording = (CART_ACUTE if acute else CART_OLD)[name]
+    wording = CART[f"acute {name}" if acute else name]
     line = _line(name, wording, _clear(visit, name) * 0.75, rng)
     words = line.text.lower()
     if "st elevation" in words:
@@ -184,14 +143,14 @@ def _is_stated(name: str, rng: Random) -> bool:
 
 def _denial(findings: Iterable[str], rng: Random) -> list[Statement]:
     """A statement that denies something which is indeed not there."""
-    start = pick(rng, tuple(_DENIED))
-    words, entity = pick(rng, _DENIED[start])
+    start, denied = pick(rng, tuple(CART_STATEMENTS.denied.items()))
+    words, entity = pick(rng, tuple(denied.items()))
     shown = set(findings)
     infarct = bool(shown & set(TERRITORIES))
     st_changes = shown & {"myocardial ischemia", "early repolarization", "st elevation"}
     if entity in shown or infarct or (st_changes and " st" in f" {entity}"):
         return []
-    return [Statement(start.format(words), negated=(entity,))]
+    return [Statement(f"{start} {words}", negated=(entity,))]
 
 
 def _false_alarm(visit: Visit, rng: Random) -> list[Statement]:
@@ -211,12 +170,8 @@ def _summary(visit: Visit, lines: Sequence[Statement], rng: Random) -> Statement
     if visit.has(NORMAL):
         plain = set(visit.findings) == {"sinus rhythm", NORMAL}
         if plain and not any(line.hedged for line in lines):
-            return Statement(
-                pick(rng, ("Normal ECG", "Normal ECG", "Within normal limits")), (NORMAL,)
-            )
-        return Statement(
-            pick(rng, ("Otherwise normal ECG", "Normal ECG except for rate")), (OTHERWISE_NORMAL,)
-        )
+            return Statement(pick(rng, CART_STATEMENTS.normal), (NORMAL,))
+        return Statement(pick(rng, CART_STATEMENTS.otherwise_normal), (OTHERWISE_NORMAL,))
     others = (CATALOGUE[name] for name in visit.findings if name not in SINUS_RHYTHMS)
     mild = all(finding.minor for finding in others)
     return Statement("Borderline ECG" if mild else "Abnormal ECG")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from kmerl.leads import ORDERS
@@ -22,24 +23,8 @@ MEASUREMENT_COLUMNS = (
     *("bandwidth", "filtering", "rr_interval", "p_onset", "p_end", "qrs_onset", "qrs_end"),
     *("t_end", "p_axis", "qrs_axis", "t_axis"),
 )
-DICTIONARY = (
-    ("subject_id", "Number of the subject; the same in all tables"),
-    ("study_id", "Number of the study, one a recording"),
-    ("cart_id", "Number of the cart that made the recording"),
-    ("ecg_time", "Day and time of the recording"),
-    ("report_#", "Statements of the cart, one a column; some are empty"),
-    ("bandwidth", "Bandwidth of the cart"),
-    ("filtering", "Filters of the cart"),
-    ("rr_interval", "Time between R waves (msec)"),
-    ("p_onset", "Begin of P (msec)"),
-    ("p_end", "End of P (msec)"),
-    ("qrs_onset", "Begin of QRS (msec)"),
-    ("qrs_end", "End of QRS (msec)"),
-    ("t_end", "End of T (msec)"),
-    ("p_axis", "Electrical axis of P (degrees)"),
-    ("qrs_axis", "Electrical axis of QRS (degrees)"),
-    ("t_axis", "Electrical axis of T (degrees)"),
-)
+DICTIONARY = Path(__file__).with_name("machine_measurements_data_dictionary.csv")
+"""What the columns of machine_measurements.csv hold, as the corpus says it."""
 
 
 def subject_id(patient: Patient) -> int:
@@ -131,8 +116,6 @@ def tables(rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
     return {
         "record_list.csv": columns(RECORD_COLUMNS),
         "machine_measurements.csv": columns(MEASUREMENT_COLUMNS),
-        "machine_measurements_data_dictionary.csv": formats.table(
-            ("Variable", "Description"), DICTIONARY
-        ),
+        "machine_measurements_data_dictionary.csv": DICTIONARY.read_bytes(),
         "RECORDS": formats.text_lines(r["path"] for r in ordered),
     }
