@@ -22,8 +22,8 @@ from kmerl.tasks.classes import TASKS
 
 SETTINGS = (
     "splits", "method", "options", "text", "text_encoder", "extract", "verify", "merge",
-    "aggregate", "label_matrix", "signal", "encoder", "mask", "query_network", "loss", "pretrain", "prompts",
-    "encode", "zero_shot", "linear_probe", "fine_tune", "partial_leads", "seen_unseen",
+    "aggregate", "label_matrix", "signal", "encoder", "mask", "query_network", "loss", "pretrain",
+    "prompts", "encode", "zero_shot", "linear_probe", "fine_tune", "partial_leads", "seen_unseen",
     "statistics",
 )  # fmt: skip
 """Sections of params.yaml that the page shows; each moves a number on it."""
