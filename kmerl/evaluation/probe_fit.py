@@ -112,7 +112,7 @@ def fit(
     train: Part,
     validation: Part,
     subsets: Int[np.ndarray, "seed taken"],
-    settings: "LinearProbe",
+    settings: LinearProbe,
     weight_decays: Sequence[float],
     randoms: Sequence[np.random.Generator],
     test: Part | None = None,
