@@ -19,6 +19,7 @@ CHOSEN_BY_NAME = {  # modules and data that a module finds through a name it is 
     "kmerl/report/writers/html.py": [
         f"kmerl/report/templates/{name}.*" for name in ("page", "grid", "chart")
     ],
+    "kmerl/report/writers/latex.py": ["kmerl/report/templates/table.tex"],
     "kmerl/synthetic/cohort.py": ["kmerl/synthetic/layouts/*"],
     "kmerl/training/model.py": ["kmerl/methods/*.py"],
 }

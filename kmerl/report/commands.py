@@ -12,7 +12,7 @@ from kmerl.errors import clear_errors
 from kmerl.experiments import catalogue, runs
 from kmerl.report import paper_page, paper_tables
 from kmerl.report.results import Result, comparing, results
-from kmerl.report.writers import csv, json, latex, markdown, terminal
+from kmerl.report.writers import latex, markdown, records, terminal
 
 
 class Format(StrEnum):
@@ -57,10 +57,10 @@ def tables_command(
             typer.echo(paper_page.render(known, found, bool(names)), nl=False)
         else:
             printed = {
-                Format.CSV: csv.as_csv,
+                Format.CSV: records.as_csv,
                 Format.LATEX: latex.as_latex,
                 Format.MARKDOWN: markdown.as_markdown,
-                Format.JSON: json.as_json,
+                Format.JSON: records.as_json,
             }
             typer.echo(printed[form](grids), nl=False)
         if out is not None:
