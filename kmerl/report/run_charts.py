@@ -7,28 +7,12 @@ from typing import Any
 
 from kmerl.leads import LEADS
 from kmerl.report.charts import Chart, Series
-from kmerl.report.run_tables import TASK_TITLES
+from kmerl.report.run_tables import TASK_TITLES, WORDS
 from kmerl.tasks.classes import TASKS
 
 Rows = Sequence[Mapping[str, str]]
 
 PROTOCOLS = {"zero_shot": "Zero-shot", "linear_probe": "Linear probe"}
-LOSSES = {
-    "loss": "Total loss",
-    "contrast": "Contrastive loss",
-    "query": "Query loss of F_CQ (Eq. 3)",
-    "cross_modal": "Cross-modal contrast (MERL)",
-    "uni_modal": "Uni-modal alignment (MERL)",
-    "prediction": "Prediction",
-    "correlation": "Distance of the correlation from the identity",
-    "temporal": "Temporal contrast",
-    "context": "Contextual contrast",
-    "patients": "Agreement of a patient's views",
-    "adversary": "Discriminator",
-    "reconstruction": "Reconstruction error",
-    "constraint": "Constraint on the representation",
-}
-"""Loss terms of the methods in words; another one is shown by its own name."""
 NO_LOSS = re.compile(r"epoch|step|learning_rate|val_.*|(feature|projection)_.*")
 SIDES = {"training": "{}", "held out": "val_{}"}
 EPOCHS = 200  # of a longer training as many are drawn
@@ -98,7 +82,7 @@ def losses(rows: Rows) -> dict[str, Chart]:
     terms = [name for name in (rows[0] if rows else ()) if not NO_LOSS.fullmatch(name)]
     charts = {}
     for term in sorted(terms, key=lambda name: name != "loss"):
-        title = LOSSES.get(term, term.replace("_", " ").capitalize())
+        title = WORDS["losses"].get(term, term.replace("_", " ").capitalize())
         sides = {
             side: [_float(row.get(column.format(term))) for row in thinned]
             for side, column in SIDES.items()

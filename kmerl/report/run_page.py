@@ -14,7 +14,7 @@ from kmerl.experiments import catalogue
 from kmerl.files import parse_yaml
 from kmerl.leads import LEADS, LeadKey, parse_leads
 from kmerl.params import Count, checked
-from kmerl.report import ecg_paper, run_charts, run_counts, run_tables
+from kmerl.report import ecg_paper, run_charts, run_tables
 from kmerl.report.charts import Chart
 from kmerl.report.examples import Example, examples
 from kmerl.report.writers import html, svg
@@ -86,7 +86,7 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         simulated: corpora that stage `synthesize` wrote; the page says so wherever it matters.
     """
     metrics, plots, printed = inputs.metrics, inputs.plots, inputs.printed
-    titles, published = run_tables.CORPUS_TITLES, run_tables.published()
+    titles, published = run_tables.CORPUS_TITLES, run_tables.PUBLISHED
     ratio = values["partial_leads"]["ratio"]
     curve = run_charts.partial_leads(
         metrics["partial_leads"], plots["partial_leads"], ratio, printed
@@ -119,11 +119,11 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         few=run_tables.FEW,
         seen_unseen=run_tables.seen_unseen(metrics["seen_unseen"]),
         losses=_panels(run_charts.losses(plots["pretrain"])),
-        pretrain=run_counts.nested(metrics["pretrain"], "Pretraining, last epoch"),
-        mining=run_counts.nested(metrics["mining"], "Mining in numbers", published["mining"]),
+        pretrain=run_tables.counts(metrics["pretrain"], "Pretraining, last epoch"),
+        mining=run_tables.counts(metrics["mining"], "Mining in numbers", published["mining"]),
         hierarchy=hierarchy(inputs.entities),
-        ingest=run_counts.ingest(metrics["ingest"]),
-        rejections=run_counts.rejections(metrics["ingest"]),
+        ingest=run_tables.ingest(metrics["ingest"]),
+        rejections=run_tables.rejections(metrics["ingest"]),
         examples=inputs.examples,
         all_leads=LEADS,
         few_leads=parse_leads(report.leads),
