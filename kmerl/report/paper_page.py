@@ -36,7 +36,7 @@ def _shown(result: Result) -> dict[str, Any]:
     """A table or figure for the template: what heads it, its charts and its grid."""
     grid, charts = paper_tables.grid(result), paper_charts.charts(result)
     stacked = paper_tables.stacked(grid)
-    drawn = {one.name: one for chart in charts for one in chart.series if one.known}
+    drawn = {one.name: one for chart in charts for one in chart.drawn}
     return {
         "id": f"{result.table.name}-{result.scale}",
         "title": paper_tables.title(grid),

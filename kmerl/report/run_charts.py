@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kmerl.leads import LEADS
-from kmerl.report.charts import Chart, Series
+from kmerl.report.charts import Chart, Point, Series
 from kmerl.report.run_tables import TASK_TITLES, WORDS
 from kmerl.tasks.classes import TASKS
 
@@ -35,9 +35,12 @@ def partial_leads(
         for style, (protocol, title) in enumerate(titles.items())
     ]
     metric = "zero_shot.average.{:g}.auroc"
-    known = [leads for leads in (1.0, 12.0) if metric.format(leads) in printed]
-    values = [printed[metric.format(leads)] / 100 for leads in known]
-    reference = Series("Paper, zero-shot (Table 2)", known, values, style=2, joined=False)
+    known = [
+        Point(leads, printed[metric.format(leads)] / 100)
+        for leads in (1.0, 12.0)
+        if metric.format(leads) in printed
+    ]
+    reference = Series("Paper, zero-shot (Table 2)", known, style=2, joined=False)
     return Chart(
         title="Macro AUROC by number of leads, mean over the tasks",
         x_label="Leads, and the lead each step adds",
@@ -60,8 +63,8 @@ def by_task(rows: Rows) -> dict[str, Chart]:
         ]
         for task in TASKS
     }
-    shared = [v for many in found.values() for one in many for v in (*one.y, *one.lo, *one.hi)]
-    known = [value for value in shared if value is not None]
+    points = [point for many in found.values() for one in many for point in one.points]
+    known = [value for _, *three in points for value in three if value is not None]
     limits = (min([*known, 0.5]) - 0.02, max([*known, 0.5]) + 0.02)
     charts = {}
     for task, many in found.items():
@@ -78,20 +81,15 @@ def losses(rows: Rows) -> dict[str, Chart]:
     last = len(rows) - 1
     kept = {round(k * last / min(EPOCHS - 1, max(last, 1))) for k in range(min(EPOCHS, last + 1))}
     thinned = [rows[k] for k in sorted(kept)]
-    epochs = [_float(row["epoch"]) or 0.0 for row in thinned]
     terms = [name for name in (rows[0] if rows else ()) if not NO_LOSS.fullmatch(name)]
     charts = {}
     for term in sorted(terms, key=lambda name: name != "loss"):
         title = WORDS["losses"].get(term, term.replace("_", " ").capitalize())
-        sides = {
-            side: [_float(row.get(column.format(term))) for row in thinned]
-            for side, column in SIDES.items()
-        }
-        series = [
-            Series(side, epochs, values, style=style)
-            for style, (side, values) in enumerate(sides.items())
-            if any(value is not None for value in values)
-        ]
+        series = []
+        for style, (side, column) in enumerate(SIDES.items()):
+            values = [(row["epoch"], _float(row.get(column.format(term)))) for row in thinned]
+            points = [Point(float(epoch), value) for epoch, value in values if value is not None]
+            series += [Series(side, points, style)] if points else []
         if series:
             charts[title] = Chart(title, "Epoch", "Loss", series)
     return charts
@@ -99,10 +97,12 @@ def losses(rows: Rows) -> dict[str, Chart]:
 
 def _by_count(title: str, rows: Mapping[str, Mapping[str, Any]], style: int) -> Series:
     ordered = sorted(rows.items(), key=lambda item: int(item[0]))
-    score, low, high = (
-        [_float(row[key]) for _, row in ordered] for key in ("auroc", "auroc_lo", "auroc_hi")
-    )
-    return Series(title, [float(count) for count, _ in ordered], score, low, high, style)
+    scores = [
+        (int(count), *(_float(row[key]) for key in ("auroc", "auroc_lo", "auroc_hi")))
+        for count, row in ordered
+    ]
+    known = [Point(x, y, lo, hi) for x, y, lo, hi in scores if y is not None]
+    return Series(title, known, style)
 
 
 def _counted(rows: Rows) -> list[Mapping[str, str]]:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from markupsafe import Markup
 
 from kmerl.experiments import catalogue
 from kmerl.files import parse_yaml
 from kmerl.leads import LEADS, LeadKey, parse_leads
 from kmerl.params import Count, checked
-from kmerl.report import ecg_paper, run_charts, run_tables
+from kmerl.report import run_charts, run_tables
 from kmerl.report.charts import Chart
 from kmerl.report.examples import Example, examples
 from kmerl.report.writers import html, svg
@@ -94,7 +93,6 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
     zero_shot, leads = metrics["zero_shot"][report.task], run_tables.LEAD_COLUMNS
     return html.rendered(
         "report.html",
-        ecg_style=Markup(ecg_paper.STYLE),
         simulated=[titles[corpus] for corpus in sorted(simulated)],
         real=[titles[corpus] for corpus in sorted(set(metrics["ingest"]) - simulated)],
         published=published,

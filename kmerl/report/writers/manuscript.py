@@ -81,27 +81,28 @@ def _draw(axes: Any, chart: Chart) -> None:
         slanted = {"rotation": 25, "ha": "right"} if len(chart.x_words) > 3 else {}
         axes.set_xticklabels([_literal(word) for word in chart.x_words], **slanted)
         axes.grid(visible=False, axis="x")
-    for series in chart.series:
-        if series.known:
-            _curve(axes, series)
+    for series in chart.drawn:
+        _curve(axes, series)
 
 
 def _curve(axes: Any, series: Series) -> None:
     style = series.style % len(COLOURS)
-    look = {"color": COLOURS[style], "marker": MARKERS[style], "markersize": 4, "linewidth": 1.3}
-    look |= {
-        "linestyle": DASHES[style] if series.joined else "none",
-        "label": _literal(series.name),
-    }
-    axes.plot([series.x[k] for k in series.known], [series.y[k] for k in series.known], **look)
-    bounds = series.bounds
-    if not bounds:
-        return
-    places, (low, high) = [series.x[k] for k in bounds], zip(*bounds.values(), strict=True)
-    if series.joined and len(bounds) > 1:
-        axes.fill_between(places, low, high, color=COLOURS[style], alpha=0.15, linewidth=0)
-    else:
-        axes.vlines(places, low, high, color=COLOURS[style], linewidth=1)
+    axes.plot(
+        [point.x for point in series.points],
+        [point.y for point in series.points],
+        color=COLOURS[style],
+        marker=MARKERS[style],
+        markersize=4,
+        linewidth=1.3,
+        linestyle=DASHES[style] if series.joined else "none",
+        label=_literal(series.name),
+    )
+    if series.bounds:
+        places, low, high = zip(*series.bounds, strict=True)
+        if series.banded:
+            axes.fill_between(places, low, high, color=COLOURS[style], alpha=0.15, linewidth=0)
+        else:
+            axes.vlines(places, low, high, color=COLOURS[style], linewidth=1)
 
 
 def _literal(text: str) -> str:
