@@ -85,25 +85,21 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         simulated: corpora that stage `synthesize` wrote; the page says so wherever it matters.
     """
     metrics, plots, printed = inputs.metrics, inputs.plots, inputs.printed
-    titles, published = run_tables.CORPUS_TITLES, run_tables.PUBLISHED
-    ratio = values["partial_leads"]["ratio"]
-    curve = run_charts.partial_leads(
-        metrics["partial_leads"], plots["partial_leads"], ratio, printed
-    )
-    zero_shot, leads = metrics["zero_shot"][report.task], run_tables.LEAD_COLUMNS
+    titles, ratio = run_tables.CORPUS_TITLES, values["partial_leads"]["ratio"]
+    curve = run_charts.partial_leads(plots["partial_leads"], ratio, printed)
+    sets = run_tables.by_columns(metrics["zero_shot"][report.task])
+    tested = dict.fromkeys(TASKS[task] for task in TASKS if task in metrics["zero_shot"])
     return html.rendered(
         "report.html",
+        values=values,
+        metrics=metrics,
+        published=run_tables.PUBLISHED,
         simulated=[titles[corpus] for corpus in sorted(simulated)],
         real=[titles[corpus] for corpus in sorted(set(metrics["ingest"]) - simulated)],
-        published=published,
-        metrics=metrics,
-        tested=tested(metrics),
+        tested={titles[c]: metrics["ingest"].get(c, {}).get("records_test", 0) for c in tested},
         asked=metrics["ingest"][TASKS[report.task]]["tasks"][report.task]["test"],
-        full=run_tables.by_leads(zero_shot, "12"),
-        headline={
-            title: run_tables.score(run_tables.by_leads(zero_shot, key))
-            for title, key in leads.items()
-        },
+        full=sets["12 leads"],
+        headline={title: run_tables.score(row) for title, row in sets.items()},
         headline_task=run_tables.TASK_TITLES[report.task],
         curve=curve,
         wide=svg.drawn(curve, *WIDE),
@@ -118,7 +114,9 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         seen_unseen=run_tables.seen_unseen(metrics["seen_unseen"]),
         losses=_panels(run_charts.losses(plots["pretrain"])),
         pretrain=run_tables.counts(metrics["pretrain"], "Pretraining, last epoch"),
-        mining=run_tables.counts(metrics["mining"], "Mining in numbers", published["mining"]),
+        mining=run_tables.counts(
+            metrics["mining"], "Mining in numbers", run_tables.PUBLISHED["mining"]
+        ),
         hierarchy=hierarchy(inputs.entities),
         ingest=run_tables.ingest(metrics["ingest"]),
         rejections=run_tables.rejections(metrics["ingest"]),
@@ -128,31 +126,20 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         task_titles=run_tables.TASK_TITLES,
         settings={name: _shown(values[name]) for name in SETTINGS if name in values},
         label_derived=values["text"]["source"] == "scp",
-        by_cosine=values["zero_shot"]["score"] == "cosine",
-        seed=values["seed"],
         level=f"{100 * values['statistics']['level']:g} %",
     )
-
-
-def tested(metrics: Mapping[str, Any]) -> dict[str, int]:
-    """Held-out test records by corpus, 0 where a corpus is not there."""
-    corpora = dict.fromkeys(TASKS[task] for task in TASKS if task in metrics["zero_shot"])
-    return {
-        run_tables.CORPUS_TITLES[corpus]: metrics["ingest"].get(corpus, {}).get("records_test", 0)
-        for corpus in corpora
-    }
 
 
 def hierarchy(entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Superclasses with their entities, then the entities below none; most records first."""
     ordered = sorted(entities, key=lambda entity: (-entity["records"], entity["name"]))
-    parents = [entity for entity in ordered if entity["kind"] == "superclass"]
-    below = {child for parent in parents for child in parent["children"]}
     groups = [
         {**parent, "children": [e for e in ordered if e["name"] in parent["children"]]}
-        for parent in parents
+        for parent in ordered
+        if parent["kind"] == "superclass"
     ]
-    orphans = [e for e in ordered if e["kind"] == "entity" and e["name"] not in below]
+    below = [child for parent in groups for child in parent["children"]]
+    orphans = [e for e in ordered if e["kind"] == "entity" and e not in below]
     return [*groups, *([{"name": "", "records": None, "children": orphans}] if orphans else [])]
 
 

@@ -49,6 +49,11 @@ def by_leads(results: Mapping[str, Metrics], leads: str) -> Metrics | None:
     return next((row for key, row in results.items() if parse_leads(key) == wanted), None)
 
 
+def by_columns(results: Mapping[str, Metrics]) -> dict[str, Metrics | None]:
+    """The results under the lead sets of `LEAD_COLUMNS`, by their titles."""
+    return {title: by_leads(results, leads) for title, leads in LEAD_COLUMNS.items()}
+
+
 def zero_shot(metrics: Metrics, printed: Mapping[str, float]) -> Grid:
     """Zero-shot classification by full class names (Sec. 4.2), a row a task, the mean last.
 
@@ -57,9 +62,9 @@ def zero_shot(metrics: Metrics, printed: Mapping[str, float]) -> Grid:
     """
 
     def rows(task: str) -> list[Row]:
-        sets = _sets(metrics[task])
+        sets = by_columns(metrics[task])
         cells = _cells("zero_shot", sets, printed, task=task)
-        return [Row(TASK_TITLES[task], [*cells, *_behind(sets["12"])])]
+        return [Row(TASK_TITLES[task], [*cells, *_behind(sets["12 leads"])])]
 
     return _grid("zero_shot", _with_mean(metrics, rows))
 
@@ -72,12 +77,12 @@ def linear_probe(metrics: Metrics, printed: Mapping[str, float]) -> Grid:
     """
     groups = []
     for task in _in_order(metrics):
-        by_ratio = {ratio: _sets(results) for ratio, results in _by_ratio(metrics[task])}
+        by_ratio = {ratio: by_columns(results) for ratio, results in _by_ratio(metrics[task])}
         rows = [
             Row(f"{ratio} %", _cells("linear_probe", sets, printed, task=task, ratio=ratio))
             for ratio, sets in by_ratio.items()
         ]
-        behind = _behind_in_words([*by_ratio.values()][-1]["12"])
+        behind = _behind_in_words([*by_ratio.values()][-1]["12 leads"])
         groups.append(Group(rows, TASK_TITLES[task], behind, total=task == "average"))
     return _grid("linear_probe", groups)
 
@@ -92,7 +97,7 @@ def fine_tune(metrics: Metrics) -> Grid:
                 [
                     Cell(text=f"{ratio} %"),
                     Cell(text=" ".join(parse_leads(leads))),
-                    *_cells("fine_tune", {"12": row}),
+                    *_cells("fine_tune", {"12 leads": row}),
                 ],
             )
             for ratio, by_key in _by_ratio(metrics[task])
@@ -141,7 +146,7 @@ def seen_unseen(metrics: Metrics) -> Grid:
     rows = [
         Row(
             f"{group.capitalize()} in pretraining",
-            _cells("seen_unseen", {"12": {**row, "records": row["scored"]}}),
+            _cells("seen_unseen", {"12 leads": {**row, "records": row["scored"]}}),
         )
         for group, row in sorted(metrics.items())
     ]
@@ -151,7 +156,7 @@ def seen_unseen(metrics: Metrics) -> Grid:
 def ingest(metrics: Metrics) -> Grid:
     """Records of each corpus: kept, patients, splits, left out."""
     found = {title: metrics[c] for c, title in CORPUS_TITLES.items() if c in metrics}
-    rows = [Row(title, _cells("ingest", {"12": row})) for title, row in found.items()]
+    rows = [Row(title, _cells("ingest", {"12 leads": row})) for title, row in found.items()]
     return _grid("ingest", [Group(rows)])
 
 
@@ -199,7 +204,7 @@ def _cells(
     """The scores and counts of a row of the table of this name in run.yaml."""
     cells = []
     for column in WORDS["tables"][name]["columns"]:
-        row = results.get(column.get("of", "12"))
+        row = results.get(column.get("of", "12 leads"))
         if "count" in column:
             cells.append(count((row or {}).get(column["count"])))
         elif "score" in column:
@@ -208,10 +213,6 @@ def _cells(
             paper = (printed or {}).get(column.get("paper", "").format(**of))
             cells.append(score(row, metric, paper))
     return cells
-
-
-def _sets(results: Mapping[str, Metrics]) -> dict[str, Metrics | None]:
-    return {leads: by_leads(results, leads) for leads in LEAD_COLUMNS.values()}
 
 
 def _in_order(metrics: Metrics) -> list[str]:
@@ -245,10 +246,10 @@ def _behind_in_words(row: Metrics | None) -> str:
 
 
 def _class_row(name: str, results: Mapping[str, Mapping[str, float | None]]) -> Row:
-    sets = _sets(results)
-    full = sets["12"] or {"positives": 0, "records": 0}
+    sets = by_columns(results)
+    full = sets["12 leads"] or {"positives": 0, "records": 0}
     positives = int(full["positives"] or 0)
-    cells = _cells("classes", sets | {"12": {**full, "positives": positives}})
+    cells = _cells("classes", sets | {"12 leads": {**full, "positives": positives}})
     return Row(name, cells, "few" if 0 < positives < FEW else "")
 
 
