@@ -77,7 +77,9 @@ def _chart(result: Result, title: str, curves: _Curves) -> Chart:
     for style, (name, curve) in enumerate(curves):
         shift = DODGE * ((style + 0.5) / len(curves) - 0.5) if apart else 0.0
         points = [
-            Point((words.index(str(x)) if words else float(x)) + shift, cell.value, cell.lo, cell.hi)
+            Point(
+                (words.index(str(x)) if words else float(x)) + shift, cell.value, cell.lo, cell.hi
+            )
             for x, cell in curve
             if cell.value is not None
         ]

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kmerl.experiments.catalogue import Catalogue
+from kmerl.experiments.catalogue import Catalogue, Table
 from kmerl.report import paper_charts, paper_tables
-from kmerl.report.results import Result, comparing
+from kmerl.report.results import Result
 from kmerl.report.writers import html, svg
 
 SIZE = (460, 320)
@@ -13,14 +13,11 @@ LONG = 12
 """Rows beyond which a table is folded."""
 
 
-def render(catalogue: Catalogue, results: Sequence[Result], named: bool = False) -> str:
-    """Tables of which rows can be compared, and a list of the others; all where they were `named`.
+def render(catalogue: Catalogue, shown: Sequence[Result], others: Sequence[Table] = ()) -> str:
+    """The results that are `shown`, and a list of the other tables.
 
     The page leads back to index.html beside it, the page of the run.
     """
-    shown = list(results) if named else comparing(results)
-    names = {result.table.name for result in shown}
-    others = dict.fromkeys(r.table.name for r in results if r.table.name not in names)
     contents: dict[str, list[Result]] = {}
     for result in shown:
         contents.setdefault(paper_tables.title(result.table), []).append(result)
@@ -28,7 +25,7 @@ def render(catalogue: Catalogue, results: Sequence[Result], named: bool = False)
         "paper.html",
         contents=contents,
         shown=[_shown(result) for result in shown],
-        missing=paper_tables.not_run(catalogue, list(others)),
+        missing=paper_tables.not_run(catalogue, others),
     )
 
 

@@ -163,6 +163,12 @@ def comparing(results: Sequence[Result]) -> list[Result]:
     return found
 
 
+def left_out(results: Sequence[Result], shown: Sequence[Result]) -> list[Table]:
+    """The tables of which no result is `shown`, each once."""
+    names = {result.table.name for result in shown}
+    return list({r.table.name: r.table for r in results if r.table.name not in names}.values())
+
+
 def _result(
     catalogue: Catalogue, table: Table, scale: str, runs: list[Run], others: Mapping[str, int]
 ) -> Result:
@@ -207,9 +213,7 @@ def _usual_seeds(groups: Iterable[Sequence[Run]]) -> frozenset[int]:
     return min(counted, key=lambda seeds: (-counted[seeds], len(seeds)), default=frozenset())
 
 
-def _line(
-    table: Table, row: Row, words: str, every: Sequence[Run], usual: frozenset[int]
-) -> Line:
+def _line(table: Table, row: Row, words: str, every: Sequence[Run], usual: frozenset[int]) -> Line:
     """The runs of one wording of the scale, over the usual seeds where it has any of them."""
     same = [run for run in every if run.seed in usual] or every
     means = {column: _over_seeds(same, table.metric(row, column)) for column in table.columns}

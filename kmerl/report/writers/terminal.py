@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from kmerl.experiments.catalogue import Table
 from kmerl.report.grid import NOT_RUN, Grid
 
 WIDTH, LEAST = 110, 80
@@ -19,12 +20,12 @@ _Column = list[str]
 """The three lines that head a printed column, and its text in each row of the grid."""
 
 
-def pages(grids: Sequence[Grid], others: dict[str, str], width: int, wide: bool) -> str:
+def pages(grids: Sequence[Grid], others: Sequence[Table], width: int, wide: bool) -> str:
     """Tables one after another, then the names and captions of `others`."""
     texts = [as_text(grid, width, wide) for grid in grids]
     if others:
-        longest = max(map(len, others))
-        rows = [f"  {name:{longest}}  {caption}" for name, caption in others.items()]
+        longest = max(len(table.name) for table in others)
+        rows = [f"  {one.name:{longest}}  {one.caption} ({one.source})" for one in others]
         texts.append("\n".join([OTHERS, *rows, HOW]))
     return "\n\n\n".join(texts)
 
