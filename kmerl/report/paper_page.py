@@ -8,7 +8,6 @@ from kmerl.report import paper_charts, paper_tables
 from kmerl.report.results import Result
 from kmerl.report.writers import html, svg
 
-SIZE = (460, 320)
 LONG = 12
 """Rows beyond which a table is folded."""
 
@@ -23,6 +22,7 @@ def render(catalogue: Catalogue, shown: Sequence[Result], others: Sequence[Table
         contents.setdefault(paper_tables.title(result.table), []).append(result)
     return html.rendered(
         "paper.html",
+        drawn=svg.drawn,
         contents=contents,
         shown=[_shown(result) for result in shown],
         missing=paper_tables.not_run(catalogue, others),
@@ -40,7 +40,7 @@ def _shown(result: Result) -> dict[str, Any]:
         "grid": stacked,
         "notes": [*grid.remarks, *([grid.note] if grid.note else [])],
         "measured": grid.measured,
-        "charts": {chart.title: svg.drawn(chart, *SIZE) for chart in charts},
+        "charts": {chart.title: chart for chart in charts},
         "series": drawn.values(),
         "folded": bool(charts) or len(stacked.rows) > LONG,
         "said": f"{grid.name}, {result.count()} at scale {grid.scale or 'any'}",

@@ -14,7 +14,6 @@ from kmerl.files import parse_yaml
 from kmerl.leads import LEADS, LeadKey, parse_leads
 from kmerl.params import Count, checked
 from kmerl.report import run_charts, run_tables
-from kmerl.report.charts import Chart
 from kmerl.report.examples import Example, examples
 from kmerl.report.writers import html, svg
 from kmerl.tasks.classes import TASKS
@@ -31,7 +30,6 @@ METRICS = (
     "seen_unseen",
 )  # fmt: skip
 PLOTS = ("pretrain", "partial_leads", "zero_shot_classes")
-WIDE, NARROW, PANEL = (590, 370), (400, 330), (330, 220)
 
 
 @checked
@@ -86,7 +84,6 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
     """
     metrics, plots, printed = inputs.metrics, inputs.plots, inputs.printed
     titles, ratio = run_tables.CORPUS_TITLES, values["partial_leads"]["ratio"]
-    curve = run_charts.partial_leads(plots["partial_leads"], ratio, printed)
     sets = run_tables.by_columns(metrics["zero_shot"][report.task])
     tested = dict.fromkeys(TASKS[task] for task in TASKS if task in metrics["zero_shot"])
     return html.rendered(
@@ -101,10 +98,9 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         full=sets["12 leads"],
         headline={title: run_tables.score(row) for title, row in sets.items()},
         headline_task=run_tables.TASK_TITLES[report.task],
-        curve=curve,
-        wide=svg.drawn(curve, *WIDE),
-        narrow=svg.drawn(curve, *NARROW),
-        by_task=_panels(run_charts.by_task(plots["partial_leads"])),
+        curve=run_charts.partial_leads(plots["partial_leads"], ratio, printed),
+        drawn=svg.drawn,
+        by_task=run_charts.by_task(plots["partial_leads"]),
         lead_sets=run_tables.lead_sets(metrics["partial_leads"], ratio),
         zero_shot=run_tables.zero_shot(metrics["zero_shot"], printed),
         linear_probe=run_tables.linear_probe(metrics["linear_probe"], printed),
@@ -112,7 +108,7 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         classes=run_tables.classes(plots["zero_shot_classes"]),
         few=run_tables.FEW,
         seen_unseen=run_tables.seen_unseen(metrics["seen_unseen"]),
-        losses=_panels(run_charts.losses(plots["pretrain"])),
+        losses=run_charts.losses(plots["pretrain"]),
         pretrain=run_tables.counts(metrics["pretrain"], "Pretraining, last epoch"),
         mining=run_tables.counts(
             metrics["mining"], "Mining in numbers", run_tables.PUBLISHED["mining"]
@@ -141,10 +137,6 @@ def hierarchy(entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     below = [child for parent in groups for child in parent["children"]]
     orphans = [e for e in ordered if e["kind"] == "entity" and e not in below]
     return [*groups, *([{"name": "", "records": None, "children": orphans}] if orphans else [])]
-
-
-def _panels(charts: Mapping[str, Chart]) -> dict[str, str]:
-    return {title: svg.drawn(chart, *PANEL) for title, chart in charts.items()}
 
 
 def _shown(section: Any) -> str:

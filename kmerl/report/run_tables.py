@@ -1,6 +1,6 @@
 """Tables of this run: every score with its interval and what stands behind it, and its counts."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from typing import Any
@@ -60,13 +60,12 @@ def zero_shot(metrics: Metrics, printed: Mapping[str, float]) -> Grid:
     Args:
         printed: the paper's values by metric, in per cent (`Catalogue.printed`).
     """
-
-    def rows(task: str) -> list[Row]:
+    rows = {}
+    for task in _in_order(metrics):
         sets = by_columns(metrics[task])
         cells = _cells("zero_shot", sets, printed, task=task)
-        return [Row(TASK_TITLES[task], [*cells, *_behind(sets["12 leads"])])]
-
-    return _grid("zero_shot", _with_mean(metrics, rows))
+        rows[task] = [Row(TASK_TITLES[task], [*cells, *_behind(sets["12 leads"])])]
+    return _grid("zero_shot", _with_mean(rows))
 
 
 def linear_probe(metrics: Metrics, printed: Mapping[str, float]) -> Grid:
@@ -89,22 +88,14 @@ def linear_probe(metrics: Metrics, printed: Mapping[str, float]) -> Grid:
 
 def fine_tune(metrics: Metrics) -> Grid:
     """All weights trained on a task, beside the same network from random weights."""
-
-    def rows(task: str) -> list[Row]:
-        return [
-            Row(
-                TASK_TITLES[task],
-                [
-                    Cell(text=f"{ratio} %"),
-                    Cell(text=" ".join(parse_leads(leads))),
-                    *_cells("fine_tune", {"12 leads": row}),
-                ],
-            )
-            for ratio, by_key in _by_ratio(metrics[task])
-            for leads, row in by_key.items()
-        ]
-
-    return _grid("fine_tune", _with_mean(metrics, rows))
+    rows: dict[str, list[Row]] = {task: [] for task in _in_order(metrics)}
+    for task, same in rows.items():
+        for ratio, by_key in _by_ratio(metrics[task]):
+            for leads, row in by_key.items():
+                words = [Cell(text=f"{ratio} %"), Cell(text=" ".join(parse_leads(leads)))]
+                cells = _cells("fine_tune", {"12 leads": row})
+                same.append(Row(TASK_TITLES[task], [*words, *cells]))
+    return _grid("fine_tune", _with_mean(rows))
 
 
 def lead_sets(metrics: Metrics, ratio: int) -> Grid:
@@ -224,11 +215,10 @@ def _by_ratio(results: Metrics) -> list[tuple[str, Metrics]]:
     return sorted(results.items(), key=lambda item: int(item[0]))
 
 
-def _with_mean(metrics: Metrics, rows: Callable[[str], list[Row]]) -> list[Group]:
+def _with_mean(rows: dict[str, list[Row]]) -> list[Group]:
     """The rows of the tasks, and below them those of the mean."""
-    tasks = [task for task in _in_order(metrics) if task != "average"]
-    mean = rows("average") if "average" in metrics else []
-    return [Group([row for task in tasks for row in rows(task)]), Group(mean, total=True)]
+    mean = rows.pop("average", [])
+    return [Group([row for same in rows.values() for row in same]), Group(mean, total=True)]
 
 
 def _behind(row: Metrics | None) -> list[Cell]:

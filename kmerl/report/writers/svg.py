@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from kmerl.report.charts import Chart, Point, Series
+from kmerl.report.charts import Chart, Series
 from kmerl.report.writers.html import SHAPES, rendered
 
 TICK_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -34,11 +34,10 @@ def drawn(chart: Chart, width: int, height: int) -> Markup:
         chart=chart,
         size=(width, height),
         frame=frame,
-        spoken=_spoken(chart),
         x_ticks=chart.x_ticks or ticks(*frame.x, about=4),
         y_ticks=ticks(*frame.y),
         number=number,
-        curves=[_curve(chart, frame, series) for series in chart.drawn],
+        curves=[_curve(frame, series) for series in chart.drawn],
     )
 
 
@@ -106,46 +105,22 @@ def number(value: float) -> str:
     return f"{value:g}".replace("-", "\N{MINUS SIGN}")
 
 
-def _curve(chart: Chart, frame: _Frame, series: Series) -> dict[str, Any]:
+def _curve(frame: _Frame, series: Series) -> dict[str, Any]:
     """Paths of a curve, its band or whiskers, and its marks, for the template."""
     style, points = series.style % len(SHAPES), [frame.at(p.x, p.y) for p in series.points]
     low = [frame.at(x, lo) for x, lo, _ in series.bounds]
     high = [frame.at(x, hi) for x, _, hi in series.bounds]
     whiskers = "" if series.banded else "".join(map(_path, zip(low, high, strict=True)))
-    told = [(*at, _tooltip(chart, series, p)) for at, p in zip(points, series.points, strict=True)]
     return {
+        "name": series.name,
         "style": style,
         "shape": SHAPES[style],
         "band": f"{_path([*high, *reversed(low)])}Z" if series.banded else "",
         "whiskers": whiskers,
         "line": _path(points) if series.joined and len(points) > 1 else "",
-        "marks": told if len(told) <= MARKS else [],
+        "marks": zip(points, series.points, strict=True) if len(points) <= MARKS else [],
     }
 
 
 def _path(points: Iterable[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
-
-
-def _tooltip(chart: Chart, series: Series, point: Point) -> str:
-    digits, between = chart.digits, ""
-    if point.lo is not None and point.hi is not None:
-        between = f" ({point.lo:.{digits}f} to {point.hi:.{digits}f})"
-    return f"{series.name}, {_place(chart, point)}: {point.y:.{digits}f}{between}"
-
-
-def _place(chart: Chart, point: Point) -> str:
-    """Where a point stands on the x axis, in a sentence."""
-    return chart.x_words[round(point.x)] if chart.x_words else number(point.x)
-
-
-def _spoken(chart: Chart) -> str:
-    """What a screen reader says: the title, then each curve from its first to its last value."""
-    said = []
-    for series in chart.drawn:
-        first, last = (
-            f"{point.y:.{chart.digits}f} at {_place(chart, point)}"
-            for point in (series.points[0], series.points[-1])
-        )
-        said.append(f"{series.name} from {first} to {last}")
-    return f"{chart.title}: {'; '.join(said)}"
