@@ -62,8 +62,7 @@ def tables_command(
         grids = [paper_tables.grid(result) for result in found]
         if form is Format.TEXT:
             width = max(shutil.get_terminal_size((terminal.WIDTH, 0)).columns, terminal.LEAST)
-            shown_grids = [paper_tables.grid(result) for result in shown]
-            typer.echo(terminal.pages(shown_grids, others, width, wide))
+            typer.echo(terminal.pages(map(paper_tables.grid, shown), others, width, wide))
         elif form is Format.HTML:
             typer.echo(paper_page.render(known, shown, others), nl=False)
         else:

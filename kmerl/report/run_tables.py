@@ -122,14 +122,12 @@ def classes(rows: Iterable[Mapping[str, str]]) -> dict[str, Grid]:
     for row in rows:
         numbers = {k: float(v) if v else None for k, v in row.items() if k not in CLASS_WORDS}
         tasks.setdefault(row["task"], {}).setdefault(row["name"], {})[row["leads"]] = numbers
-    return {
-        TASK_TITLES[task]: _grid(
-            "classes",
-            [Group(sorted((_class_row(*one) for one in tasks[task].items()), key=_commonest))],
-            task=TASK_TITLES[task],
-        )
-        for task in _in_order(tasks)
-    }
+    found = {}
+    for task in _in_order(tasks):
+        whole = [_class_row(name, results) for name, results in tasks[task].items()]
+        whole.sort(key=lambda row: (-(row.cells[0].value or 0), row.label))
+        found[TASK_TITLES[task]] = _grid("classes", [Group(whole)], task=TASK_TITLES[task])
+    return found
 
 
 def seen_unseen(metrics: Metrics) -> Grid:
@@ -241,7 +239,3 @@ def _class_row(name: str, results: Mapping[str, Mapping[str, float | None]]) -> 
     positives = int(full["positives"] or 0)
     cells = _cells("classes", sets | {"12 leads": {**full, "positives": positives}})
     return Row(name, cells, "few" if 0 < positives < FEW else "")
-
-
-def _commonest(row: Row) -> tuple[float, str]:
-    return -(row.cells[0].value or 0), row.label

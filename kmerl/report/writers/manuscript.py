@@ -1,6 +1,7 @@
 """Charts for a manuscript by matplotlib: SVG and PDF, the same bytes for the same numbers."""
 
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +11,7 @@ from matplotlib.figure import Figure
 from kmerl.files import atomic
 from kmerl.report.charts import Chart, Series
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00", "#000000")
-"""Okabe and Ito's, told apart by colour-blind readers; its yellow is darker here."""
-MARKERS = "osD^vPX"
-DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-SETTINGS = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "kmerl",
-    "pdf.fonttype": 42,
-}
+STYLE = resources.files("kmerl.report") / "manuscript.mplstyle"
 PANEL, CAPTION = (3.3, 2.6), 0.85
 UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None, "ModDate": None}}
 
@@ -38,7 +22,7 @@ def write(charts: Sequence[Chart], caption: str, folder: Path, stem: str) -> lis
     if not charts:
         return []
     written = []
-    with matplotlib.rc_context(SETTINGS):
+    with resources.as_file(STYLE) as style, matplotlib.rc_context(fname=style):
         figure = _figure(charts, caption)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once, for both files
@@ -86,23 +70,17 @@ def _draw(axes: Any, chart: Chart) -> None:
 
 
 def _curve(axes: Any, series: Series) -> None:
-    style = series.style % len(COLOURS)
-    axes.plot(
-        [point.x for point in series.points],
-        [point.y for point in series.points],
-        color=COLOURS[style],
-        marker=MARKERS[style],
-        markersize=4,
-        linewidth=1.3,
-        linestyle=DASHES[style] if series.joined else "none",
-        label=_literal(series.name),
-    )
+    cycle = list(matplotlib.rcParams["axes.prop_cycle"])
+    look = cycle[series.style % len(cycle)]
+    look |= {"linestyle": look["linestyle"] if series.joined else "none"}
+    xs, ys, *_ = zip(*series.points, strict=True)
+    axes.plot(xs, ys, label=_literal(series.name), **look)
     if series.bounds:
         places, low, high = zip(*series.bounds, strict=True)
         if series.banded:
-            axes.fill_between(places, low, high, color=COLOURS[style], alpha=0.15, linewidth=0)
+            axes.fill_between(places, low, high, color=look["color"], alpha=0.15, linewidth=0)
         else:
-            axes.vlines(places, low, high, color=COLOURS[style], linewidth=1)
+            axes.vlines(places, low, high, color=look["color"], linewidth=1)
 
 
 def _literal(text: str) -> str:

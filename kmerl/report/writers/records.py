@@ -5,14 +5,12 @@ import io
 import json
 from collections.abc import Sequence
 
-from kmerl.report.grid import Cell, Column, Grid, Row
+from kmerl.report.grid import Grid
 
 COLUMNS = (
     "table", "row", "experiment", "column", "paper", "ours", "lo", "hi", "sd", "seeds", "scale",
     "commit", "words", "absent",
 )  # fmt: skip
-
-_Record = dict[str, str | float | None]
 
 
 def as_csv(grids: Sequence[Grid]) -> str:
@@ -41,18 +39,16 @@ def as_json(grids: Sequence[Grid]) -> str:
     return json.dumps(tables, indent=1, ensure_ascii=False) + "\n"
 
 
-def _records(grid: Grid) -> list[_Record]:
-    return [
-        _record(grid, row, column, cell)
-        for row in grid.rows
-        for column, cell in zip(grid.columns, row.cells, strict=True)
-    ]
-
-
-def _record(grid: Grid, row: Row, column: Column, cell: Cell) -> _Record:
-    """A cell by `COLUMNS`; numbers in per cent, None where unknown."""
-    ours = (None if v is None else round(v, 2) for v in (cell.value, cell.lo, cell.hi, cell.sd))
-    behind, commits = row.behind, " ".join(row.behind.commits)
-    named = (grid.name, row.label, behind.experiment, column.name, cell.paper)
-    values = (*named, *ours, cell.seeds, behind.scale, commits, behind.words, behind.absent)
-    return dict(zip(COLUMNS, values, strict=True))
+def _records(grid: Grid) -> list[dict[str, str | float | None]]:
+    """A cell each by `COLUMNS`; numbers in per cent, None where unknown."""
+    records = []
+    for row in grid.rows:
+        behind, commits = row.behind, " ".join(row.behind.commits)
+        last = (behind.scale, commits, behind.words, behind.absent)
+        for column, cell in zip(grid.columns, row.cells, strict=True):
+            ours = [
+                v if v is None else round(v, 2) for v in (cell.value, cell.lo, cell.hi, cell.sd)
+            ]
+            first = (grid.name, row.label, behind.experiment, column.name, cell.paper)
+            records.append(dict(zip(COLUMNS, (*first, *ours, cell.seeds, *last), strict=True)))
+    return records

@@ -1,7 +1,7 @@
 """Tables as text for a terminal: paper and ours side by side."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kmerl.experiments.catalogue import Table
 from kmerl.report.grid import NOT_RUN, Grid
@@ -20,7 +20,7 @@ _Column = list[str]
 """The three lines that head a printed column, and its text in each row of the grid."""
 
 
-def pages(grids: Sequence[Grid], others: Sequence[Table], width: int, wide: bool) -> str:
+def pages(grids: Iterable[Grid], others: Sequence[Table], width: int, wide: bool) -> str:
     """Tables one after another, then the names and captions of `others`."""
     texts = [as_text(grid, width, wide) for grid in grids]
     if others:
@@ -87,7 +87,7 @@ def _lines(grid: Grid, columns: Sequence[_Column]) -> list[str]:
     width = min(LABEL, max(map(len, labels)))
     lines = [f"{'':{width}}{head}" for head in across[:3] if head.strip()]
     lines.append("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * len(lines[0]))
-    texts = iter(across[3:])
+    rows = iter(across[3:])
     for group in grid.groups:
         lines += [group.title] if group.title else []
         indent = "  " * bool(group.title)
@@ -95,20 +95,16 @@ def _lines(grid: Grid, columns: Sequence[_Column]) -> list[str]:
             first, *rest = textwrap.wrap(
                 row.label, width, initial_indent=indent, subsequent_indent=indent
             )
-            lines += [f"{first:{width}}{next(texts)}", *rest]
+            lines += [f"{first:{width}}{next(rows)}", *rest]
     return [line.rstrip() for line in lines]
 
 
 def _absent(grid: Grid) -> list[str]:
     """Why rows have no run, each reason once, and how to run them."""
-    by_reason: dict[str, list[str]] = {}
-    for row in grid.rows:
-        if row.behind.absent:
-            by_reason.setdefault(row.behind.absent, []).append(row.behind.experiment)
-    found = [
-        f"{reason[0].upper()}{reason[1:]}: {', '.join(dict.fromkeys(names))}."
-        for reason, names in by_reason.items()
-    ]
+    found = []
+    for reason in dict.fromkeys(row.behind.absent for row in grid.rows if row.behind.absent):
+        names = [row.behind.experiment for row in grid.rows if row.behind.absent == reason]
+        found.append(f"{reason[0].upper()}{reason[1:]}: {', '.join(dict.fromkeys(names))}.")
     return [*found, f"To run them: kmerl experiments queue {grid.name}"] if found else []
 
 
