@@ -88,7 +88,6 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
     tested = dict.fromkeys(TASKS[task] for task in TASKS if task in metrics["zero_shot"])
     return html.rendered(
         "report.html",
-        values=values,
         metrics=metrics,
         published=run_tables.PUBLISHED,
         simulated=[titles[corpus] for corpus in sorted(simulated)],
@@ -122,6 +121,8 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         task_titles=run_tables.TASK_TITLES,
         settings={name: _shown(values[name]) for name in SETTINGS if name in values},
         label_derived=values["text"]["source"] == "scp",
+        by_cosine=values["zero_shot"]["score"] == "cosine",
+        seed=values["seed"],
         level=f"{100 * values['statistics']['level']:g} %",
     )
 
