@@ -15,10 +15,10 @@ Signal = Num[np.ndarray, " sample"]
 
 MM_PER_SECOND = 25
 MM_PER_MILLIVOLT = 10
-COLUMNS = (("I", "II", "III"), ("aVR", "aVL", "aVF"), ("V1", "V2", "V3"), ("V4", "V5", "V6"))
-RHYTHM = "II"
-"""The strip under the twelve leads of the usual 3 x 4 print."""
-
+TWELVE = (
+    ("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"), ("II",),
+)  # fmt: skip
+"""The rows of the usual 3 x 4 print, and the rhythm strip under it."""
 CALIBRATION = 10  # mm of paper left of the traces, for the 1 mV pulse
 UNITS_PER_MM = 20  # whole units of 0.05 mm (5 microvolt) keep the paths short
 BUCKET = 0.010  # s; of each 10 ms the lowest and the highest sample are drawn, so no R peak is lost
@@ -49,9 +49,8 @@ def picture(
     seconds = lengths.pop() / rate
     centred = {lead: np.nan_to_num(s - np.nanmedian(s)) for lead, s in signals.items()}
     leads = in_standard_order(signals)
-    beside = [*zip(*COLUMNS, strict=True), (RHYTHM,)] if leads == LEADS else [(x,) for x in leads]
     rows, top = [], 0
-    for some in beside:
+    for some in TWELVE if leads == LEADS else [(lead,) for lead in leads]:
         rows.append(_row(some, centred, rate, seconds if len(some) == 1 else seconds / 4, top))
         top += rows[-1]["height"]
     size = (CALIBRATION + _up_to_5(seconds * MM_PER_SECOND) + 5, top + 5)

@@ -40,10 +40,9 @@ def charts(result: Result) -> list[Chart]:
 def _by_line(result: Result, side: _Side) -> _Curves:
     """A curve a row over the columns: over the numbers in their names ("9 leads"), or the names."""
     columns = list(result.table.columns)
-    numbers = [NUMBER.match(name) for name in columns]
-    places: list[_Place] = list(columns)
-    if result.table.kind == "curves" and all(numbers):
-        places = [float(match[0]) for match in numbers if match]
+    numbers = [float(match[0]) for name in columns if (match := NUMBER.match(name))]
+    numbered = result.table.kind == "curves" and len(numbers) == len(columns)
+    places: Sequence[_Place] = numbers if numbered else columns
     return [
         (_name(result, line), [(x, side(line, c)) for x, c in zip(places, columns, strict=True)])
         for line in result.lines

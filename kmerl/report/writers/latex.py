@@ -3,9 +3,8 @@
 import re
 from collections.abc import Sequence
 
-import jinja2
-
 from kmerl.report.grid import Grid, Row
+from kmerl.report.writers import html
 
 FEW = 4
 """Columns of metrics up to which the paper's value and ours stand beside each other."""
@@ -31,16 +30,14 @@ def escaped(text: str) -> str:
     )
 
 
-ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("kmerl.report"),
+ENVIRONMENT = html.ENVIRONMENT.overlay(  # braces are LaTeX's own
     block_start_string="<%",
     block_end_string="%>",
     variable_start_string="<<",
     variable_end_string=">>",
-    trim_blocks=True,
     keep_trailing_newline=True,
-    undefined=jinja2.StrictUndefined,
-)  # braces are LaTeX's own
+    autoescape=False,
+)
 ENVIRONMENT.filters["escaped"] = escaped
 
 

@@ -45,11 +45,8 @@ def _figure(charts: Sequence[Chart], caption: str) -> Figure:
         _draw(axes, chart)
     for axes in grid.flat[len(charts) :]:
         axes.set_axis_off()
-    handles = {
-        label: handle
-        for axes in grid.flat
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
+    legends = [axes.get_legend_handles_labels() for axes in grid.flat]
+    handles = {label: one for legend in legends for one, label in zip(*legend, strict=True)}
     columns = min(3, len(handles)) if across == 2 else 1
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=columns)
     figure.suptitle(caption, fontsize=7, wrap=True)
