@@ -5,7 +5,7 @@ from pathlib import Path
 from kmerl import files
 from kmerl.experiments import catalogue, runs
 from kmerl.report import paper_page, paper_tables
-from kmerl.report.results import comparing, results
+from kmerl.report.results import comparing, left_out, results
 from kmerl.report.writers.files import write_figures, write_tables
 
 OUT = Path("report/paper.html")
@@ -15,11 +15,12 @@ TABLES, FIGURES = Path("report/tables"), Path("report/figures")
 def main() -> None:
     known = catalogue.read()
     found = results(known, runs.read())
+    shown = comparing(found)
     for folder in (TABLES, FIGURES):
         files.fresh_directory(folder)
     write_tables([paper_tables.grid(result) for result in found], TABLES)
-    write_figures(comparing(found), FIGURES)
-    files.write_text(OUT, paper_page.render(known, found))
+    write_figures(shown, FIGURES)
+    files.write_text(OUT, paper_page.render(known, shown, left_out(found, shown)))
 
 
 if __name__ == "__main__":

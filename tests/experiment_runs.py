@@ -1,6 +1,6 @@
 """Made-up runs of experiments.yaml, the same numbers every time, and a small table with runs."""
 
-from collections.abc import Iterable
+import itertools
 
 from kmerl.experiments.catalogue import Catalogue, Experiment, Row, Table
 from kmerl.experiments.runs import Run, Value
@@ -36,24 +36,14 @@ CATALOGUE = Catalogue(
 )
 
 
-def made_up(
-    catalogue: Catalogue,
-    names: Iterable[str],
-    seeds: Iterable[int] = (0, 1, 2),
-    scale: str = "demo",
-    words: str = WORDS,
-) -> list[Run]:
+def made_up(catalogue, names, seeds=(0, 1, 2), scale="demo", words=WORDS) -> list[Run]:
     """Runs with an AUROC between 0.6 and 0.8 and an interval about it for each metric."""
-    metrics = catalogue.metrics()
-    found = []
-    for name in names:
-        for seed in seeds:
-            points = generator(seed, "made up", name).uniform(0.6, 0.8, len(metrics)).tolist()
-            values = {
-                metric: Value(point, point - 0.03, point + 0.02)
-                for metric, point in zip(metrics, points, strict=True)
-            }
-            found.append(Run(name, seed, scale, words, COMMIT, f"{name}-{seed}", "0" * 64, values))
+    metrics, found = catalogue.metrics(), []
+    for name, seed in itertools.product(names, seeds):
+        points = generator(seed, "made up", name).uniform(0.6, 0.8, len(metrics)).tolist()
+        triples = [Value(point, point - 0.03, point + 0.02) for point in points]
+        values = dict(zip(metrics, triples, strict=True))
+        found.append(Run(name, seed, scale, words, COMMIT, f"{name}-{seed}", "0" * 64, values))
     return found
 
 

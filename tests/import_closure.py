@@ -14,11 +14,13 @@ CHOSEN_BY_NAME = {  # modules and data that a module finds through a name it is 
     "kmerl/corpora/ingest.py": ["kmerl/corpora/*.py"],
     "kmerl/knowledge/mining.py": ["kmerl/knowledge/lexicon/*.py", "kmerl/knowledge/vllm/*.py"],
     "kmerl/knowledge/lexicon/vocabulary.py": ["kmerl/knowledge/lexicon/*.yaml"],
+    "kmerl/report/ecg_paper.py": ["kmerl/report/templates/ecg.*"],
     "kmerl/report/paper_page.py": ["kmerl/report/templates/paper.html"],
     "kmerl/report/run_page.py": ["kmerl/report/templates/report.html"],
     "kmerl/report/writers/html.py": [
         f"kmerl/report/templates/{name}.*" for name in ("page", "grid", "chart")
     ],
+    "kmerl/report/writers/latex.py": ["kmerl/report/templates/table.tex"],
     "kmerl/synthetic/cohort.py": ["kmerl/synthetic/layouts/*"],
     "kmerl/training/model.py": ["kmerl/methods/*.py"],
 }

@@ -1,6 +1,6 @@
 """Runs beside the paper: what is averaged, and what is never mixed."""
 
-import dataclasses
+from dataclasses import replace
 
 import pytest
 
@@ -11,17 +11,20 @@ from kmerl.params import ParamsError
 from kmerl.report.results import comparing, results
 from tests.experiment_runs import CATALOGUE, SMALL, TWO_SEEDS, WORDS, made_up, only, run
 
+ONLY = "Only seed 0, as most rows ran with, of"
 
-def test_ours_is_the_mean_over_seeds_of_values_and_bounds() -> None:
+
+def test_ours_is_the_mean_over_seeds_of_values_and_bounds():
     ours = only(TWO_SEEDS).lines[0].ours["1 lead"]
     assert (ours.value, ours.lo, ours.hi) == pytest.approx((71.0, 67.0, 74.5))
     assert ours.sd == pytest.approx(2**0.5)  # of 70 and 72, n - 1
     assert ours.seeds == 2
     alone = only(TWO_SEEDS[2:3]).lines[1].ours["1 lead"]
     assert (alone.sd, alone.seeds) == (None, 1)
-
-
-ONLY = "Only seed 0, as most rows ran with, of"
+    # an interval that one seed lacks is not the mean of the others
+    bare = [run("kmerl", 0, Value(0.7, 0.6, 0.8)), run("kmerl", 1, Value(0.7))]
+    ours = only(bare).lines[0].ours["1 lead"]
+    assert (ours.lo, ours.hi, ours.seeds) == (None, None, 2)
 
 
 @pytest.mark.parametrize(
@@ -33,9 +36,7 @@ ONLY = "Only seed 0, as most rows ran with, of"
         (([0], [0, 1], []), [1, 1, 0], 1, [f"{ONLY} - Masking_50%."]),
     ],
 )
-def test_rows_are_averaged_over_the_seeds_that_most_of_them_have(
-    ran: tuple[list[int], ...], shown: list[int], left_out: int, remarks: list[str]
-) -> None:
+def test_rows_are_averaged_over_the_seeds_that_most_of_them_have(ran, shown, left_out, remarks):
     by_name = zip(("kmerl", "no-masking", "hub-text"), ran, strict=True)
     runs = [run(name, k, Value(0.7 + k / 10)) for name, seeds in by_name for k in seeds]
     result = only(runs)
@@ -45,39 +46,24 @@ def test_rows_are_averaged_over_the_seeds_that_most_of_them_have(
     assert result.remarks() == remarks
 
 
-def test_a_seed_that_measured_nothing_of_the_table_is_none_of_its_seeds() -> None:
-    without = dataclasses.replace(run("kmerl", 1, Value(0.9)), values={})
+def test_what_was_not_measured_is_no_zero_and_counts_no_seed():
+    assert "12 leads" not in only(TWO_SEEDS).lines[1].ours
+    result = only([replace(TWO_SEEDS[2], values={})])
+    line = result.lines[1]
+    why = "ran, but measured none of this"
+    assert (line.ours, line.behind.seeds, line.behind.absent) == ({}, 0, why)
+    assert not result.ran
+    without = replace(run("kmerl", 1, Value(0.9)), values={})
     line = only([run("kmerl", 0, Value(0.7)), without]).lines[0]
     assert (line.behind.seeds, line.left_out, line.ours["1 lead"].seeds) == (1, 0, 1)
+    absent = [line.behind.absent for line in only(TWO_SEEDS).lines]
+    assert absent == ["", "", f"not run at scale demo; {catalogues.NEEDS['hub']}"]
+    assert [line.behind.absent for line in only([]).lines][:2] == ["not run", "not run"]
 
 
-def test_an_interval_that_one_seed_lacks_is_not_the_mean_of_the_others() -> None:
-    runs = [run("kmerl", 0, Value(0.7, 0.6, 0.8)), run("kmerl", 1, Value(0.7))]
-    ours = only(runs).lines[0].ours["1 lead"]
-    assert (ours.lo, ours.hi, ours.seeds) == (None, None, 2)
-
-
-def test_a_metric_without_a_value_is_no_zero() -> None:
-    result = only(TWO_SEEDS)
-    assert "12 leads" not in result.lines[1].ours
-    missing = dataclasses.replace(TWO_SEEDS[2], values={})
-    line = only([missing]).lines[1]
-    assert (line.ours, line.behind.seeds, line.behind.absent) == (
-        {},
-        0,
-        "ran, but measured none of this",
-    )
-    assert not only([missing]).ran
-
-
-def test_a_seed_that_stands_twice_is_named() -> None:
-    with pytest.raises(ParamsError, match=r"kmerl holds seed 1 twice at scale 'demo'"):
-        only([*TWO_SEEDS, run("kmerl", 1, Value(0.9))])
-
-
-def test_scales_are_results_of_their_own() -> None:
+def test_scales_are_results_of_their_own():
     runs = [*TWO_SEEDS, run("kmerl", 0, Value(0.9), scale="paper", words="771,693 records")]
-    demo, paper = results(CATALOGUE, runs)
+    demo, paper = results(CATALOGUE, runs[::-1])
     assert (demo.scale, paper.scale) == ("demo", "paper")
     assert demo.lines[0].ours["1 lead"].value == pytest.approx(71.0)
     assert paper.lines[0].ours["1 lead"].value == pytest.approx(90.0)
@@ -88,18 +74,8 @@ def test_scales_are_results_of_their_own() -> None:
     assert not demo.remarks()
 
 
-def test_of_two_wordings_as_common_a_table_takes_that_of_the_row_that_changes_nothing() -> None:
-    table = dataclasses.replace(SMALL, rows=SMALL.rows[1::-1])
-    catalogue = dataclasses.replace(CATALOGUE, tables={"table-x": table})
-    fewer = run("no-masking", 0, Value(0.7), words=f"10 % of {WORDS}")
-    (result,) = results(catalogue, [fewer, TWO_SEEDS[0]])
-    assert [line.behind.words for line in result.lines] == [fewer.words, WORDS]
-    assert result.words == WORDS
-
-
-def test_other_words_for_a_scale_are_a_row_of_their_own() -> None:
-    runs = [*TWO_SEEDS, run("kmerl", 0, Value(0.9), words="12 simulated pairs")]
-    result = only(runs)
+def test_other_words_for_a_scale_are_a_row_of_their_own():
+    result = only([*TWO_SEEDS, run("kmerl", 0, Value(0.9), words="12 simulated pairs")])
     values = [line.ours["1 lead"].value for line in result.lines[:2]]
     assert sorted(values) == pytest.approx([71.0, 90.0])
     assert result.words == WORDS
@@ -107,40 +83,43 @@ def test_other_words_for_a_scale_are_a_row_of_their_own() -> None:
         "On 12 simulated pairs: K-MERL (Ours).",
         "Fewer seeds than most rows have: K-MERL (Ours).",
     ]
+    # of two wordings as common a table takes that of the row that changes nothing
+    table = replace(SMALL, rows=SMALL.rows[1::-1])
+    fewer = run("no-masking", 0, Value(0.7), words=f"10 % of {WORDS}")
+    (result,) = results(replace(CATALOGUE, tables={"table-x": table}), [fewer, TWO_SEEDS[0]])
+    assert [line.behind.words for line in result.lines] == [fewer.words, WORDS]
+    assert result.words == WORDS
 
 
-def test_an_unknown_scale_lists_those_that_ran() -> None:
-    with pytest.raises(
-        ParamsError, match=r"no experiment ran at scale 'dmeo'; choose one of demo$"
-    ):
-        results(CATALOGUE, TWO_SEEDS, scale="dmeo")
-    with pytest.raises(ParamsError, match="there is no table 'table-y'"):
-        results(CATALOGUE, TWO_SEEDS, ["table-y"])
+@pytest.mark.parametrize(
+    ("runs", "names", "scale", "message"),
+    [
+        (TWO_SEEDS, (), "dmeo", r"no experiment ran at scale 'dmeo'; choose one of demo$"),
+        (TWO_SEEDS, ["table-y"], None, "there is no table 'table-y'"),
+        ([*TWO_SEEDS, run("kmerl", 1, Value(0.9))], (), None,
+         r"kmerl holds seed 1 twice at scale 'demo'"),
+    ],
+)  # fmt: skip
+def test_an_unknown_name_or_scale_and_a_seed_that_stands_twice_are_named(
+    runs, names, scale, message
+):
+    with pytest.raises(ParamsError, match=message):
+        results(CATALOGUE, runs, names, scale)
 
 
-def test_a_row_without_a_run_says_why() -> None:
-    absent = [line.behind.absent for line in only(TWO_SEEDS).lines]
-    hub = catalogues.NEEDS["hub"]
-    assert absent == ["", "", f"not run at scale demo; {hub}"]
-    assert [line.behind.absent for line in only([]).lines][:2] == ["not run", "not run"]
-
-
-def test_a_row_may_read_another_metric() -> None:
+def test_a_row_may_read_another_metric():
     row = Row("kmerl", "Scratch", metrics={"zero_shot": "fine_tune", "auroc": "scratch_auroc"})
-    table = dataclasses.replace(SMALL, rows=(row,))
-    given = dataclasses.replace(
-        TWO_SEEDS[0], values={"fine_tune.average.1.scratch_auroc": Value(0.5)}
-    )
-    (result,) = results(dataclasses.replace(CATALOGUE, tables={"table-x": table}), [given])
+    catalogue = replace(CATALOGUE, tables={"table-x": replace(SMALL, rows=(row,))})
+    given = replace(TWO_SEEDS[0], values={"fine_tune.average.1.scratch_auroc": Value(0.5)})
+    (result,) = results(catalogue, [given])
     assert result.lines[0].ours["1 lead"].value == 50.0
 
 
-def test_a_reference_alone_compares_nothing_and_is_counted() -> None:
+def test_a_reference_alone_compares_nothing_and_is_counted():
     paper = catalogues.read()
     given = made_up(paper, ["kmerl", "layers-2"]) + made_up(paper, ["kmerl"], [0], "ptbxl", "w")
-    found = {one.table.name: one for one in comparing(results(paper, given))}
-    assert list(found) == ["table-6b"]
-    assert found["table-6b"].scale == "demo"
-    assert found["table-6b"].remarks() == ["Not shown: 1 run at scale ptbxl."]
+    (found,) = comparing(results(paper, given))
+    assert (found.table.name, found.scale) == ("table-6b", "demo")
+    assert found.remarks() == ["Not shown: 1 run at scale ptbxl."]
     alone = comparing(results(paper, made_up(paper, ["clinical-sets"])))
     assert {one.table.name for one in alone} == {"clinical-leads", "clinical-leads-probe"}

@@ -8,7 +8,7 @@ import torch
 from kmerl import seeds
 from kmerl.models.backbone import ResNet, TwelveLeadViT
 from kmerl.models.vit import LeadEncoder
-from kmerl.report import run_charts, run_counts
+from kmerl.report import run_charts, run_tables
 from kmerl.training import loop
 from kmerl.training.checkpoint import NAME as CHECKPOINTS
 from kmerl.training.model import create, load
@@ -55,4 +55,4 @@ def test_curves_and_numbers_of_a_training_without_epochs_are_shown_as_none(here)
     assert [row["epoch"] for row in rows] == ["0"]
     assert {"loss", "val_loss"} <= rows[0].keys()
     assert run_charts.losses(rows) == {}
-    assert run_counts.nested(metrics, "Pretraining, last epoch")
+    assert run_tables.counts(metrics, "Pretraining, last epoch")

@@ -44,5 +44,5 @@ def draw(
     signals = dict(zip(prepared.leads, prepared.signal, strict=True))
     title = f"{record.name}, {', '.join(prepared.leads)}"
     caption = [f"{p:.2f}  {name}" for name, p in found[:CAPTION_CLASSES]]
-    svg = ecg_paper.picture(signals, rate, title)
-    files.write_text(path, ecg_paper.standalone(svg, [title, *caption, NOTICE]))
+    svg = ecg_paper.picture(signals, rate, title, [title, *caption, NOTICE])
+    files.write_text(path, f"{svg}\n")

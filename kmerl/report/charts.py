@@ -2,34 +2,37 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Point(NamedTuple):
+    """A value and its interval, if it has one."""
+
+    x: float
+    y: float
+    lo: float | None = None
+    hi: float | None = None
 
 
 @dataclass(frozen=True)
 class Series:
-    """One curve. `lo` and `hi` bound its interval; points whose y is None are left out.
-
-    `style` is a colour and a mark. Where it is not `joined`, each point has its interval as a line
-    of its own.
-    """
+    """One curve. `style` is a colour and a mark. Where it is not `joined`, each point has its
+    interval as a line of its own."""
 
     name: str
-    x: Sequence[float]
-    y: Sequence[float | None]
-    lo: Sequence[float | None] = ()
-    hi: Sequence[float | None] = ()
+    points: Sequence[Point]
     style: int = 0
     joined: bool = True
 
     @property
-    def known(self) -> list[int]:
-        """Positions of the points that have a y."""
-        return [k for k, y in enumerate(self.y) if y is not None]
+    def bounds(self) -> list[tuple[float, float, float]]:
+        """x, lower and upper end of each point that has an interval."""
+        return [(x, lo, hi) for x, _, lo, hi in self.points if lo is not None and hi is not None]
 
     @property
-    def bounds(self) -> dict[int, tuple[float, float]]:
-        """The interval of each point that has one, by position."""
-        pairs = enumerate(zip(self.lo, self.hi, strict=True))
-        return {k: (lo, hi) for k, (lo, hi) in pairs if lo is not None and hi is not None}
+    def banded(self) -> bool:
+        """Whether its intervals are a band, not a line each."""
+        return self.joined and len(self.bounds) > 1
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,8 @@ class Chart:
     y_limits: tuple[float, float] | None = None
     y_rule: float | None = None
     digits: int = 3
+
+    @property
+    def drawn(self) -> list[Series]:
+        """The curves that have a point."""
+        return [series for series in self.series if series.points]

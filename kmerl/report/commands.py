@@ -1,7 +1,6 @@
 """`kmerl tables`: the paper's tables and figures, its values beside ours."""
 
 import shutil
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +10,8 @@ import typer
 from kmerl.errors import clear_errors
 from kmerl.experiments import catalogue, runs
 from kmerl.report import paper_page, paper_tables
-from kmerl.report.results import Result, comparing, results
-from kmerl.report.writers import csv, json, latex, markdown, terminal
+from kmerl.report.results import comparing, left_out, results
+from kmerl.report.writers import latex, markdown, records, terminal
 
 
 class Format(StrEnum):
@@ -24,6 +23,14 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
     JSON = "json"
     HTML = "html"
+
+
+WRITERS = {
+    Format.CSV: records.as_csv,
+    Format.LATEX: latex.as_latex,
+    Format.MARKDOWN: markdown.as_markdown,
+    Format.JSON: records.as_json,
+}
 
 
 def tables_command(
@@ -50,36 +57,18 @@ def tables_command(
     with clear_errors():
         known = catalogue.read()
         found = results(known, runs.read(), names or (), scale)
+        shown = found if names else comparing(found)
+        others = left_out(found, shown)
         grids = [paper_tables.grid(result) for result in found]
         if form is Format.TEXT:
-            typer.echo(_text(found, bool(names), wide))
+            width = max(shutil.get_terminal_size((terminal.WIDTH, 0)).columns, terminal.LEAST)
+            typer.echo(terminal.pages(map(paper_tables.grid, shown), others, width, wide))
         elif form is Format.HTML:
-            typer.echo(paper_page.render(known, found, bool(names)), nl=False)
+            typer.echo(paper_page.render(known, shown, others), nl=False)
         else:
-            printed = {
-                Format.CSV: csv.as_csv,
-                Format.LATEX: latex.as_latex,
-                Format.MARKDOWN: markdown.as_markdown,
-                Format.JSON: json.as_json,
-            }
-            typer.echo(printed[form](grids), nl=False)
+            typer.echo(WRITERS[form](grids), nl=False)
         if out is not None:
             from kmerl.report.writers import files
 
             written = files.write_tables(grids, out) + files.write_figures(found, out)
             typer.echo("\n".join(f"wrote {path}" for path in written), err=True)
-
-
-def _text(found: Sequence[Result], named: bool, wide: bool) -> str:
-    """Tables for this terminal; unless they were `named`, those that compare nothing yet are
-    listed last."""
-    shown = list(found) if named else comparing(found)
-    names = {result.table.name for result in shown}
-    others = {
-        one.table.name: f"{one.table.caption} ({one.table.source})"
-        for one in found
-        if one.table.name not in names
-    }
-    columns = shutil.get_terminal_size((terminal.WIDTH, 0)).columns
-    grids = [paper_tables.grid(result) for result in shown]
-    return terminal.pages(grids, others, max(columns, terminal.LEAST), wide)

@@ -1,10 +1,11 @@
 """A recording drawn as on ECG paper: 25 mm/s, 10 mm/mV, as one SVG."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Num
+from jaxtyping import Num
 from markupsafe import Markup
 
 from kmerl.leads import LEADS, in_standard_order
@@ -14,30 +15,19 @@ Signal = Num[np.ndarray, " sample"]
 
 MM_PER_SECOND = 25
 MM_PER_MILLIVOLT = 10
-COLUMNS = (("I", "II", "III"), ("aVR", "aVL", "aVF"), ("V1", "V2", "V3"), ("V4", "V5", "V6"))
-RHYTHM = "II"
-"""The strip under the twelve leads of the usual 3 x 4 print."""
-
-CALIBRATION = 10.0  # mm of paper left of the traces, for the 1 mV pulse
+TWELVE = (
+    ("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"), ("II",),
+)  # fmt: skip
+"""The rows of the usual 3 x 4 print, and the rhythm strip under it."""
+CALIBRATION = 10  # mm of paper left of the traces, for the 1 mV pulse
 UNITS_PER_MM = 20  # whole units of 0.05 mm (5 microvolt) keep the paths short
 BUCKET = 0.010  # s; of each 10 ms the lowest and the highest sample are drawn, so no R peak is lost
-LINE_MM = 5.0  # between lines of text below a picture
-ROW_MM = (5.0, 30.0)  # least and most paper above and below a baseline
-
-STYLE = """
-.ecg{--sheet:#fffafa;--fine:#f6d5d5;--coarse:#e6a5a5;--ink:#1b1b1f;--note:#5c4a4a}
-.ecg .sheet{fill:var(--sheet)}
-.ecg .fine{fill:none;stroke:var(--fine);stroke-width:.1}
-.ecg .coarse{fill:none;stroke:var(--coarse);stroke-width:.18}
-.ecg .trace{fill:none;stroke:var(--ink);stroke-width:.3;stroke-linejoin:round;stroke-linecap:round}
-.ecg text{font:600 3.1px system-ui,sans-serif;fill:var(--ink)}
-.ecg .line{font-weight:400;font-size:3.4px}
-.ecg .note{font-weight:400;font-size:2.7px;fill:var(--note)}
-"""
-"""For the page and for a picture of its own; the page's dark theme changes the five variables."""
+ROW_MM = (5, 30)  # least and most paper above and below a baseline
 
 
-def picture(signals: Mapping[str, Signal], rate: float, title: str) -> Markup:
+def picture(
+    signals: Mapping[str, Signal], rate: float, title: str, caption: Sequence[str] = ()
+) -> Markup:
     """A recording on ECG paper.
 
     All twelve leads are printed 3 x 4 with a rhythm strip, any other set one strip a lead, in the
@@ -47,6 +37,8 @@ def picture(signals: Mapping[str, Signal], rate: float, title: str) -> Markup:
         signals: microvolt by lead name, all of the same number of samples.
         rate: samples a second.
         title: what is said of the picture to someone who cannot see it.
+        caption: lines of text below it; with any, the picture is a file of its own at its true size
+            in millimetres, without, a part of a page.
 
     Raises:
         ValueError: no leads, or leads of different lengths.
@@ -56,91 +48,55 @@ def picture(signals: Mapping[str, Signal], rate: float, title: str) -> Markup:
         raise ValueError(f"a picture needs leads of one length, not lengths {sorted(lengths)}")
     seconds = lengths.pop() / rate
     centred = {lead: np.nan_to_num(s - np.nanmedian(s)) for lead, s in signals.items()}
-    rows, top = [], 0.0
-    for leads in _beside(in_standard_order(signals)):
-        rows.append(_row(leads, centred, rate, seconds if len(leads) == 1 else seconds / 4, top))
+    leads = in_standard_order(signals)
+    rows, top = [], 0
+    for some in TWELVE if leads == LEADS else [(lead,) for lead in leads]:
+        rows.append(_row(some, centred, rate, seconds if len(some) == 1 else seconds / 4, top))
         top += rows[-1]["height"]
-    width = CALIBRATION + _up_to_5(seconds * MM_PER_SECOND) + 5
-    return rendered("ecg.svg", size=(width, top + 5), rows=rows, title=title, units=UNITS_PER_MM)
-
-
-def standalone(svg: Markup, caption: Sequence[str] = ()) -> str:
-    """The picture as a file of its own at its true size in millimetres, lines of text below it."""
-    opened, drawing = str(svg).split(">", 1)
-    width, height = (float(part) for part in opened.split('viewBox="0 0 ')[1].split('"')[0].split())
-    below = height + LINE_MM * len(caption) + (2 if caption else 0)
-    lines = Markup("").join(
-        Markup('<text class="line" x="2" y="{:g}">{}</text>').format(height + LINE_MM * k, line)
-        for k, line in enumerate(caption, start=1)
+    size = (CALIBRATION + _up_to_5(seconds * MM_PER_SECOND) + 5, top + 5)
+    return rendered(
+        "ecg.svg", size=size, rows=rows, title=title, caption=caption, units=UNITS_PER_MM
     )
-    size = f'width="{width:g}mm" height="{below:g}mm" viewBox="0 0 {width:g} {below:g}"'
-    opened = opened.replace(f'viewBox="0 0 {width:g} {height:g}"', size)
-    opened = opened.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
-    ground = f'<rect fill="#fff" width="{width:g}" height="{below:g}"/>'
-    body = drawing.removesuffix("</svg>")
-    return f"{opened}><style>{STYLE}</style>{ground}{body}{lines}</svg>\n"
-
-
-def _beside(leads: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The leads of each row."""
-    if leads != LEADS:
-        return [(lead,) for lead in leads]
-    return [*zip(*COLUMNS, strict=True), (RHYTHM,)]
 
 
 def _row(
-    leads: tuple[str, ...], signals: Mapping[str, Signal], rate: float, seconds: float, top: float
+    leads: Sequence[str], signals: Mapping[str, Signal], rate: float, seconds: float, top: int
 ) -> dict[str, Any]:
     """A row for the template, `top` mm from the paper's edge: each lead, `seconds` of it."""
-    highest, lowest = (
-        float(extreme([extreme(signals[lead]) for lead in leads])) / 1000 * MM_PER_MILLIVOLT
-        for extreme in (np.max, np.min)
-    )
+    highest = max(float(signals[lead].max()) for lead in leads) / 1000 * MM_PER_MILLIVOLT
+    lowest = min(float(signals[lead].min()) for lead in leads) / 1000 * MM_PER_MILLIVOLT
     least, most = ROW_MM
     above = min(max(_up_to_5(highest + 5), least), most)  # 5 mm for the lead name
     below = min(max(_up_to_5(-lowest), least), most)
-    count = round(seconds * rate)
-    parts = [signals[lead][k * count : (k + 1) * count] for k, lead in enumerate(leads)]
+    count, width = round(seconds * rate), seconds * MM_PER_SECOND
     return {
         "top": top,
         "baseline": top + above,
         "height": above + below,
         "leads": [
-            (lead, CALIBRATION + k * seconds * MM_PER_SECOND, trace(part, rate))
-            for k, (lead, part) in enumerate(zip(leads, parts, strict=True))
+            (lead, CALIBRATION + k * width, trace(signals[lead][k * count : (k + 1) * count], rate))
+            for k, lead in enumerate(leads)
         ],
     }
 
 
-def _up_to_5(mm: float) -> float:
-    return 5.0 * float(np.ceil(mm / 5 - 1e-9))
+def _up_to_5(mm: float) -> int:
+    return 5 * math.ceil(mm / 5 - 1e-9)
 
 
 def trace(signal: Signal, rate: float) -> str:
-    """An SVG path of a signal in microvolt, in units of 0.05 mm, relative and in whole numbers."""
-    chosen = extremes(signal, max(1, round(BUCKET * rate)))
-    x = np.rint(chosen / rate * MM_PER_SECOND * UNITS_PER_MM).astype(int)
-    y = -np.rint(np.asarray(signal, float)[chosen] / 1000 * MM_PER_MILLIVOLT * UNITS_PER_MM).astype(
-        int
-    )
-    steps = zip(np.diff(x).tolist(), np.diff(y).tolist(), strict=True)
-    return f"M{x[0]} {y[0]}l" + _joined(value for step in steps for value in step)
+    """An SVG path of a signal in microvolt, in units of 0.05 mm, relative and in whole numbers.
 
-
-def extremes(signal: Signal, bucket: int) -> Int[np.ndarray, " kept"]:
-    """Positions of the lowest and the highest sample of each run of `bucket`, in time order."""
-    starts = np.arange(0, len(signal), bucket)
-    chosen = [
-        position
-        for start in starts
-        for position in (
-            start + int(np.argmin(signal[start : start + bucket])),
-            start + int(np.argmax(signal[start : start + bucket])),
-        )
-    ]
-    return np.unique(np.array([0, *chosen, len(signal) - 1], dtype=np.intp))
-
-
-def _joined(values: Iterable[int]) -> str:
-    """Numbers with a space only where the sign does not already part them."""
-    return " ".join(map(str, values)).replace(" -", "-")
+    Of each bucket the lowest and the highest sample are drawn, and the first and the last of all.
+    """
+    chosen, bucket = {0, len(signal) - 1}, max(1, round(BUCKET * rate))
+    for start in range(0, len(signal), bucket):
+        part = signal[start : start + bucket]
+        chosen |= {start + int(part.argmin()), start + int(part.argmax())}
+    places = np.array(sorted(chosen))
+    x = np.rint(places / rate * MM_PER_SECOND * UNITS_PER_MM)
+    y = -np.rint(np.asarray(signal, float)[places] / 1000 * MM_PER_MILLIVOLT * UNITS_PER_MM)
+    first, *steps = np.diff(np.stack([x, y], axis=1), axis=0, prepend=0).astype(int).tolist()
+    numbers = " ".join(str(value) for step in steps for value in step)
+    # the sign of a number parts it from the one before
+    return f"M{first[0]} {first[1]}l{numbers.replace(' -', '-')}"

@@ -71,12 +71,9 @@ def examples(task: str, few_leads: str, top: int, data: Path) -> list[Example]:
     rate, signals = read_signals(data / "ecg" / corpus, list(chosen))
     found = []
     for record, shown_for in chosen.items():
-        predictions = {
-            name: _predictions(one, encoded, record, few_leads, top)
-            for name, one in scores.items()
-            if record in one.records
-        }
-        found.append(Example(record, shown_for, rate, signals[record], predictions))
+        known = {name: one for name, one in scores.items() if record in one.records}
+        said = {n: _predictions(one, encoded, record, few_leads, top) for n, one in known.items()}
+        found.append(Example(record, shown_for, rate, signals[record], said))
     return found
 
 
@@ -101,11 +98,10 @@ def read_signals(
         StoreError: a record is not in the store.
     """
     ids = store.read_table(directory, ["record"])["record"].to_pylist()
-    row_of = {record: row for row, record in enumerate(ids)}
-    for record in records:
-        if record not in row_of:
-            raise store.StoreError(f"{directory} has no record {record!r}; run `dvc repro` again")
-    rows = np.array(sorted(row_of[record] for record in records), dtype=np.int64)
+    missing = [record for record in records if record not in ids]
+    if missing:
+        raise store.StoreError(f"{directory} has no record {missing[0]!r}; run `dvc repro` again")
+    rows = np.array(sorted(map(ids.index, records)), dtype=np.int64)
     found = {
         ids[row]: dict(zip(LEADS, signal, strict=True))
         for batch, signals in store.read_signals(directory, LEADS, EXAMPLES_AT_ONCE, rows)

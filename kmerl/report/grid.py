@@ -137,15 +137,12 @@ class Grid:
     @property
     def printed(self) -> list[bool]:
         """Of each column, whether the paper gives any value, and so has a column beside ours."""
-        rows = self.rows
-        return [
-            any(row.cells[k].paper is not None for row in rows) for k in range(len(self.columns))
-        ]
+        places = range(len(self.columns))
+        return [any(row.cells[k].paper is not None for row in self.rows) for k in places]
 
-    def headings(self) -> list[tuple[str, range]]:
-        """Each run of columns below one heading, which is empty where they share none."""
-        found = []
-        for heading, some in groupby(range(len(self.columns)), lambda k: self.columns[k].heading):
-            places = list(some)
-            found.append((heading, range(places[0], places[-1] + 1)))
-        return found
+    def headings(self) -> list[tuple[str, list[int]]]:
+        """The places of columns that stand below one heading, which is empty where they share
+        none."""
+        places = range(len(self.columns))
+        runs = groupby(places, lambda k: self.columns[k].heading)
+        return [(heading, list(run)) for heading, run in runs]

@@ -3,16 +3,17 @@
 import re
 from collections.abc import Callable, Sequence
 
-from kmerl.report.charts import Chart, Series
+from kmerl.report.charts import Chart, Point, Series
+from kmerl.report.grid import Cell
 from kmerl.report.results import Line, Result
 
 DODGE = 0.5
 """Of the distance between two categories, the part over which the marks of one are spread."""
 NUMBER = re.compile(r"\d+(\.\d+)?")
 
-_Bounded = tuple[float | None, float | None, float | None]
 _Place = float | str
-_Curves = list[tuple[str, list[tuple[_Place, _Bounded]]]]
+_Side = Callable[[Line, str], Cell]
+_Curves = list[tuple[str, list[tuple[_Place, Cell]]]]
 
 
 def charts(result: Result) -> list[Chart]:
@@ -21,44 +22,43 @@ def charts(result: Result) -> list[Chart]:
     table = result.table
     if table.kind == "table":
         return []
-    sides: list[tuple[str, Callable[[Line, str], _Bounded], int]] = [
-        (f"Paper, {table.source}", _paper, 2),
-        (f"Ours, scale {result.scale}", _ours, 1),
+    sides: list[tuple[str, _Side, int]] = [
+        (f"Paper, {table.source}", lambda line, column: Cell(line.row.paper.get(column)), 2),
+        (f"Ours, scale {result.scale}", lambda line, column: line.ours.get(column, Cell()), 1),
     ]
     found = []
     for column in table.columns if table.kind == "points" else [""]:
         several = len(table.columns) > 1 and column
-        for title, value, least in sides:
-            curves = _by_group(result, column, value) if column else _by_line(result, value)
+        for title, side, least in sides:
+            curves = _by_group(result, column, side) if column else _by_line(result, side)
             chart = _chart(result, f"{title}: {column}" if several else title, curves)
-            if sum(len(series.known) for series in chart.series) >= least:
+            if sum(len(series.points) for series in chart.series) >= least:
                 found.append(chart)
     return found
 
 
-def _by_line(result: Result, value: Callable[[Line, str], _Bounded]) -> _Curves:
+def _by_line(result: Result, side: _Side) -> _Curves:
     """A curve a row over the columns: over the numbers in their names ("9 leads"), or the names."""
     columns = list(result.table.columns)
-    numbers = [NUMBER.match(name) for name in columns]
-    places: list[_Place] = list(columns)
-    if result.table.kind == "curves" and all(numbers):
-        places = [float(match[0]) for match in numbers if match]
+    numbers = [float(match[0]) for name in columns if (match := NUMBER.match(name))]
+    numbered = result.table.kind == "curves" and len(numbers) == len(columns)
+    places: Sequence[_Place] = numbers if numbered else columns
     return [
-        (_name(result, line), [(x, value(line, c)) for x, c in zip(places, columns, strict=True)])
+        (_name(result, line), [(x, side(line, c)) for x, c in zip(places, columns, strict=True)])
         for line in result.lines
     ]
 
 
-def _by_group(result: Result, column: str, value: Callable[[Line, str], _Bounded]) -> _Curves:
+def _by_group(result: Result, column: str, side: _Side) -> _Curves:
     """A curve a group over the rows' x; a row without x is a level from end to end."""
-    groups: dict[str, list[tuple[_Place, _Bounded]]] = {}
+    groups: dict[str, list[tuple[_Place, Cell]]] = {}
     for line in result.lines:
         if line.row.x is not None:
-            point = (line.row.x, value(line, column))
+            point = (line.row.x, side(line, column))
             groups.setdefault(line.row.group or column, []).append(point)
     ends = _ticks([place for points in groups.values() for place, _ in points])
     levels = [
-        (_name(result, line), [(x, value(line, column)) for x in (ends[0], ends[-1])])
+        (_name(result, line), [(x, side(line, column)) for x in (ends[0], ends[-1])])
         for line in result.lines
         if line.row.x is None and ends
     ]
@@ -75,11 +75,15 @@ def _chart(result: Result, title: str, curves: _Curves) -> Chart:
     series = []
     for style, (name, curve) in enumerate(curves):
         shift = DODGE * ((style + 0.5) / len(curves) - 0.5) if apart else 0.0
-        at = [(words.index(str(x)) if words else float(x)) + shift for x, _ in curve]
-        order = sorted(range(len(at)), key=at.__getitem__)
-        y, lo, hi = zip(*(curve[k][1] for k in order), strict=True)
-        joined = not apart and None not in y
-        series.append(Series(name, [at[k] for k in order], y, lo, hi, style, joined))
+        points = [
+            Point(
+                (words.index(str(x)) if words else float(x)) + shift, cell.value, cell.lo, cell.hi
+            )
+            for x, cell in curve
+            if cell.value is not None
+        ]
+        joined = not apart and len(points) == len(curve)
+        series.append(Series(name, sorted(points, key=lambda point: point.x), style, joined))
     x_ticks = [float(k) if words else float(tick) for k, tick in enumerate(ticks)]
     label = f"{table.y_label}, %"
     return Chart(title, table.x_label, label, series, x_ticks, words, digits=result.decimals())
@@ -95,12 +99,3 @@ def _ticks(places: Sequence[_Place]) -> list[_Place]:
 def _name(result: Result, line: Line) -> str:
     differs = line.behind.words not in ("", result.words)
     return f"{line.row.label} ({line.behind.words})" if differs else line.row.label
-
-
-def _paper(line: Line, column: str) -> _Bounded:
-    return line.row.paper.get(column), None, None
-
-
-def _ours(line: Line, column: str) -> _Bounded:
-    value = line.ours.get(column)
-    return (None, None, None) if value is None else (value.value, value.lo, value.hi)

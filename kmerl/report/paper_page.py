@@ -3,32 +3,29 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kmerl.experiments.catalogue import Catalogue
+from kmerl.experiments.catalogue import Catalogue, Table
 from kmerl.report import paper_charts, paper_tables
-from kmerl.report.results import Result, comparing
+from kmerl.report.results import Result
 from kmerl.report.writers import html, svg
 
-SIZE = (460, 320)
 LONG = 12
 """Rows beyond which a table is folded."""
 
 
-def render(catalogue: Catalogue, results: Sequence[Result], named: bool = False) -> str:
-    """Tables of which rows can be compared, and a list of the others; all where they were `named`.
+def render(catalogue: Catalogue, shown: Sequence[Result], others: Sequence[Table] = ()) -> str:
+    """The results that are `shown`, and a list of the other tables.
 
     The page leads back to index.html beside it, the page of the run.
     """
-    shown = list(results) if named else comparing(results)
-    names = {result.table.name for result in shown}
-    others = dict.fromkeys(r.table.name for r in results if r.table.name not in names)
     contents: dict[str, list[Result]] = {}
     for result in shown:
         contents.setdefault(paper_tables.title(result.table), []).append(result)
     return html.rendered(
         "paper.html",
+        drawn=svg.drawn,
         contents=contents,
         shown=[_shown(result) for result in shown],
-        missing=paper_tables.not_run(catalogue, list(others)),
+        missing=paper_tables.not_run(catalogue, others),
     )
 
 
@@ -36,14 +33,14 @@ def _shown(result: Result) -> dict[str, Any]:
     """A table or figure for the template: what heads it, its charts and its grid."""
     grid, charts = paper_tables.grid(result), paper_charts.charts(result)
     stacked = paper_tables.stacked(grid)
-    drawn = {one.name: one for chart in charts for one in chart.series if one.known}
+    drawn = {one.name: one for chart in charts for one in chart.drawn}
     return {
         "id": f"{result.table.name}-{result.scale}",
         "title": paper_tables.title(grid),
         "grid": stacked,
         "notes": [*grid.remarks, *([grid.note] if grid.note else [])],
         "measured": grid.measured,
-        "charts": {chart.title: svg.drawn(chart, *SIZE) for chart in charts},
+        "charts": {chart.title: chart for chart in charts},
         "series": drawn.values(),
         "folded": bool(charts) or len(stacked.rows) > LONG,
         "said": f"{grid.name}, {result.count()} at scale {grid.scale or 'any'}",

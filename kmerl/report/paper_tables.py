@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from kmerl.experiments import catalogue as catalogues
-from kmerl.experiments.catalogue import NEEDS, Catalogue
+from kmerl.experiments.catalogue import NEEDS, Catalogue, Table
 from kmerl.report.grid import NONE, NOT_RUN, Cell, Column, Grid, Group, Row
 from kmerl.report.results import Line, Result
 
@@ -29,23 +28,20 @@ def grid(result: Result) -> Grid:
     )
 
 
-def title(table: catalogues.Table | Grid) -> str:
+def title(table: Table | Grid) -> str:
     """ "Table 2d: Masking strategy"."""
     return f"{table.source[:1].upper()}{table.source[1:]}: {table.caption}"
 
 
-def not_run(catalogue: Catalogue, names: Sequence[str]) -> Grid:
+def not_run(catalogue: Catalogue, tables: Sequence[Table]) -> Grid:
     """Tables of which nothing can be compared yet, and what their experiments need."""
     rows = []
-    for name in names:
-        experiments = catalogue.of(name)
-        needs = dict.fromkeys(need for experiment in experiments for need in experiment.needs)
-        cells = [
-            Cell(text=title(catalogue.tables[name])),
-            Cell(len(experiments), decimals=0),
-            Cell(text="; ".join(NEEDS[need] for need in needs)),
-        ]
-        rows.append(Row(name, cells))
+    for table in tables:
+        experiments = catalogue.of(table.name)
+        needs = dict.fromkeys(NEEDS[need] for one in experiments for need in one.needs)
+        counted = Cell(len(experiments), decimals=0)
+        cells = [Cell(text=title(table)), counted, Cell(text="; ".join(needs))]
+        rows.append(Row(table.name, cells))
     what, how = Column("What it is", words=True), Column("What some of them do", words=True)
     return Grid("Not run yet", [what, Column("Experiments"), how], [Group(rows)], first="Name")
 

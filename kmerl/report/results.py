@@ -59,37 +59,36 @@ class Result:
     seeds: tuple[int, ...] = ()
 
     @property
+    def rows_ran(self) -> int:
+        return sum(bool(line.behind.seeds) for line in self.lines)
+
+    @property
     def ran(self) -> bool:
-        return any(line.behind.seeds for line in self.lines)
+        return self.rows_ran > 0
 
     def count(self) -> str:
         """How many of its rows ran: "3 of 6 rows"."""
-        return f"{sum(bool(line.behind.seeds) for line in self.lines)} of {len(self.lines)} rows"
+        return f"{self.rows_ran} of {len(self.lines)} rows"
 
     @property
     def compares(self) -> bool:
         """Whether two rows ran, or all there are: one row that every table has says nothing."""
-        ran = sum(bool(line.behind.seeds) for line in self.lines)
-        return ran >= min(2, len(self.lines))
-
-    def measured(self) -> str:
-        """What was measured on what, in words: ours is not the paper's measurement."""
-        if not self.ran:
-            where = f" at scale {self.scale}" if self.scale else ""
-            return f"{self._paper()} Ours: not run{where}."
-        scale = f"{self.scale}, {SCALES.get(self.scale, 'a profile of its own')}"
-        apart = ", not the paper's measurement" if self.printed else ""
-        return f"{self._paper()} Ours: scale {scale} ({self.words}){apart}."
+        return self.rows_ran >= min(2, len(self.lines))
 
     @property
     def printed(self) -> bool:
         """Whether the paper's text gives any number of this table."""
         return any(line.row.paper for line in self.lines)
 
-    def _paper(self) -> str:
-        if self.table.source == "ours":
-            return "Not in the paper."
-        return f"Paper: {PAPER}." if self.printed else "Paper: no numbers in its text."
+    def measured(self) -> str:
+        """What was measured on what, in words: ours is not the paper's measurement."""
+        paper = f"Paper: {PAPER}." if self.printed else "Paper: no numbers in its text."
+        paper = "Not in the paper." if self.table.source == "ours" else paper
+        if not self.ran:
+            return f"{paper} Ours: not run{f' at scale {self.scale}' if self.scale else ''}."
+        scale = f"{self.scale}, {SCALES.get(self.scale, 'a profile of its own')}"
+        apart = ", not the paper's measurement" if self.printed else ""
+        return f"{paper} Ours: scale {scale} ({self.words}){apart}."
 
     def remarks(self) -> list[str]:
         """Rows measured on something else than `words`, other seeds, and runs not shown."""
@@ -97,20 +96,17 @@ class Result:
         for line in self.lines:
             if line.behind.words not in ("", self.words):
                 by_words.setdefault(line.behind.words, []).append(line.row.label)
-        other = [f"On {words}: {', '.join(labels)}." for words, labels in by_words.items()]
-        left_out = [
-            f"Not shown: {count} run{'s' * (count > 1)} at scale {scale}."
-            for scale, count in self.elsewhere.items()
-        ]
-        return other + self._of_seeds() + left_out
-
-    def _of_seeds(self) -> list[str]:
         more = [line.row.label for line in self.lines if line.left_out]
         fewer = [line.row.label for line in self.lines if 0 < line.behind.seeds < len(self.seeds)]
         seeds = f"seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}"
         return [
+            *(f"On {words}: {', '.join(labels)}." for words, labels in by_words.items()),
             *([f"Only {seeds}, as most rows ran with, of {', '.join(more)}."] if more else []),
             *([f"Fewer seeds than most rows have: {', '.join(fewer)}."] if fewer else []),
+            *(
+                f"Not shown: {count} run{'s' * (count > 1)} at scale {scale}."
+                for scale, count in self.elsewhere.items()
+            ),
         ]
 
     def decimals(self) -> int:
@@ -133,20 +129,20 @@ def results(
     Raises:
         ParamsError: there is no such table, or no run of any experiment has this scale.
     """
-    wanted, runs = list(names) or list(catalogue.tables), list(runs)
-    known = sorted({run.scale for run in runs}, key=_place)
+    runs = sorted(runs, key=lambda run: (_place(run.scale), run.words, run.seed))
+    known = list(dict.fromkeys(run.scale for run in runs))
     if scale is not None and scale not in (*SCALES, *known):
         raise ParamsError(
             f"no experiment ran at scale {scale!r}; choose one of {', '.join(known or SCALES)}"
         )
     found = []
-    for name in wanted:
+    for name in list(names) or catalogue.tables:
         experiments = {experiment.name for experiment in catalogue.of(name)}
         here = [run for run in runs if run.experiment in experiments]
         counted = Counter(run.scale for run in here)
-        shown = [scale] if scale is not None else sorted(counted, key=_place) or [""]
+        shown = [scale] if scale is not None else list(counted) or [""]
+        others = {other: count for other, count in counted.items() if other not in shown}
         for one in shown:
-            others = {s: counted[s] for s in sorted(counted, key=_place) if s not in shown}
             at_scale = [run for run in here if run.scale == one]
             found.append(_result(catalogue, catalogue.tables[name], one, at_scale, others))
     return found
@@ -167,37 +163,45 @@ def comparing(results: Sequence[Result]) -> list[Result]:
     return found
 
 
+def left_out(results: Sequence[Result], shown: Sequence[Result]) -> list[Table]:
+    """The tables of which no result is `shown`, each once."""
+    names = {result.table.name for result in shown}
+    return list({r.table.name: r.table for r in results if r.table.name not in names}.values())
+
+
 def _result(
     catalogue: Catalogue, table: Table, scale: str, runs: list[Run], others: Mapping[str, int]
 ) -> Result:
-    groups = [_measured(table, row, runs, scale) for row in table.rows]
+    groups = [_by_words(table, row, runs) for row in table.rows]
     usual = _usual_seeds(same for group in groups for same in group.values())
     lines: list[Line] = []
     for row, group in zip(table.rows, groups, strict=True):
-        ran = any(run.experiment == row.experiment for run in runs)
-        why = NONE_OF_THIS if ran else _why(catalogue, row, scale)
-        none = Line(row, {}, Behind(row.experiment, absent=why))
-        lines += _lines(table, row, group, usual) or [none]
+        lines += [_line(table, row, words, same, usual) for words, same in group.items()]
+        if not group:
+            ran = any(run.experiment == row.experiment for run in runs)
+            needs = catalogue.experiments[row.experiment].needs
+            where = f"not run at scale {scale}" if scale else "not run"
+            why = NONE_OF_THIS if ran else "; ".join([where, *(NEEDS[need] for need in needs)])
+            lines.append(Line(row, {}, Behind(row.experiment, absent=why)))
     first = sorted(lines, key=lambda line: bool(catalogue.experiments[line.row.experiment].set))
     words = Counter(line.behind.words for line in first if line.behind.words)
-    commonest = words.most_common(1)[0][0] if words else ""
+    commonest = max(words, key=words.__getitem__, default="")
     return Result(table, scale, commonest, lines, others, tuple(sorted(usual)))
 
 
-def _measured(table: Table, row: Row, runs: list[Run], scale: str) -> dict[str, list[Run]]:
+def _by_words(table: Table, row: Row, runs: Sequence[Run]) -> dict[str, list[Run]]:
     """The runs of a row that measured any column, by the words for their scale, each seed once."""
     found: dict[str, list[Run]] = {}
     metrics = [table.metric(row, column) for column in table.columns]
-    for run in sorted(runs, key=lambda run: (run.words, run.seed)):
-        if run.experiment != row.experiment or not any(
-            metric in run.values and run.values[metric].value is not None for metric in metrics
-        ):
+    for run in runs:
+        values = [run.values[metric].value for metric in metrics if metric in run.values]
+        if run.experiment != row.experiment or all(value is None for value in values):
             continue
         same = found.setdefault(run.words, [])
         if same and same[-1].seed == run.seed:
             raise ParamsError(
-                f"{row.experiment} holds seed {run.seed} twice at scale {scale!r} ({run.words}); "
-                "keep one of them in experiments.json"
+                f"{row.experiment} holds seed {run.seed} twice at scale {run.scale!r} "
+                f"({run.words}); keep one of them in experiments.json"
             )
         same.append(run)
     return found
@@ -209,22 +213,14 @@ def _usual_seeds(groups: Iterable[Sequence[Run]]) -> frozenset[int]:
     return min(counted, key=lambda seeds: (-counted[seeds], len(seeds)), default=frozenset())
 
 
-def _lines(
-    table: Table, row: Row, groups: Mapping[str, list[Run]], usual: frozenset[int]
-) -> list[Line]:
-    """A line for each wording of the scale, over the usual seeds where it has any of them."""
-    lines = []
-    for words, every in groups.items():
-        same = [run for run in every if run.seed in usual] or every
-        ours = {
-            column: value
-            for column in table.columns
-            if (value := _over_seeds(same, table.metric(row, column))) is not None
-        }
-        commits = tuple(dict.fromkeys(run.commit for run in same))
-        behind = Behind(row.experiment, len(same), same[0].scale, commits, words)
-        lines.append(Line(row, ours, behind, len(every) - len(same)))
-    return lines
+def _line(table: Table, row: Row, words: str, every: Sequence[Run], usual: frozenset[int]) -> Line:
+    """The runs of one wording of the scale, over the usual seeds where it has any of them."""
+    same = [run for run in every if run.seed in usual] or every
+    means = {column: _over_seeds(same, table.metric(row, column)) for column in table.columns}
+    ours = {column: mean for column, mean in means.items() if mean is not None}
+    commits = tuple(dict.fromkeys(run.commit for run in same))
+    behind = Behind(row.experiment, len(same), same[0].scale, commits, words)
+    return Line(row, ours, behind, len(every) - len(same))
 
 
 def _over_seeds(runs: Sequence[Run], metric: str) -> Cell | None:
@@ -240,12 +236,6 @@ def _over_seeds(runs: Sequence[Run], metric: str) -> Cell | None:
     lo, hi = map(mean, zip(*bounds, strict=True)) if len(bounds) == len(points) else (None, None)
     sd = stdev(points) if len(points) > 1 else None
     return Cell(mean(points), lo, hi, sd, len(points))
-
-
-def _why(catalogue: Catalogue, row: Row, scale: str) -> str:
-    needs = catalogue.experiments[row.experiment].needs
-    where = f"not run at scale {scale}" if scale else "not run"
-    return "; ".join([where, *(NEEDS[need] for need in needs)])
 
 
 def _place(scale: str) -> tuple[int, str]:

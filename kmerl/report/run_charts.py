@@ -3,62 +3,37 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from kmerl.leads import LEADS
-from kmerl.report.charts import Chart, Series
-from kmerl.report.run_tables import TASK_TITLES
+from kmerl.report.charts import Chart, Point, Series
+from kmerl.report.run_tables import TASK_TITLES, WORDS
 from kmerl.tasks.classes import TASKS
 
 Rows = Sequence[Mapping[str, str]]
 
 PROTOCOLS = {"zero_shot": "Zero-shot", "linear_probe": "Linear probe"}
-LOSSES = {
-    "loss": "Total loss",
-    "contrast": "Contrastive loss",
-    "query": "Query loss of F_CQ (Eq. 3)",
-    "cross_modal": "Cross-modal contrast (MERL)",
-    "uni_modal": "Uni-modal alignment (MERL)",
-    "prediction": "Prediction",
-    "correlation": "Distance of the correlation from the identity",
-    "temporal": "Temporal contrast",
-    "context": "Contextual contrast",
-    "patients": "Agreement of a patient's views",
-    "adversary": "Discriminator",
-    "reconstruction": "Reconstruction error",
-    "constraint": "Constraint on the representation",
-}
-"""Loss terms of the methods in words; another one is shown by its own name."""
 NO_LOSS = re.compile(r"epoch|step|learning_rate|val_.*|(feature|projection)_.*")
 SIDES = {"training": "{}", "held out": "val_{}"}
 EPOCHS = 200  # of a longer training as many are drawn
 
 
-def partial_leads(
-    metrics: Mapping[str, Any], rows: Rows, ratio: int, printed: Mapping[str, float]
-) -> Chart:
+def partial_leads(rows: Rows, ratio: int, printed: Mapping[str, float]) -> Chart:
     """The curve of Fig. 6 with its intervals.
 
     Args:
-        metrics: metrics/partial_leads.json.
         rows: plots/partial_leads.csv. Drawn are the counts of the first order.
         ratio: per cent of the training records behind the probe.
         printed: the paper's values by metric, in per cent (`Catalogue.printed`).
     """
     titles = PROTOCOLS | {"linear_probe": f"{PROTOCOLS['linear_probe']}, {ratio} %"}
-    curves = [
-        _by_count(title, {k: row for k, row in metrics[protocol].items() if k.isdigit()}, style)
-        for style, (protocol, title) in enumerate(titles.items())
-    ]
-    metric = "zero_shot.average.{:g}.auroc"
-    known = [leads for leads in (1.0, 12.0) if metric.format(leads) in printed]
-    values = [printed[metric.format(leads)] / 100 for leads in known]
-    reference = Series("Paper, zero-shot (Table 2)", known, values, style=2, joined=False)
+    known = {leads: printed.get(f"zero_shot.average.{leads}.auroc") for leads in (1, 12)}
+    theirs = [Point(leads, value / 100) for leads, value in known.items() if value is not None]
+    reference = Series("Paper, zero-shot (Table 2)", theirs, style=2, joined=False)
     return Chart(
         title="Macro AUROC by number of leads, mean over the tasks",
         x_label="Leads, and the lead each step adds",
         y_label="Macro AUROC",
-        series=[*curves, reference],
+        series=[*_by_count(rows, "average", titles), reference],
         x_ticks=range(1, len(LEADS) + 1),
         x_names=_added_leads(rows),
         y_rule=0.5,
@@ -67,18 +42,10 @@ def partial_leads(
 
 def by_task(rows: Rows) -> dict[str, Chart]:
     """The same curve task by task, on one scale, by the task's title."""
-    counted = _counted(rows)
-    found = {
-        task: [
-            _by_count(title, {row["count"]: row for row in part}, style)
-            for style, (protocol, title) in enumerate(PROTOCOLS.items())
-            if (part := [r for r in counted if r["task"] == task and r["protocol"] == protocol])
-        ]
-        for task in TASKS
-    }
-    shared = [v for many in found.values() for one in many for v in (*one.y, *one.lo, *one.hi)]
-    known = [value for value in shared if value is not None]
-    limits = (min([*known, 0.5]) - 0.02, max([*known, 0.5]) + 0.02)
+    found = {task: _by_count(rows, task, PROTOCOLS) for task in TASKS}
+    points = [point for many in found.values() for one in many for point in one.points]
+    known = [0.5, *(value for _, *three in points for value in three if value is not None)]
+    limits = (min(known) - 0.02, max(known) + 0.02)
     charts = {}
     for task, many in found.items():
         title = f"{TASK_TITLES[task]}: macro AUROC by number of leads"
@@ -94,50 +61,41 @@ def losses(rows: Rows) -> dict[str, Chart]:
     last = len(rows) - 1
     kept = {round(k * last / min(EPOCHS - 1, max(last, 1))) for k in range(min(EPOCHS, last + 1))}
     thinned = [rows[k] for k in sorted(kept)]
-    epochs = [_float(row["epoch"]) or 0.0 for row in thinned]
     terms = [name for name in (rows[0] if rows else ()) if not NO_LOSS.fullmatch(name)]
     charts = {}
     for term in sorted(terms, key=lambda name: name != "loss"):
-        title = LOSSES.get(term, term.replace("_", " ").capitalize())
-        sides = {
-            side: [_float(row.get(column.format(term))) for row in thinned]
-            for side, column in SIDES.items()
-        }
-        series = [
-            Series(side, epochs, values, style=style)
-            for style, (side, values) in enumerate(sides.items())
-            if any(value is not None for value in values)
-        ]
+        title = WORDS["losses"].get(term, term.replace("_", " ").capitalize())
+        series = []
+        for style, (side, column) in enumerate(SIDES.items()):
+            values = [(row["epoch"], _float(row.get(column.format(term)))) for row in thinned]
+            points = [Point(float(epoch), value) for epoch, value in values if value is not None]
+            series += [Series(side, points, style)] if points else []
         if series:
             charts[title] = Chart(title, "Epoch", "Loss", series)
     return charts
 
 
-def _by_count(title: str, rows: Mapping[str, Mapping[str, Any]], style: int) -> Series:
-    ordered = sorted(rows.items(), key=lambda item: int(item[0]))
-    score, low, high = (
-        [_float(row[key]) for _, row in ordered] for key in ("auroc", "auroc_lo", "auroc_hi")
-    )
-    return Series(title, [float(count) for count, _ in ordered], score, low, high, style)
-
-
-def _counted(rows: Rows) -> list[Mapping[str, str]]:
-    """The counts of the first order alone: no further order and no named set."""
-    return [row for row in rows if row["key"].isdigit()]
+def _by_count(rows: Rows, task: str, titles: Mapping[str, str]) -> list[Series]:
+    """A curve a protocol over the counts of the first order: no further order, no named set."""
+    found: dict[str, list[Point]] = {protocol: [] for protocol in titles}
+    for row in rows:
+        if row["task"] == task and row["key"].isdigit() and row["auroc"]:
+            score, low, high = (_float(row[key]) for key in ("auroc", "auroc_lo", "auroc_hi"))
+            found[row["protocol"]].append(Point(int(row["count"]), score or 0.0, low, high))
+    return [
+        Series(titles[protocol], sorted(points), style)
+        for style, (protocol, points) in enumerate(found.items())
+    ]
 
 
 def _added_leads(rows: Rows) -> list[str]:
     """The lead that each count adds, from the lead sets of plots/partial_leads.csv."""
-    sets = {int(row["count"]): row["leads"].split("+") for row in _counted(rows)}
-    sets[0] = []
+    sets = {int(row["count"]): row["leads"].split("+") for row in rows if row["key"].isdigit()}
     return [
         "+".join(lead for lead in sets.get(count, []) if lead not in sets.get(count - 1, []))
         for count in range(1, len(LEADS) + 1)
     ]
 
 
-def _float(value: str | float | None) -> float | None:
-    if value is None or value == "":
-        return None
-    number = float(value)
-    return number if math.isfinite(number) else None
+def _float(value: str | None) -> float | None:
+    return float(value) if value and math.isfinite(float(value)) else None

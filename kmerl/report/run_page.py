@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from markupsafe import Markup
 
 from kmerl.experiments import catalogue
 from kmerl.files import parse_yaml
 from kmerl.leads import LEADS, LeadKey, parse_leads
 from kmerl.params import Count, checked
-from kmerl.report import ecg_paper, run_charts, run_counts, run_tables
-from kmerl.report.charts import Chart
+from kmerl.report import run_charts, run_tables
 from kmerl.report.examples import Example, examples
 from kmerl.report.writers import html, svg
 from kmerl.tasks.classes import TASKS
@@ -32,7 +30,6 @@ METRICS = (
     "seen_unseen",
 )  # fmt: skip
 PLOTS = ("pretrain", "partial_leads", "zero_shot_classes")
-WIDE, NARROW, PANEL = (590, 370), (400, 330), (330, 220)
 
 
 @checked
@@ -86,31 +83,23 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         simulated: corpora that stage `synthesize` wrote; the page says so wherever it matters.
     """
     metrics, plots, printed = inputs.metrics, inputs.plots, inputs.printed
-    titles, published = run_tables.CORPUS_TITLES, run_tables.published()
-    ratio = values["partial_leads"]["ratio"]
-    curve = run_charts.partial_leads(
-        metrics["partial_leads"], plots["partial_leads"], ratio, printed
-    )
-    zero_shot, leads = metrics["zero_shot"][report.task], run_tables.LEAD_COLUMNS
+    titles, ratio = run_tables.CORPUS_TITLES, values["partial_leads"]["ratio"]
+    sets = run_tables.by_columns(metrics["zero_shot"][report.task])
+    tested = dict.fromkeys(TASKS[task] for task in TASKS if task in metrics["zero_shot"])
     return html.rendered(
         "report.html",
-        ecg_style=Markup(ecg_paper.STYLE),
+        metrics=metrics,
+        published=run_tables.PUBLISHED,
         simulated=[titles[corpus] for corpus in sorted(simulated)],
         real=[titles[corpus] for corpus in sorted(set(metrics["ingest"]) - simulated)],
-        published=published,
-        metrics=metrics,
-        tested=tested(metrics),
+        tested={titles[c]: metrics["ingest"].get(c, {}).get("records_test", 0) for c in tested},
         asked=metrics["ingest"][TASKS[report.task]]["tasks"][report.task]["test"],
-        full=run_tables.by_leads(zero_shot, "12"),
-        headline={
-            title: run_tables.score(run_tables.by_leads(zero_shot, key))
-            for title, key in leads.items()
-        },
+        full=sets["12 leads"],
+        headline={title: run_tables.score(row) for title, row in sets.items()},
         headline_task=run_tables.TASK_TITLES[report.task],
-        curve=curve,
-        wide=svg.drawn(curve, *WIDE),
-        narrow=svg.drawn(curve, *NARROW),
-        by_task=_panels(run_charts.by_task(plots["partial_leads"])),
+        curve=run_charts.partial_leads(plots["partial_leads"], ratio, printed),
+        drawn=svg.drawn,
+        by_task=run_charts.by_task(plots["partial_leads"]),
         lead_sets=run_tables.lead_sets(metrics["partial_leads"], ratio),
         zero_shot=run_tables.zero_shot(metrics["zero_shot"], printed),
         linear_probe=run_tables.linear_probe(metrics["linear_probe"], printed),
@@ -118,12 +107,14 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         classes=run_tables.classes(plots["zero_shot_classes"]),
         few=run_tables.FEW,
         seen_unseen=run_tables.seen_unseen(metrics["seen_unseen"]),
-        losses=_panels(run_charts.losses(plots["pretrain"])),
-        pretrain=run_counts.nested(metrics["pretrain"], "Pretraining, last epoch"),
-        mining=run_counts.nested(metrics["mining"], "Mining in numbers", published["mining"]),
+        losses=run_charts.losses(plots["pretrain"]),
+        pretrain=run_tables.counts(metrics["pretrain"], "Pretraining, last epoch"),
+        mining=run_tables.counts(
+            metrics["mining"], "Mining in numbers", run_tables.PUBLISHED["mining"]
+        ),
         hierarchy=hierarchy(inputs.entities),
-        ingest=run_counts.ingest(metrics["ingest"]),
-        rejections=run_counts.rejections(metrics["ingest"]),
+        ingest=run_tables.ingest(metrics["ingest"]),
+        rejections=run_tables.rejections(metrics["ingest"]),
         examples=inputs.examples,
         all_leads=LEADS,
         few_leads=parse_leads(report.leads),
@@ -136,30 +127,17 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
     )
 
 
-def tested(metrics: Mapping[str, Any]) -> dict[str, int]:
-    """Held-out test records by corpus, 0 where a corpus is not there."""
-    corpora = dict.fromkeys(TASKS[task] for task in TASKS if task in metrics["zero_shot"])
-    return {
-        run_tables.CORPUS_TITLES[corpus]: metrics["ingest"].get(corpus, {}).get("records_test", 0)
-        for corpus in corpora
-    }
-
-
 def hierarchy(entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Superclasses with their entities, then the entities below none; most records first."""
     ordered = sorted(entities, key=lambda entity: (-entity["records"], entity["name"]))
-    parents = [entity for entity in ordered if entity["kind"] == "superclass"]
-    below = {child for parent in parents for child in parent["children"]}
     groups = [
         {**parent, "children": [e for e in ordered if e["name"] in parent["children"]]}
-        for parent in parents
+        for parent in ordered
+        if parent["kind"] == "superclass"
     ]
-    orphans = [e for e in ordered if e["kind"] == "entity" and e["name"] not in below]
+    below = [child for parent in groups for child in parent["children"]]
+    orphans = [e for e in ordered if e["kind"] == "entity" and e not in below]
     return [*groups, *([{"name": "", "records": None, "children": orphans}] if orphans else [])]
-
-
-def _panels(charts: Mapping[str, Chart]) -> dict[str, str]:
-    return {title: svg.drawn(chart, *PANEL) for title, chart in charts.items()}
 
 
 def _shown(section: Any) -> str:

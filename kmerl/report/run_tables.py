@@ -1,56 +1,27 @@
-"""Tables of this run: every score with its interval and what stands behind it."""
+"""Tables of this run: every score with its interval and what stands behind it, and its counts."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from importlib import resources
 from typing import Any
 
+from kmerl.evaluation.metric_files import flat
 from kmerl.files import read_yaml
 from kmerl.leads import parse_leads
 from kmerl.report.grid import NONE, NOT_RUN, Cell, Column, Grid, Group, Row
 
 Metrics = Mapping[str, Any]
 
-TASK_TITLES = {
-    "ptbxl_super": "PTB-XL, superclasses",
-    "ptbxl_sub": "PTB-XL, subclasses",
-    "ptbxl_form": "PTB-XL, form",
-    "ptbxl_rhythm": "PTB-XL, rhythm",
-    "cpsc2018": "CPSC2018",
-    "csn": "Chapman-Shaoxing-Ningbo",
-    "average": "Mean over the tasks",
-}
-CORPUS_TITLES = {
-    "mimic-iv-ecg": "MIMIC-IV-ECG",
-    "ptb-xl": "PTB-XL",
-    "cpsc2018": "CPSC2018",
-    "csn": "Chapman-Shaoxing-Ningbo",
-}
+WORDS: dict[str, Any] = read_yaml(resources.files("kmerl.report") / "run.yaml")
+PUBLISHED: dict[str, Any] = read_yaml(resources.files("kmerl.report") / "published.yaml")
+"""Behind the paper's results: how much data, and what its mining left."""
+TASK_TITLES: dict[str, str] = WORDS["tasks"]
+CORPUS_TITLES: dict[str, str] = WORDS["corpora"]
 LEAD_COLUMNS = {"12 leads": "12", "I and II": "I+II", "I alone": "1"}
-OTHER_PROBES = {
-    "Tuned": "auroc_tuned",
-    "Neighbours": "knn_auroc",
-    "Untrained encoder": "random_auroc",
-    "Above untrained": "above_random",
-}
-FINE_TUNED = {
-    "Fine-tuned": "auroc",
-    "From scratch": "scratch_auroc",
-    "Above scratch": "above_scratch",
-    "F1": "f1",
-}
 CLASS_WORDS = ("task", "leads", "code", "name")
 FEW = 5
 """Fewer positives than this say nothing about a class; its scores are marked."""
 NO_RECORDS = Cell(text="no records")
-
-
-@cache
-def published() -> dict[str, Any]:
-    """Behind the paper's results: how much data, and what its mining left (published.yaml)."""
-    values: dict[str, Any] = read_yaml(resources.files("kmerl.report") / "published.yaml")
-    return values
 
 
 def count(value: int | None) -> Cell:
@@ -78,34 +49,23 @@ def by_leads(results: Mapping[str, Metrics], leads: str) -> Metrics | None:
     return next((row for key, row in results.items() if parse_leads(key) == wanted), None)
 
 
+def by_columns(results: Mapping[str, Metrics]) -> dict[str, Metrics | None]:
+    """The results under the lead sets of `LEAD_COLUMNS`, by their titles."""
+    return {title: by_leads(results, leads) for title, leads in LEAD_COLUMNS.items()}
+
+
 def zero_shot(metrics: Metrics, printed: Mapping[str, float]) -> Grid:
     """Zero-shot classification by full class names (Sec. 4.2), a row a task, the mean last.
 
     Args:
         printed: the paper's values by metric, in per cent (`Catalogue.printed`).
     """
-
-    def rows(task: str) -> list[Row]:
-        full = by_leads(metrics[task], "12")
-        other = next((k for k in ("cosine_auroc", "query_auroc") if k in (full or {})), "auroc")
-        paper = {leads: printed.get(f"zero_shot.{task}.{leads}.auroc") for leads in ("12", "1")}
-        scores = [score(full, metric) for metric in ("auroc_common", other, "f1")]
-        return [
-            Row(TASK_TITLES[task], [*_lead_scores(metrics[task], paper), *scores, *_behind(full)])
-        ]
-
-    others = ("Common classes", "Other score", "F1", "Test records", "Classes", "Rarest class")
-    return Grid(
-        "Zero-shot macro AUROC by lead set",
-        list(map(Column, (*LEAD_COLUMNS, *others))),
-        _with_mean(metrics, rows),
-        "After the lead sets all is on 12 leads. The paper tables the mean over the six tasks only "
-        "(Table 2). Common classes have at least statistics.min_positives positive test records. "
-        "The other score is the cosine of the projections where F_CQ is asked, and F_CQ where the "
-        "cosine is. F1 at thresholds chosen on validation records; a task whose validation has no "
-        "positives has none.",
-        first="Task",
-    )
+    rows = {}
+    for task in _in_order(metrics):
+        sets = by_columns(metrics[task])
+        cells = _cells("zero_shot", sets, printed, task=task)
+        rows[task] = [Row(TASK_TITLES[task], [*cells, *_behind(sets["12 leads"])])]
+    return _grid("zero_shot", _with_mean(rows))
 
 
 def linear_probe(metrics: Metrics, printed: Mapping[str, float]) -> Grid:
@@ -116,58 +76,26 @@ def linear_probe(metrics: Metrics, printed: Mapping[str, float]) -> Grid:
     """
     groups = []
     for task in _in_order(metrics):
-        rows = []
-        for ratio, results in _by_ratio(metrics[task]):
-            full = by_leads(results, "12")
-            paper = {"12": printed.get(f"linear_probe.{task}.{ratio}.12.auroc")}
-            scores = [score(full, metric) for metric in (*OTHER_PROBES.values(), "f1")]
-            trained = count((full or {}).get("train_records"))
-            rows.append(Row(f"{ratio} %", [trained, *_lead_scores(results, paper), *scores]))
-        groups.append(
-            Group(rows, TASK_TITLES[task], _behind_in_words(full), total=task == "average")
-        )
-    return Grid(
-        "Linear probe macro AUROC by share of the training records",
-        list(map(Column, ("Trained on", *LEAD_COLUMNS, *OTHER_PROBES, "F1"))),
-        groups,
-        "A linear classifier on the frozen encoder, mean over linear_probe.seeds. Beside it, on 12 "
-        "leads: weight decay chosen on validation; nearest neighbours on the same features; the "
-        "same classifier on an encoder that was never trained, and how far ours is above it "
-        "(paired). The paper's values are its Table 1.",
-        first="Share",
-    )
+        by_ratio = {ratio: by_columns(results) for ratio, results in _by_ratio(metrics[task])}
+        rows = [
+            Row(f"{ratio} %", _cells("linear_probe", sets, printed, task=task, ratio=ratio))
+            for ratio, sets in by_ratio.items()
+        ]
+        behind = _behind_in_words([*by_ratio.values()][-1]["12 leads"])
+        groups.append(Group(rows, TASK_TITLES[task], behind, total=task == "average"))
+    return _grid("linear_probe", groups)
 
 
 def fine_tune(metrics: Metrics) -> Grid:
     """All weights trained on a task, beside the same network from random weights."""
-
-    def rows(task: str) -> list[Row]:
-        return [
-            Row(
-                TASK_TITLES[task],
-                [
-                    Cell(text=f"{ratio} %"),
-                    Cell(text=" ".join(parse_leads(leads))),
-                    count(row["train_records"]),
-                    *(score(row, metric) for metric in FINE_TUNED.values()),
-                ],
-            )
-            for ratio, by_key in _by_ratio(metrics[task])
-            for leads, row in by_key.items()
-        ]
-
-    return Grid(
-        "Fine-tuning, macro AUROC",
-        [
-            Column("Share", words=True),
-            Column("Leads", words=True),
-            *map(Column, ("Trained on", *FINE_TUNED)),
-        ],
-        _with_mean(metrics, rows),
-        "The paper has no such table; its reviewers asked for it. Both networks see the same "
-        "records, batches and number of steps.",
-        first="Task",
-    )
+    rows: dict[str, list[Row]] = {task: [] for task in _in_order(metrics)}
+    for task, same in rows.items():
+        for ratio, by_key in _by_ratio(metrics[task]):
+            for leads, row in by_key.items():
+                words = [Cell(text=f"{ratio} %"), Cell(text=" ".join(parse_leads(leads)))]
+                cells = _cells("fine_tune", {"12 leads": row})
+                same.append(Row(TASK_TITLES[task], [*words, *cells]))
+    return _grid("fine_tune", _with_mean(rows))
 
 
 def lead_sets(metrics: Metrics, ratio: int) -> Grid:
@@ -181,18 +109,10 @@ def lead_sets(metrics: Metrics, ratio: int) -> Grid:
     shown = sorted((len(leads), key, leads) for key, leads in named.items() if ":" not in key)
     rows = []
     for _, key, leads in shown:
-        found = [metrics[protocol][key] for protocol in ("zero_shot", "linear_probe")]
-        known = [{**row, "records": row["auroc"] is not None} for row in found]
-        cells = [score(row, value) for row in known for value in ("auroc", "below_full")]
-        rows.append(Row(" ".join(leads), cells))
-    titles = ("Zero-shot", "below 12 leads", f"Linear probe, {ratio} %", "below 12 leads")
-    return Grid(
-        "Macro AUROC of the sets that people record, mean over the tasks",
-        list(map(Column, titles)),
-        [Group(rows)],
-        "Both sides of a difference are measured on the same draws of patients.",
-        first="Leads",
-    )
+        found = {protocol: metrics[protocol][key] for protocol in ("zero_shot", "linear_probe")}
+        known = {p: {**row, "records": row["auroc"] is not None} for p, row in found.items()}
+        rows.append(Row(" ".join(leads), _cells("lead_sets", known)))
+    return _grid("lead_sets", [Group(rows)], ratio=ratio)
 
 
 def classes(rows: Iterable[Mapping[str, str]]) -> dict[str, Grid]:
@@ -202,31 +122,86 @@ def classes(rows: Iterable[Mapping[str, str]]) -> dict[str, Grid]:
     for row in rows:
         numbers = {k: float(v) if v else None for k, v in row.items() if k not in CLASS_WORDS}
         tasks.setdefault(row["task"], {}).setdefault(row["name"], {})[row["leads"]] = numbers
-    return {
-        TASK_TITLES[task]: Grid(
-            TASK_TITLES[task],
-            list(map(Column, ("Positives", *LEAD_COLUMNS, "F1, 12 leads"))),
-            [Group(sorted((_class_row(*one) for one in tasks[task].items()), key=_commonest))],
-            first="Class",
-        )
-        for task in _in_order(tasks)
-    }
+    found = {}
+    for task in _in_order(tasks):
+        whole = [_class_row(name, results) for name, results in tasks[task].items()]
+        whole.sort(key=lambda row: (-(row.cells[0].value or 0), row.label))
+        found[TASK_TITLES[task]] = _grid("classes", [Group(whole)], task=TASK_TITLES[task])
+    return found
 
 
 def seen_unseen(metrics: Metrics) -> Grid:
     """Classes whose name is close to a mined entity, and the others (Sec. 4.3, Fig. 5)."""
+    rows = [
+        Row(
+            f"{group.capitalize()} in pretraining",
+            _cells("seen_unseen", {"12 leads": {**row, "records": row["scored"]}}),
+        )
+        for group, row in sorted(metrics.items())
+    ]
+    return _grid("seen_unseen", [Group(rows)])
+
+
+def ingest(metrics: Metrics) -> Grid:
+    """Records of each corpus: kept, patients, splits, left out."""
+    found = {title: metrics[c] for c, title in CORPUS_TITLES.items() if c in metrics}
+    rows = [Row(title, _cells("ingest", {"12 leads": row})) for title, row in found.items()]
+    return _grid("ingest", [Group(rows)])
+
+
+def rejections(metrics: Metrics) -> Grid:
+    """Records left out, by corpus and reason; only reasons that occur."""
+    groups = []
+    for corpus, title in CORPUS_TITLES.items():
+        rows = [
+            Row(key.removeprefix("rejected_").replace("_", " ").replace("nan", "NaN"), [count(n)])
+            for key, n in sorted(metrics.get(corpus, {}).items())
+            if key.startswith("rejected_") and n
+        ]
+        groups += [Group(rows, title)] if rows else []
+    return _grid("rejections", groups)
+
+
+def counts(metrics: Metrics, caption: str, beside: Mapping[str, int] | None = None) -> Grid:
+    """Nested counts as rows: the path of a key as words, its value, and the paper's where known."""
     rows = []
-    for group, row in sorted(metrics.items()):
-        known = {**row, "records": row["scored"]}
-        cells = [count(row["classes"]), count(row["scored"]), score(known), score(known, "f1")]
-        rows.append(Row(f"{group.capitalize()} in pretraining", cells))
-    return Grid(
-        "Zero-shot scores of seen and unseen classes, 12 leads",
-        list(map(Column, ("Names", "Scored", "AUROC", "F1"))),
-        [Group(rows)],
-        "Scored counts the task and class pairs that have a positive and a negative test record.",
-        first="Classes",
-    )
+    for path, value in flat(metrics):
+        paper = (beside or {}).get(path[0])
+        if isinstance(value, int) and not isinstance(value, bool):
+            cell = Cell(value, paper=paper, decimals=0)
+        else:
+            text = f"{value:.4g}" if isinstance(value, float) else str(value or NONE)
+            cell = Cell(text=text, paper=paper, decimals=0)
+        rows.append(Row(": ".join(path).replace("_", " "), [cell]))
+    return _grid("counts", [Group(rows)], caption=caption)
+
+
+def _grid(name: str, groups: Sequence[Group], **words: Any) -> Grid:
+    """The table of this name in run.yaml; `words` stand in place of their names in braces."""
+    table = WORDS["tables"][name]
+    columns = [Column(c["title"].format(**words), words="words" in c) for c in table["columns"]]
+    caption, note = table["caption"].format(**words), table.get("note", "")
+    return Grid(caption, columns, groups, note, first=table["first"])
+
+
+def _cells(
+    name: str,
+    results: Mapping[str, Metrics | None],
+    printed: Mapping[str, float] | None = None,
+    **of: str,
+) -> list[Cell]:
+    """The scores and counts of a row of the table of this name in run.yaml."""
+    cells = []
+    for column in WORDS["tables"][name]["columns"]:
+        row = results.get(column.get("of", "12 leads"))
+        if "count" in column:
+            cells.append(count((row or {}).get(column["count"])))
+        elif "score" in column:
+            metrics = [column["score"]] if isinstance(column["score"], str) else column["score"]
+            metric = next((one for one in metrics if one in (row or {})), metrics[-1])
+            paper = (printed or {}).get(column.get("paper", "").format(**of))
+            cells.append(score(row, metric, paper))
+    return cells
 
 
 def _in_order(metrics: Metrics) -> list[str]:
@@ -238,21 +213,10 @@ def _by_ratio(results: Metrics) -> list[tuple[str, Metrics]]:
     return sorted(results.items(), key=lambda item: int(item[0]))
 
 
-def _with_mean(metrics: Metrics, rows: Callable[[str], list[Row]]) -> list[Group]:
+def _with_mean(rows: dict[str, list[Row]]) -> list[Group]:
     """The rows of the tasks, and below them those of the mean."""
-    tasks = [task for task in _in_order(metrics) if task != "average"]
-    mean = rows("average") if "average" in metrics else []
-    return [Group([row for task in tasks for row in rows(task)]), Group(mean, total=True)]
-
-
-def _lead_scores(
-    results: Mapping[str, Metrics], paper: Mapping[str, float | None] | None = None
-) -> list[Cell]:
-    """The AUROC under each of `LEAD_COLUMNS`, beside the paper's."""
-    return [
-        score(by_leads(results, leads), paper=(paper or {}).get(leads))
-        for leads in LEAD_COLUMNS.values()
-    ]
+    mean = rows.pop("average", [])
+    return [Group([row for same in rows.values() for row in same]), Group(mean, total=True)]
 
 
 def _behind(row: Metrics | None) -> list[Cell]:
@@ -270,11 +234,8 @@ def _behind_in_words(row: Metrics | None) -> str:
 
 
 def _class_row(name: str, results: Mapping[str, Mapping[str, float | None]]) -> Row:
-    full = by_leads(results, "12") or {"positives": 0, "records": 0}
+    sets = by_columns(results)
+    full = sets["12 leads"] or {"positives": 0, "records": 0}
     positives = int(full["positives"] or 0)
-    mark = "few" if 0 < positives < FEW else ""
-    return Row(name, [count(positives), *_lead_scores(results), score(full, "f1")], mark)
-
-
-def _commonest(row: Row) -> tuple[float, str]:
-    return -(row.cells[0].value or 0), row.label
+    cells = _cells("classes", sets | {"12 leads": {**full, "positives": positives}})
+    return Row(name, cells, "few" if 0 < positives < FEW else "")

@@ -7,17 +7,15 @@ from kmerl.files import write_text
 from kmerl.report import paper_charts
 from kmerl.report.grid import Grid
 from kmerl.report.results import Result
-from kmerl.report.writers import csv, latex, manuscript
+from kmerl.report.writers import latex, manuscript, records
 
 
 def write_tables(grids: Sequence[Grid], folder: Path) -> list[Path]:
     """Each table as <name>.csv and <name>.tex below `folder`, all its scales in one file."""
-    by_name: dict[str, list[Grid]] = {}
-    for grid in grids:
-        by_name.setdefault(grid.name, []).append(grid)
     written = {}
-    for name, same in by_name.items():
-        written[folder / f"{name}.csv"] = csv.as_csv(same)
+    for name in dict.fromkeys(grid.name for grid in grids):
+        same = [grid for grid in grids if grid.name == name]
+        written[folder / f"{name}.csv"] = records.as_csv(same)
         written[folder / f"{name}.tex"] = latex.as_latex(same)
     for path, text in written.items():
         write_text(path, text)

@@ -1,15 +1,13 @@
 """Tables as LaTeX for a manuscript, with package booktabs and no other."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from kmerl.report.grid import Cell, Grid, Row
+from kmerl.report.grid import Grid, Row
+from kmerl.report.writers import html
 
 FEW = 4
 """Columns of metrics up to which the paper's value and ours stand beside each other."""
-SMALL, TINY = (
-    [r"\footnotesize", r"\setlength{\tabcolsep}{3pt}"], [r"\tiny", r"\setlength{\tabcolsep}{1pt}"]
-)  # fmt: skip
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -32,38 +30,49 @@ def escaped(text: str) -> str:
     )
 
 
+ENVIRONMENT = html.ENVIRONMENT.overlay(  # braces are LaTeX's own
+    block_start_string="<%",
+    block_end_string="%>",
+    variable_start_string="<<",
+    variable_end_string=">>",
+    keep_trailing_newline=True,
+    autoescape=False,
+)
+ENVIRONMENT.filters["escaped"] = escaped
+
+
 def _table(grid: Grid) -> str:
-    wide = len(grid.columns) > FEW
-    spec, head, body = (_stacked if wide else _beside)(grid)
-    caption = [f"{grid.caption} ({grid.source}).", grid.measured, _key(grid, wide)]
-    caption += [*grid.remarks, grid.note]
-    names = sorted({row.behind.experiment for row in grid.rows if row.behind.seeds})
-    lines = [
-        f"% {grid.name}: kmerl tables {grid.name} --format latex",
-        *([f"% experiments: {', '.join(names)}"] if names else []),
-        *([f"% commits: {', '.join(grid.commits)}"] if grid.commits else []),
-        r"\begin{table*}",
-        r"\centering",
-        *(TINY if wide else SMALL),
-        rf"\caption{{{escaped(' '.join(part for part in caption if part))}}}",
-        rf"\label{{tab:{grid.name}{f'-{grid.scale}' if grid.scale else ''}}}",
-        rf"\begin{{tabular}}{{{spec}}}",
-        r"\toprule",
-        *head,
-        r"\midrule",
-        *body,
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table*}",
-        "",
-    ]
-    return "\n".join(lines)
+    """Few columns: the paper's value, where it prints any, and ours beside each other, then the
+    seeds. Many: the paper's values on a line, ours on the line below it."""
+    stacked, columns = len(grid.columns) > FEW, zip(grid.columns, grid.printed, strict=True)
+    caption = [f"{grid.caption} ({grid.source}).", grid.measured, _key(grid, stacked)]
+    if stacked:
+        spec, before, after = "ll" + "r" * len(grid.columns), ["", ""], []
+        spans = [(heading, len(below)) for heading, below in grid.headings()]
+        titles = [escaped(column.title) for column in grid.columns]
+    else:
+        spec = f"l{''.join('rl' if both else 'l' for both in grid.printed)}r"
+        before, after = [""], ["seeds"]
+        spans = [(column.name, 1 + both) for column, both in columns]
+        titles = ["paper & ours" if both else "ours" for both in grid.printed]
+    headings, rules = _spanning(spans, len(before))
+    return ENVIRONMENT.get_template("table.tex").render(
+        grid=grid,
+        stacked=stacked,
+        caption=" ".join(filter(None, [*caption, *grid.remarks, grid.note])),
+        experiments=sorted({row.behind.experiment for row in grid.rows if row.behind.seeds}),
+        spec=spec,
+        headings=[*before, *headings, *[""] * len(after)] if rules else [],
+        rules=rules,
+        titles=[*before, *titles, *after],
+        lines=_stacked if stacked else _beside,
+    )
 
 
-def _key(grid: Grid, wide: bool) -> str:
+def _key(grid: Grid, stacked: bool) -> str:
     if not grid.ran:
         return "AUROC in per cent. Bold: the largest value of a column."
-    bounds = "Intervals are in the CSV." if wide else "Brackets: interval over patients."
+    bounds = "Intervals are in the CSV." if stacked else "Brackets: interval over patients."
     seeds = sorted({row.behind.seeds for row in grid.rows if row.behind.seeds})
     counted = " or ".join(map(str, seeds))
     return (
@@ -72,66 +81,31 @@ def _key(grid: Grid, wide: bool) -> str:
     )
 
 
-def _beside(grid: Grid) -> tuple[str, list[str], list[str]]:
-    """The paper's value, where it prints any, and ours in columns beside each other; the seeds."""
-    printed = grid.printed
-
-    def lines(row: Row) -> list[str]:
-        cells = []
-        for k, both in enumerate(printed):
-            cells += [_paper(grid, row, k)] if both else []
-            cells.append(_ours(grid, row, k) + _bounds(row.cells[k]))
-        return [_line([escaped(row.label), *cells, str(row.behind.seeds or "--")])]
-
-    spans = [(c.name, 1 + both) for c, both in zip(grid.columns, printed, strict=True)]
-    kinds = ["paper & ours" if both else "ours" for both in printed]
-    head = [*_spanning(spans, before=1, after=1), _line(["", *kinds, "seeds"])]
-    spec = f"l{''.join('rl' if both else 'l' for both in printed)}r"
-    return spec, head, _body(grid, len(spec), lines)
-
-
-def _stacked(grid: Grid) -> tuple[str, list[str], list[str]]:
-    """Many columns: the paper's values on a line, ours on the line below it."""
-    places = range(len(grid.columns))
-
-    def lines(row: Row) -> list[str]:
-        theirs = ["paper", *(_paper(grid, row, k) for k in places)]
-        ours = ["ours", *(_ours(grid, row, k) for k in places)]
-        shown = [theirs] if any(theirs[1:]) or not row.behind.seeds else []
-        shown += [ours] if row.behind.seeds else []
-        labels = [escaped(row.label), ""]
-        return [_line([label, *cells]) for label, cells in zip(labels, shown, strict=False)]
-
-    spans = [(heading, len(below)) for heading, below in grid.headings()]
-    head = _spanning(spans, before=2, after=0) if any(heading for heading, _ in spans) else []
-    head.append(_line(["", "", *(escaped(column.title) for column in grid.columns)]))
-    spec = "ll" + "r" * len(places)
-    return spec, head, _body(grid, len(spec), lines)
-
-
-def _body(grid: Grid, width: int, lines: Callable[[Row], list[str]]) -> list[str]:
-    """The lines of each row, and before the first of each group its heading."""
-    body = []
-    for k, group in enumerate(grid.groups):
-        body += [r"\midrule"] if k else []
-        if group.title:
-            body.append(rf"\multicolumn{{{width}}}{{l}}{{\textit{{{escaped(group.title)}}}}} \\")
-        body += [line for row in group.rows for line in lines(row)]
-    return body
-
-
-def _spanning(spans: Sequence[tuple[str, int]], before: int, after: int) -> list[str]:
-    """A line of headings over so many columns each, and the rules below those that say anything."""
+def _spanning(spans: Sequence[tuple[str, int]], before: int) -> tuple[list[str], str]:
+    """Headings over so many columns each, and the rules below those that say anything."""
     rules, place = "", before + 1
     for heading, width in spans:
         rules += rf"\cmidrule(lr){{{place}-{place + width - 1}}}" if heading else ""
         place += width
-    titles = [rf"\multicolumn{{{width}}}{{c}}{{{escaped(heading)}}}" for heading, width in spans]
-    return [_line([*[""] * before, *titles, *[""] * after]), rules]
+    return [rf"\multicolumn{{{width}}}{{c}}{{{escaped(title)}}}" for title, width in spans], rules
 
 
-def _line(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
+def _beside(grid: Grid, row: Row) -> list[list[str]]:
+    cells = []
+    for k, both in enumerate(grid.printed):
+        cells += [_paper(grid, row, k)] if both else []
+        bounds = row.cells[k].interval(", ")
+        cells.append(_ours(grid, row, k) + (rf" {{\scriptsize [{bounds}]}}" if bounds else ""))
+    return [[escaped(row.label), *cells, str(row.behind.seeds or "--")]]
+
+
+def _stacked(grid: Grid, row: Row) -> list[list[str]]:
+    theirs, ours = (
+        [side(grid, row, k) for k in range(len(grid.columns))] for side in (_paper, _ours)
+    )
+    shown = [["paper", *theirs]] if any(theirs) or not row.behind.seeds else []
+    shown += [["ours", *ours]] if row.behind.seeds else []
+    return [["" if k else escaped(row.label), *cells] for k, cells in enumerate(shown)]
 
 
 def _paper(grid: Grid, row: Row, k: int) -> str:
@@ -139,14 +113,8 @@ def _paper(grid: Grid, row: Row, k: int) -> str:
 
 
 def _ours(grid: Grid, row: Row, k: int) -> str:
-    cell = row.cells[k]
-    if cell.value is None:
-        return "--"
-    return _bold(cell.shown(), cell.value, [r.cells[k].value for r in grid.rows])
-
-
-def _bounds(cell: Cell) -> str:
-    return rf" {{\scriptsize [{cell.interval(', ')}]}}" if cell.interval() else ""
+    value, column = row.cells[k].value, [r.cells[k].value for r in grid.rows]
+    return "--" if value is None else _bold(row.cells[k].shown(), value, column)
 
 
 def _bold(text: str, value: float | None, column: Sequence[float | None]) -> str:

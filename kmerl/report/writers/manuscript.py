@@ -1,6 +1,7 @@
 """Charts for a manuscript by matplotlib: SVG and PDF, the same bytes for the same numbers."""
 
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +11,7 @@ from matplotlib.figure import Figure
 from kmerl.files import atomic
 from kmerl.report.charts import Chart, Series
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00", "#000000")
-"""Okabe and Ito's, told apart by colour-blind readers; its yellow is darker here."""
-MARKERS = "osD^vPX"
-DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-SETTINGS = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "kmerl",
-    "pdf.fonttype": 42,
-}
+STYLE = resources.files("kmerl.report") / "manuscript.mplstyle"
 PANEL, CAPTION = (3.3, 2.6), 0.85
 UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None, "ModDate": None}}
 
@@ -38,7 +22,7 @@ def write(charts: Sequence[Chart], caption: str, folder: Path, stem: str) -> lis
     if not charts:
         return []
     written = []
-    with matplotlib.rc_context(SETTINGS):
+    with resources.as_file(STYLE) as style, matplotlib.rc_context(fname=style):
         figure = _figure(charts, caption)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once, for both files
@@ -61,11 +45,8 @@ def _figure(charts: Sequence[Chart], caption: str) -> Figure:
         _draw(axes, chart)
     for axes in grid.flat[len(charts) :]:
         axes.set_axis_off()
-    handles = {
-        label: handle
-        for axes in grid.flat
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
+    legends = [axes.get_legend_handles_labels() for axes in grid.flat]
+    handles = {label: one for legend in legends for one, label in zip(*legend, strict=True)}
     columns = min(3, len(handles)) if across == 2 else 1
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=columns)
     figure.suptitle(caption, fontsize=7, wrap=True)
@@ -81,27 +62,22 @@ def _draw(axes: Any, chart: Chart) -> None:
         slanted = {"rotation": 25, "ha": "right"} if len(chart.x_words) > 3 else {}
         axes.set_xticklabels([_literal(word) for word in chart.x_words], **slanted)
         axes.grid(visible=False, axis="x")
-    for series in chart.series:
-        if series.known:
-            _curve(axes, series)
+    for series in chart.drawn:
+        _curve(axes, series)
 
 
 def _curve(axes: Any, series: Series) -> None:
-    style = series.style % len(COLOURS)
-    look = {"color": COLOURS[style], "marker": MARKERS[style], "markersize": 4, "linewidth": 1.3}
-    look |= {
-        "linestyle": DASHES[style] if series.joined else "none",
-        "label": _literal(series.name),
-    }
-    axes.plot([series.x[k] for k in series.known], [series.y[k] for k in series.known], **look)
-    bounds = series.bounds
-    if not bounds:
-        return
-    places, (low, high) = [series.x[k] for k in bounds], zip(*bounds.values(), strict=True)
-    if series.joined and len(bounds) > 1:
-        axes.fill_between(places, low, high, color=COLOURS[style], alpha=0.15, linewidth=0)
-    else:
-        axes.vlines(places, low, high, color=COLOURS[style], linewidth=1)
+    cycle = list(matplotlib.rcParams["axes.prop_cycle"])
+    look = cycle[series.style % len(cycle)]
+    look |= {"linestyle": look["linestyle"] if series.joined else "none"}
+    xs, ys, *_ = zip(*series.points, strict=True)
+    axes.plot(xs, ys, label=_literal(series.name), **look)
+    if series.bounds:
+        places, low, high = zip(*series.bounds, strict=True)
+        if series.banded:
+            axes.fill_between(places, low, high, color=look["color"], alpha=0.15, linewidth=0)
+        else:
+            axes.vlines(places, low, high, color=look["color"], linewidth=1)
 
 
 def _literal(text: str) -> str:

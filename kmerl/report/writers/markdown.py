@@ -1,6 +1,6 @@
 """Tables as Markdown, for docs/tables.md and for an issue or a pull request."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from kmerl.report.grid import Grid, Row
 
@@ -17,26 +17,25 @@ def _section(grid: Grid) -> str:
     parts = [f"## {grid.caption} ({grid.source})", grid.measured]
     for heading, places in grid.headings():
         for start in range(0, len(places), WIDEST):
-            some = list(places[start : start + WIDEST])
-            parts.append("\n".join(_table(grid, heading, some)))
+            parts.append(_table(grid, heading, places[start : start + WIDEST]))
     parts.append(" ".join(text for text in (*grid.remarks, grid.note) if text))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _table(grid: Grid, heading: str, places: Sequence[int]) -> Iterator[str]:
+def _table(grid: Grid, heading: str, places: Sequence[int]) -> str:
     titles = [heading]
     for k in places:
         title = grid.columns[k].title
         titles += [f"{title}: paper", "ours"] if grid.printed[k] else [title]
     titles += grid.rows[0].behind.shown()
-    yield _joined(titles)
-    yield "|" + "---|" * len(titles)
+    lines = []
     for group in grid.groups:
         if group.title or group is not grid.groups[0]:
             title = f"*{_escaped(group.title)}*" if group.title else ""
-            yield _joined([title, *[""] * (len(titles) - 1)])
-        for row in group.rows:
-            yield _joined(_cells(grid, row, places))
+            lines.append([title, *[""] * (len(titles) - 1)])
+        lines += [_cells(grid, row, places) for row in group.rows]
+    head, *rows = (f"| {' | '.join(cells)} |" for cells in (titles, *lines))
+    return "\n".join([head, "|" + "---|" * len(titles), *rows])
 
 
 def _cells(grid: Grid, row: Row, places: Sequence[int]) -> list[str]:
@@ -46,10 +45,6 @@ def _cells(grid: Grid, row: Row, places: Sequence[int]) -> list[str]:
         cells.append(row.cells[k].whole())
     behind = row.behind.shown()
     return [*cells, behind["seeds"], f"`{behind['experiment']}`", behind["commit"]]
-
-
-def _joined(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _escaped(text: str) -> str:

@@ -5,7 +5,7 @@ theme, keeps its text selectable, and is the same bytes for the same numbers.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,20 +26,18 @@ def drawn(chart: Chart, width: int, height: int) -> Markup:
 
     A chart without any value is a sentence, not empty axes.
     """
-    shown = [series for series in chart.series if series.known]
-    if not shown:
+    if not chart.drawn:
         return Markup('<p class="none">no records</p>')
-    frame = _frame(chart, shown, width, height)
+    frame = _frame(chart, width, height)
     return rendered(
         "chart.svg",
         chart=chart,
         size=(width, height),
         frame=frame,
-        spoken=_spoken(chart, shown),
         x_ticks=chart.x_ticks or ticks(*frame.x, about=4),
         y_ticks=ticks(*frame.y),
         number=number,
-        curves=[_curve(chart, frame, series) for series in shown],
+        curves=[_curve(frame, series) for series in chart.drawn],
     )
 
 
@@ -60,19 +58,15 @@ class _Frame:
         """Pixels of a point in data units."""
         across = (x - self.x[0]) / (self.x[1] - self.x[0])
         up = (y - self.y[0]) / (self.y[1] - self.y[0])
-        pixels = (
-            self.left + across * (self.right - self.left),
-            self.bottom - up * (self.bottom - self.top),
+        return (
+            round(self.left + across * (self.right - self.left), 1),
+            round(self.bottom - up * (self.bottom - self.top), 1),
         )
-        return round(pixels[0], 1), round(pixels[1], 1)
 
 
-def _frame(chart: Chart, shown: Sequence[Series], width: int, height: int) -> _Frame:
-    xs = [x for series in shown for x in series.x]
-    x_low, x_high = min(xs), max(xs)
-    if x_low == x_high:
-        x_low, x_high = x_low - 1, x_high + 1
-    margin = 0.03 * (x_high - x_low)
+def _frame(chart: Chart, width: int, height: int) -> _Frame:
+    points = [point for series in chart.drawn for point in series.points]
+    ys = [value for _, *three in points for value in three if value is not None]
     staggered = LETTER * sum(len(word) + 2 for word in chart.x_words) > width - 58
     label = 44 if chart.x_names or staggered else 31
     return _Frame(
@@ -80,19 +74,19 @@ def _frame(chart: Chart, shown: Sequence[Series], width: int, height: int) -> _F
         top=14,
         right=width - 12,
         bottom=height - label - 4,
-        x=(x_low - margin, x_high + margin),
-        y=chart.y_limits or _limits(shown),
+        x=_limits([*chart.x_ticks, *(point.x for point in points)], least=1, margin=0.03),
+        y=chart.y_limits or _limits(ys, least=0.5, margin=0.06),
         staggered=staggered,
         label=label,
     )
 
 
-def _limits(shown: Sequence[Series]) -> tuple[float, float]:
-    values = [v for one in shown for v in (*one.y, *one.lo, *one.hi) if v is not None]
+def _limits(values: list[float], least: float, margin: float) -> tuple[float, float]:
+    """The ends of an axis: a margin about the values, `least` about one value alone."""
     low, high = min(values), max(values)
     if low == high:
-        low, high = low - 0.5, high + 0.5
-    pad = 0.06 * (high - low)
+        low, high = low - least, high + least
+    pad = margin * (high - low)
     return low - pad, high + pad
 
 
@@ -111,48 +105,22 @@ def number(value: float) -> str:
     return f"{value:g}".replace("-", "\N{MINUS SIGN}")
 
 
-def _curve(chart: Chart, frame: _Frame, series: Series) -> dict[str, Any]:
+def _curve(frame: _Frame, series: Series) -> dict[str, Any]:
     """Paths of a curve, its band or whiskers, and its marks, for the template."""
-    known, bounds, style = series.known, series.bounds, series.style % len(SHAPES)
-    points = {k: frame.at(series.x[k], series.y[k] or 0.0) for k in known}
-    low = [frame.at(series.x[k], lo) for k, (lo, _) in bounds.items()]
-    high = [frame.at(series.x[k], hi) for k, (_, hi) in bounds.items()]
-    banded = series.joined and len(bounds) > 1
-    marked = known if len(known) <= MARKS else []
+    style, points = series.style % len(SHAPES), [frame.at(p.x, p.y) for p in series.points]
+    low = [frame.at(x, lo) for x, lo, _ in series.bounds]
+    high = [frame.at(x, hi) for x, _, hi in series.bounds]
+    whiskers = "" if series.banded else "".join(map(_path, zip(low, high, strict=True)))
     return {
+        "name": series.name,
         "style": style,
         "shape": SHAPES[style],
-        "band": f"{_path([*high, *reversed(low)])}Z" if banded else "",
-        "whiskers": "" if banded else "".join(map(_path, zip(low, high, strict=True))),
-        "line": _path(points.values()) if series.joined and len(known) > 1 else "",
-        "marks": [(*points[k], _tooltip(chart, series, k)) for k in marked],
+        "band": f"{_path([*high, *reversed(low)])}Z" if series.banded else "",
+        "whiskers": whiskers,
+        "line": _path(points) if series.joined and len(points) > 1 else "",
+        "marks": zip(points, series.points, strict=True) if len(points) <= MARKS else [],
     }
 
 
-def _path(points: Any) -> str:
+def _path(points: Iterable[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
-
-
-def _tooltip(chart: Chart, series: Series, k: int) -> str:
-    between, digits = "", chart.digits
-    if k in series.bounds:
-        lo, hi = series.bounds[k]
-        between = f" ({lo:.{digits}f} to {hi:.{digits}f})"
-    return f"{series.name}, {_place(chart, series, k)}: {series.y[k]:.{digits}f}{between}"
-
-
-def _place(chart: Chart, series: Series, k: int) -> str:
-    """Where a point stands on the x axis, in a sentence."""
-    return chart.x_words[round(series.x[k])] if chart.x_words else number(series.x[k])
-
-
-def _spoken(chart: Chart, shown: Sequence[Series]) -> str:
-    """What a screen reader says: the title, then each curve from its first to its last value."""
-    said = []
-    for series in shown:
-        first, last = (
-            f"{series.y[k]:.{chart.digits}f} at {_place(chart, series, k)}"
-            for k in (series.known[0], series.known[-1])
-        )
-        said.append(f"{series.name} from {first} to {last}")
-    return f"{chart.title}: {'; '.join(said)}"
