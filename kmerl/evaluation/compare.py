@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kmerl.evaluation.bootstrap import Weights
 from kmerl.evaluation.metric_rows import Row, draw_weights, mean
+from kmerl.evaluation.metrics import Weights
 from kmerl.evaluation.paired_rows import Ranked, Ranking, difference_row, differences, rankings
 from kmerl.evaluation.scores import Scores, read_scores, read_seeds
 from kmerl.tasks.classes import TASKS

@@ -9,15 +9,13 @@ from jaxtyping import Float, Int
 
 from kmerl.evaluation import metrics
 from kmerl.evaluation.bootstrap import (
-    Replicates,
     Statistics,
-    Weights,
-    auroc_replicates,
     class_intervals,
     draw_patients,
     f1_replicates,
     interval,
 )
+from kmerl.evaluation.metrics import Replicates, Weights
 from kmerl.evaluation.scores import Scores
 from kmerl.progress import track
 from kmerl.seeds import generator
@@ -208,7 +206,7 @@ def _class_values(found: Evaluation, level: float) -> list[list[float | int]]:
 def _evaluate(scores: Scores, keys: Sequence[str], weights: Weights) -> dict[str, Evaluation]:
     truth, stacked = scores.truth, np.stack([scores.score[key] for key in keys])
     aurocs = metrics.auroc(truth, stacked)
-    replicates = auroc_replicates(truth, stacked, weights)
+    replicates = metrics.auroc_replicates(truth, stacked, weights)
     found = {}
     for key, score, *auroc in zip(keys, stacked, aurocs, replicates, strict=True):
         threshold = scores.threshold[key]
