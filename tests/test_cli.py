@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 
 from kmerl import cli
 from kmerl.leads import LEADS, NAMED_SETS, parse_leads
-from kmerl.predict import commands, preparing, printing, reading
+from kmerl.predict import preparing, printing, reading, scoring
 from kmerl.signal import NAN
 from kmerl.tasks.classes import classes
 from tests.report_run import heartbeats
@@ -28,17 +29,11 @@ with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
 runner = CliRunner()
 
 
-@dataclass(frozen=True)
-class Grid:
-    rate: int = 500
-    samples: int = 5000
-
-
 @dataclass
 class Fake:
     """Remembers what it is asked; a name's probability falls with its place."""
 
-    config: Grid = field(default_factory=Grid)
+    config = SimpleNamespace(rate=500, samples=5000)
     entities: tuple[str, ...] = ("sinus rhythm", "atrial fibrillation")
     asked: list[tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
 
@@ -50,7 +45,7 @@ class Fake:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Fake:
     fake = Fake()
-    monkeypatch.setattr(commands, "load_model", lambda directory: fake)
+    monkeypatch.setattr(scoring, "load", lambda directory: fake)
     return fake
 
 
@@ -245,7 +240,7 @@ def test_whatever_comes_in_the_model_gets_its_own_grid(leads, samples, rate):
     values = np.random.default_rng(samples).integers(-900, 900, (len(leads), samples))
     held = dict(zip(leads, values.astype(np.int16), strict=True))
     chosen = preparing.choose(reading.Recording("r", rate, held), None)
-    prepared = preparing.prepare(chosen, Grid())
+    prepared = preparing.prepare(chosen, 500, 5000)
     assert prepared.signal.shape == (len(leads), 5000)
     assert prepared.signal.dtype == np.int16
     assert list(prepared.leads) == [lead for lead in LEADS if lead in leads]
