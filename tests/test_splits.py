@@ -5,22 +5,18 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from kmerl import params
 from kmerl.files import read_json
-from kmerl.tasks import data_report, merl_splits
-from kmerl.tasks.classes import TASKS, classes, tasks_of
+from kmerl.tasks import merl_splits
+from kmerl.tasks.classes import TASKS, classes
 from kmerl.tasks.cohort import SPLITS, Cohort, read_cohort
-from kmerl.tasks.merl_splits import MerlTask
-from kmerl.tasks.splits import ABSENT, Splits, TaskSplits, from_merl, read_task
+from kmerl.tasks.splits import ABSENT, Splits, read_task
 from stages import splits as stage
-from tests.cohorts import files_below, read_rows
-from tests.evaluation_cohort import PARAMS, ROWS
-from tests.test_merl_splits import CSN_CHANGES, ROOT, TABLE_3, csn_row, released, write_files
+from tests.cohorts import files_below, merl_row, read_rows, write_merl
+from tests.evaluation_cohort import PARAMS
 
 
 def run(**changes: str) -> dict[str, Cohort]:
@@ -96,7 +92,7 @@ def test_a_second_run_writes_the_same_bytes(world):
 
 def test_records_of_merl_that_the_store_lacks_are_listed_with_the_reason(world):
     path = Path("raw/merl/data_split/chapman/chapman_val.csv")
-    more = [csn_row("r900", "SR", {"SR"}), csn_row("r901", "SR", {"SR"})]
+    more = [merl_row("csn", record, ["SR"]) for record in ("r900", "r901")]
     with path.open("a", newline="") as file:
         csv.DictWriter(file, list(more[0]), lineterminator="\n").writerows(more)
     cohort = run(source="merl")["csn"]
@@ -111,9 +107,11 @@ def test_records_of_merl_that_the_store_lacks_are_listed_with_the_reason(world):
 
 
 def test_a_store_without_any_of_merls_records_is_an_error(world):
-    rows = {split: [csn_row(f"JS{i}", "SR", {"SR"})] for i, split in enumerate(SPLITS)}
-    write_files(Path("raw/merl"), "csn", rows)
-    with pytest.raises(ValueError, match=r"none of MERL's 3 records of csn \(such as 'JS0'\).*60"):
+    rows = {split: [merl_row("csn", f"JS{split}", ["SR"])] for split in SPLITS}
+    write_merl(Path("raw/merl"), "csn", rows)
+    with pytest.raises(
+        ValueError, match=r"none of MERL's 3 records of csn \(such as 'JStrain'\).*60"
+    ):
         run(source="merl")
 
 
@@ -159,42 +157,3 @@ def test_a_file_that_no_stage_wrote_is_refused(tmp_path, change, message):
 def test_a_task_that_was_not_written_says_what_to_run(tmp_path):
     with pytest.raises(FileNotFoundError, match="dvc repro splits"):
         read_cohort(tmp_path, "csn")
-
-
-# ---------------------------------------------------------------- MERL's own files
-
-
-@pytest.fixture(scope="module")
-def released_tasks() -> dict[str, MerlTask]:
-    return {task: merl_splits.read(ROOT, task) for task in TABLE_3}
-
-
-@pytest.fixture(scope="module")
-def every_record(released_tasks, tmp_path_factory) -> Path:
-    """A store that holds every record of MERL's files, each its own patient."""
-    root = tmp_path_factory.mktemp("ecg")
-    for corpus in ROWS:
-        held = {r for task in tasks_of(corpus) for r in released_tasks[task].records.tolist()}
-        (root / corpus).mkdir()
-        table = pa.table({"record": sorted(held), "patient": sorted(held)})
-        pq.write_table(table, root / corpus / "signals-00000.parquet")
-        (root / corpus / "rejected.csv").write_text("record,reason,detail\n")
-    return root
-
-
-@released
-@pytest.mark.parametrize("task", TABLE_3)
-def test_table_3_is_what_the_stage_keeps(every_record, released_tasks, tmp_path, task):
-    merl = released_tasks[task]
-    for labels in ("merl", "corrected"):
-        cohort, missing = from_merl(every_record, merl, labels)
-        told = data_report.task_report(TaskSplits(cohort, merl, missing))
-        assert (told["classes"], *told["rows"].values()) == TABLE_3[task]
-        assert (missing, told["records_missing"]) == ([], {})
-        cohort.write(tmp_path)
-        assert equal(read_cohort(tmp_path, task), cohort)
-        for code, both in CSN_CHANGES.items() if task == "csn" else ():
-            found = sum(told["positives"][split][code] for split in SPLITS)
-            assert found == both[labels == "corrected"]
-    if task == "csn":
-        assert told["merl"]["rows_changed"] == 3_817
