@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -35,16 +36,9 @@ def report(task: str) -> dict:
     return read_json("data/splits/report.json")[task]
 
 
-def equal(one: Cohort, other: Cohort) -> bool:
-    names = ("records", "patients", "splits", "truth")
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
-
-
-# ---------------------------------------------------------------- the two sources
-
-
-def test_the_corpora_themselves_are_a_source(world):
-    for task, cohort in run(source="official").items():
+def test_both_sources_with_both_kinds_of_labels(world):
+    official = run(source="official")
+    for task, cohort in official.items():
         assert cohort.records.tolist() == sorted(cohort.records.tolist())
         assert cohort.corpus == TASKS[task]
         assert cohort.truth.shape == (len(cohort.records), len(classes(task)))
@@ -52,17 +46,13 @@ def test_the_corpora_themselves_are_a_source(world):
     assert listed("differences") == listed("missing") == []
     assert "merl" not in report("csn")
 
-
-def test_corrected_labels_of_merl_are_the_corpora_s_own(world):
-    official = run(source="official")
-    for task, cohort in run(source="merl", labels="corrected").items():
-        assert equal(cohort, official[task]), task
-
-
-def test_the_labels_of_merl_differ_where_the_files_say_so(world):
     corrected = run(source="merl", labels="corrected")
     cells = listed("differences")
+    for task, name in product(TASKS, ("records", "patients", "splits", "truth")):
+        assert np.array_equal(getattr(corrected[task], name), getattr(official[task], name)), task
+
     as_released = run(source="merl", labels="merl")
+    kept = files_below(world, "data/splits")
     assert listed("differences") == cells
     assert {(row["task"], row["merl"], row["corrected"]) for row in cells} == {("csn", "1", "0")}
     found = set()
@@ -78,16 +68,9 @@ def test_the_labels_of_merl_differ_where_the_files_say_so(world):
     assert len(found) == len(cells) > 20
     assert report("csn")["merl"] == merl_splits.summary(merl_splits.read(Path("raw/merl"), "csn"))
 
-
-def test_a_second_run_writes_the_same_bytes(world):
-    run(source="merl", labels="merl")
-    first = files_below(world, "data/splits")
     run(source="official")
     run(source="merl", labels="merl")
-    assert files_below(world, "data/splits") == first
-
-
-# ---------------------------------------------------------------- records that are not there
+    assert files_below(world, "data/splits") == kept
 
 
 def test_records_of_merl_that_the_store_lacks_are_listed_with_the_reason(world):
@@ -115,9 +98,6 @@ def test_a_store_without_any_of_merls_records_is_an_error(world):
         run(source="merl")
 
 
-# ---------------------------------------------------------------- parameters
-
-
 def test_simulated_records_have_no_labels_in_the_real_files(world):
     settings = Splits("merl", "merl", "raw/merl")
     with pytest.raises(params.ParamsError, match=r"corpus csn is simulated.*lists real records"):
@@ -127,9 +107,6 @@ def test_simulated_records_have_no_labels_in_the_real_files(world):
         read_task(Path("data/ecg"), "csn", synthetic, {"ptb-xl"})
     found = read_task(Path("data/ecg"), "cpsc2018", settings, {"cpsc2018"})
     assert len(found.cohort.records) == 0  # no record, so none with another's labels
-
-
-# ---------------------------------------------------------------- what is kept
 
 
 @pytest.mark.parametrize(
@@ -142,18 +119,11 @@ def test_simulated_records_have_no_labels_in_the_real_files(world):
     ],
 )
 def test_a_file_that_no_stage_wrote_is_refused(tmp_path, change, message):
-    given = {"records": ["r1", "r2", "r3"], "splits": list(SPLITS), "classes": classes("csn")}
-    given |= change
+    given = {"records": ["r1", "r2", "r3"], "splits": SPLITS, "classes": classes("csn")} | change
+    records, splits = np.array(given["records"]), np.array(given["splits"])
     truth = np.zeros((3, 38), dtype=bool)
-    records = np.array(given["records"])
-    cohort = Cohort(
-        "csn", "csn", given["classes"], records, records, np.array(given["splits"]), truth
-    )
-    cohort.write(tmp_path)
+    Cohort("csn", "csn", given["classes"], records, records, splits, truth).write(tmp_path)
     with pytest.raises(ValueError, match=message):
         read_cohort(tmp_path, "csn")
-
-
-def test_a_task_that_was_not_written_says_what_to_run(tmp_path):
     with pytest.raises(FileNotFoundError, match="dvc repro splits"):
-        read_cohort(tmp_path, "csn")
+        read_cohort(tmp_path, "cpsc2018")
