@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import math
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,15 @@ import pytest
 import torch
 import yaml
 
-from kmerl import params
 from kmerl.evaluation import fine_tune, fine_tune_fit
 from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, fit, scores
 from kmerl.evaluation.memory_store import MemoryStore, read_into_memory
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.scores import read_scores
-from kmerl.files import read_json
+from kmerl.files import read_json, read_yaml
 from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams, normalised
-from kmerl.models.vit import EncoderParams, LeadEncoder
+from kmerl.models.vit import SIZES, EncoderParams, LeadEncoder, Size
 from kmerl.store import StoreError
 from kmerl.tasks.classes import TASKS, ClassName, tasks_of
 from kmerl.tasks.cohort import Cohort
@@ -32,8 +32,7 @@ from stages import fine_tune as stage
 from tests.cohorts import RATE, SAMPLES, files_below, read_rows, write_signals
 from tests.plain_training import plain_training
 
-ROOT = Path(__file__).parents[1]
-DEMO = yaml.safe_load((ROOT / "params/demo.yaml").read_text(encoding="utf-8"))
+DEMO = read_yaml(Path(__file__).parents[1] / "params/demo.yaml")
 SHORT = 200  # samples of the networks that are tested without a store
 SIGNAL = SignalParams("millivolt", "available")
 SETTINGS = FineTune(
@@ -53,8 +52,15 @@ SETTINGS = FineTune(
 )
 
 
-def encoder(seed: int = 0) -> LeadEncoder:
-    torch.manual_seed(seed)
+@pytest.fixture(scope="module", autouse=True)
+def tiny_networks():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SIZES, "nano", Size(24, 1, 3))
+        yield
+
+
+def encoder() -> LeadEncoder:
+    torch.manual_seed(0)
     return LeadEncoder(EncoderParams("nano", "lead", 50, True, True), SHORT)
 
 
@@ -72,22 +78,21 @@ def examples(records: int, seed: int, classes: int = 3) -> Examples:
     return Examples(held, np.arange(records), truth, LEADS[:2], SIGNAL)
 
 
-def run(train: Examples, validation: Examples, settings: FineTune = SETTINGS, **changes):
-    random = np.random.default_rng(0)
-    options = {"rate": settings.learning_rate, "device": "cpu", "advance": lambda _: None} | changes
+def run(train: Examples, validation: Examples, settings: FineTune = SETTINGS, rate: float = 0.002):
+    random, how = np.random.default_rng(0), {"device": "cpu", "advance": lambda _: None}
     network = Classifier(encoder(), train.truth.shape[1], random)
-    return fit(network, train, validation, settings, random=random, **options)
+    return fit(network, train, validation, settings, rate=rate, random=random, **how)
 
 
 def plain_loop(train: Examples, settings: FineTune = SETTINGS) -> torch.nn.Module:
     """The same training by torch's own modules, one parameter group after the other."""
     random = np.random.default_rng(0)
-    body, bound = encoder(), 1 / math.sqrt(96)
-    values = random.uniform(-bound, bound, (3, 97)).astype(np.float32)
-    head = torch.nn.Linear(96, 3)
+    body, bound = encoder(), 1 / math.sqrt(24)
+    values = random.uniform(-bound, bound, (3, 25)).astype(np.float32)
+    head = torch.nn.Linear(24, 3)
     with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(values[:, :96]))
-        head.bias.copy_(torch.from_numpy(values[:, 96]))
+        head.weight.copy_(torch.from_numpy(values[:, :24]))
+        head.bias.copy_(torch.from_numpy(values[:, 24]))
     microvolt = train.recordings.signal
 
     def logits(rows: np.ndarray) -> torch.Tensor:
@@ -99,13 +104,10 @@ def plain_loop(train: Examples, settings: FineTune = SETTINGS) -> torch.nn.Modul
     return torch.nn.ModuleDict({"encoder": body, "head": head})
 
 
-def nobody(like: Examples) -> Examples:
-    return dataclasses.replace(like, rows=like.rows[:0], truth=like.truth[:0])
-
-
 def test_equals_a_plain_pytorch_loop():
     train = examples(20, 1)
-    found = run(train, nobody(train))
+    nobody = dataclasses.replace(train, rows=train.rows[:0], truth=train.truth[:0])
+    found = run(train, nobody)
     expected = plain_loop(train).state_dict()
     assert found.epoch == SETTINGS.epochs  # validation has no record: the last epoch is kept
     assert math.isnan(found.auroc)
@@ -149,13 +151,6 @@ def test_bf16_trains_and_a_diverging_loss_says_what_to_lower():
     wild = dataclasses.replace(SETTINGS, clip=0.0, warmup_epochs=0.0)
     with pytest.raises(FloatingPointError, match=r"fine_tune's learning rates"):
         run(train, train, wild, rate=1e30)
-
-
-def test_the_profiles_are_read():
-    for name in ("demo", "ptbxl", "paper"):
-        found = params.load("fine_tune", FineTune, ROOT / f"params/{name}.yaml")
-        assert found.from_scratch
-        assert 100 in found.ratios
 
 
 # ---------------------------------------------------------------- the tasks
@@ -204,7 +199,7 @@ def finished(tmp_path_factory) -> Path:
     return root
 
 
-def test_metrics_have_every_key_and_nulls_where_a_corpus_has_no_records(finished):
+def test_metrics_and_scores_are_there_and_nulls_where_a_corpus_has_no_records(finished):
     table = read_json(finished / "metrics/fine_tune.json")
     assert set(table) == {*TASKS, "average"}
     for task in table.values():
@@ -224,10 +219,6 @@ def test_metrics_have_every_key_and_nulls_where_a_corpus_has_no_records(finished
     others = [table[task]["100"]["1"]["scratch_auroc"] for task in TASKS if task != "cpsc2018"]
     average = table["average"]["100"]["1"]["scratch_auroc"]
     assert average == pytest.approx(np.mean(others), abs=1e-3)
-
-
-def test_scores_and_classes_lie_by_ratio_and_seed(finished):
-    table = read_json(finished / "metrics/fine_tune.json")
     out = finished / "data/fine_tune"
     for folder, key in ((out, "auroc"), (out / "scratch", "scratch_auroc")):
         found = [read_scores(folder / "100" / seed, "csn") for seed in ("0", "1")]
@@ -235,10 +226,8 @@ def test_scores_and_classes_lie_by_ratio_and_seed(finished):
         assert found[0].lead_sets == {"I+II": LEADS[:2], "1": LEADS[:1]}
         values = [macro(auroc(one.truth, one.score["1"])) for one in found]
         assert table["csn"]["100"]["1"][key] == pytest.approx(np.mean(values), abs=1e-3)
-    rows = read_rows(out / "classes.csv")
-    assert {(row["ratio"], row["start"]) for row in rows} == {
-        (ratio, start) for ratio in ("10", "100") for start in ("pretrained", "scratch")
-    }
+    rows = {(row["ratio"], row["start"]) for row in read_rows(out / "classes.csv")}
+    assert rows == set(product(("10", "100"), ("pretrained", "scratch")))
 
 
 def test_a_second_run_on_any_number_of_threads_writes_the_same_bytes(tmp_path, monkeypatch):
