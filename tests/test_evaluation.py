@@ -1,6 +1,5 @@
 """The evaluation stages on a small cohort with planted scores: joins, metrics, files, faults."""
 
-import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,20 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kmerl import params
-from kmerl.evaluation import metric_rows, partial_leads, seen_unseen
-from kmerl.evaluation.bootstrap import Statistics
+from kmerl.evaluation import metric_rows, partial_leads
 from kmerl.evaluation.encoded_corpus import open_encoded
-from kmerl.evaluation.fine_tune_fit import FineTune
 from kmerl.evaluation.metrics import auroc, macro
-from kmerl.evaluation.probe_fit import LinearProbe
 from kmerl.evaluation.scores import read_scores, read_seeds
-from kmerl.evaluation.zero_shot import ZeroShot, score_task
+from kmerl.evaluation.zero_shot import score_task
 from kmerl.files import read_json, write_json
-from kmerl.tasks import data_report, prompts
+from kmerl.tasks import data_report
 from kmerl.tasks.classes import TASKS, classes
 from kmerl.tasks.cohort import read_cohort
-from kmerl.tasks.splits import Splits, from_store
+from kmerl.tasks.splits import from_store
 from kmerl.tasks.subsets import RATIOS
 from stages import linear_probe as probe_stage
 from stages import partial_leads as partial_stage
@@ -86,23 +81,18 @@ def test_metrics_have_every_key_and_nulls_where_a_corpus_has_no_records(metrics)
     assert zero["average"]["12"]["auroc"] == pytest.approx(np.mean(others), abs=1e-3)
 
 
-def test_zero_shot_scores_follow_the_records(metrics):
-    """Store and encodings are shuffled differently; only a join by record finds the signal."""
+def test_scores_follow_the_records_and_the_other_kind_stands_beside(metrics):
+    """Store and encodings are shuffled differently; only a join by record finds the signal. The
+    cosine scores are the query scores turned round: as bad as those are good."""
     zero = metrics["zero_shot"]["average"]
     assert zero["12"]["auroc"] > 0.99
     assert 0.5 < zero["1"]["auroc"] < zero["4"]["auroc"] < zero["12"]["auroc"]
     for row in zero.values():
-        assert row["auroc_lo"] <= row["auroc"] <= row["auroc_hi"]
+        for name in ("auroc", "cosine_auroc", "above_cosine"):
+            assert row[f"{name}_lo"] <= row[name] <= row[f"{name}_hi"]
         assert row["f1"] <= row["f1_max"]
-
-
-def test_the_other_kind_of_score_stands_beside(metrics):
-    """The cohort's cosine scores are its query scores turned round: as bad as those are good."""
-    for row in metrics["zero_shot"]["average"].values():
         assert row["cosine_auroc"] == pytest.approx(1 - row["auroc"], abs=2e-3)
         assert row["above_cosine"] == pytest.approx(2 * row["auroc"] - 1, abs=2e-3)
-        assert row["above_cosine_lo"] <= row["above_cosine"] <= row["above_cosine_hi"]
-        assert row["cosine_auroc_lo"] <= row["cosine_auroc"] <= row["cosine_auroc_hi"]
     kept = read_scores(Path("data/zero_shot/cosine"), "csn").score["12"]
     np.testing.assert_array_equal(kept, -read_scores(Path("data/zero_shot"), "csn").score["12"])
 
@@ -151,7 +141,8 @@ def test_probe_subsets_are_listed_and_nested(metrics):
         assert ratios[0] != ratios[1] or not len(train.records)
 
 
-def test_probe_metrics_are_means_over_seeds(metrics):
+def test_probe_metrics_are_means_over_seeds_with_other_probes_beside(metrics):
+    """Features hold the labels, those of the untrained encoder nothing."""
     row = metrics["linear_probe"]["csn"]["100"]["4"]
     seeds = [one for (one,) in read_seeds(Path("data/linear_probe/100"), ["csn"])]
     aurocs = [macro(auroc(one.truth, one.score["4"])) for one in seeds]
@@ -160,13 +151,8 @@ def test_probe_metrics_are_means_over_seeds(metrics):
     assert row["seeds"] == 2
     alike = metrics["partial_leads"]["linear_probe"]
     assert alike["4"]["auroc"] == metrics["linear_probe"]["average"]["100"]["4"]["auroc"]
-
-
-def test_other_probes_stand_beside_the_fixed_one(metrics):
-    """Features hold the labels, those of the untrained encoder nothing."""
     row = metrics["linear_probe"]["ptbxl_super"]["100"]["12"]
-    assert row["auroc"] > 0.6
-    assert row["knn_auroc"] > 0.6
+    assert min(row["auroc"], row["knn_auroc"]) > 0.6
     assert 0.35 < row["random_auroc"] < 0.6
     assert row["above_random_lo"] < row["above_random"] < row["above_random_hi"]
     assert row["above_random"] == pytest.approx(row["auroc"] - row["random_auroc"], abs=2e-3)
@@ -230,20 +216,6 @@ def test_partial_leads_curves_are_paired_and_have_every_order_and_named_set(metr
     strange = LEAD_SETS | {"4": ("I", "II", "III", "V1")}
     with pytest.raises(ValueError, match="follow none of the orders standard, mimic, paper"):
         partial_leads.points(strange)
-
-
-def test_scores_are_of_held_out_records_and_features_of_all(evaluation_cohort):
-    cohort = read_cohort(evaluation_cohort / "data/splits", "csn")
-    encoded = open_encoded(evaluation_cohort / "data/encode", "csn")
-    held_out = cohort.take(cohort.splits != "train").records
-    rows = encoded.scored_rows(held_out)
-    assert len(set(rows)) == len(held_out) < len(encoded.scores("query", "csn", "12"))
-    assert len(encoded.features("12")) == len(encoded.row_of) == 60
-    trained, random = encoded.features("1"), encoded.features("1", "random")
-    assert trained.shape == random.shape
-    assert not np.array_equal(trained, random)
-    with pytest.raises(ValueError, match=r"record 'r\d+' has no scores"):
-        encoded.scored_rows(cohort.split("train").records)
 
 
 @pytest.mark.parametrize(
@@ -322,20 +294,3 @@ def test_faults_of_the_store_are_named(world, column, change, message):
     _changed(Path("data/ecg/csn"), column, change)
     with pytest.raises(ValueError, match=message):
         from_store(Path("data/ecg"), "csn")
-
-
-@pytest.mark.parametrize("name", ["demo", "ptbxl", "paper"])
-def test_every_profile_has_every_parameter(name):
-    path = Path(__file__).parents[1] / f"params/{name}.yaml"
-    assert params.load("zero_shot", ZeroShot, path).score == "query"
-    assert params.load("linear_probe", LinearProbe, path).epochs == 100
-    assert params.load("partial_leads", partial_leads.PartialLeads, path).ratio in RATIOS
-    assert params.load("seen_unseen", seen_unseen.SeenUnseen, path).threshold == 0.95
-    assert params.load("statistics", Statistics, path).level == 0.95
-    fine_tune = params.load("fine_tune", FineTune, path)
-    assert fine_tune.from_scratch
-    assert 100 in fine_tune.ratios
-    splits = params.load("splits", Splits, path)
-    paper, others = ("merl", "merl", "raw/merl"), ("official", "corrected", "raw/synthetic/merl")
-    assert dataclasses.astuple(splits) == (paper if name == "paper" else others)
-    assert prompts.chosen(params.read(path)["prompts"]) == "names"
