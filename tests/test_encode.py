@@ -12,15 +12,10 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from kmerl.evaluation.encode import (
-    CorpusEncoder,
-    EncodeParams,
-    lead_sets,
-)
+from kmerl.evaluation.encode import CorpusEncoder, EncodeParams, lead_sets
 from kmerl.leads import LEADS, parse_leads
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES
-from kmerl.params import build
 from kmerl.predict import scoring
 from kmerl.store import read_signals, read_table
 from kmerl.tasks.classes import classes
@@ -212,11 +207,6 @@ def test_orders_decide_which_leads_a_count_names_and_add_only_new_ones():
     assert all(parse_leads(key) == leads for key, leads in found.items())
 
 
-def test_sets_are_the_counts_those_named_and_the_other_orders():
-    section = values()["encode"]
-    assert len(lead_sets(build(EncodeParams, section, "encode"))) == 12 + len(section["sets"]) + 2
-
-
 def test_the_range_of_all_twelve_leads_lets_hidden_leads_through(store, signals, models, tmp_path):
     changed = signals.copy()
     changed[:, 1:] = changed[:, 1:] // 2 + 3000
@@ -316,8 +306,3 @@ def test_a_truncated_model_file_is_named(share, models, tmp_path):
     weights.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(ValueError, match=r"model\.safetensors"):
         scoring.load(tmp_path / "models")
-
-
-def test_a_predictor_needs_a_model(tmp_path):
-    with pytest.raises(FileNotFoundError, match="dvc repro pretrain"):
-        scoring.load(Path(tmp_path))
