@@ -2,8 +2,8 @@
 
 import copy
 import dataclasses
-import json
 import math
+import shutil
 from itertools import product
 from pathlib import Path
 
@@ -12,44 +12,35 @@ import pytest
 import torch
 import yaml
 
+from kmerl import params
 from kmerl.evaluation import fine_tune, fine_tune_fit
 from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, fit, scores
 from kmerl.evaluation.memory_store import MemoryStore, read_into_memory
 from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.scores import read_scores
-from kmerl.files import read_json, read_yaml
+from kmerl.files import read_json
 from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams, normalised
 from kmerl.models.vit import SIZES, EncoderParams, LeadEncoder, Size
 from kmerl.store import StoreError
-from kmerl.tasks.classes import TASKS, ClassName, tasks_of
-from kmerl.tasks.cohort import Cohort
+from kmerl.tasks.classes import TASKS, tasks_of
+from kmerl.tasks.cohort import Cohort, read_cohort
 from kmerl.tasks.splits import from_store
 from kmerl.tasks.subsets import subset_size, training_order
-from kmerl.text import TextEncoderParams
-from kmerl.training.model import ModelConfig, create, load, save
+from kmerl.training.model import load, save
 from stages import fine_tune as stage
-from tests.cohorts import RATE, SAMPLES, files_below, read_rows, write_signals
+from tests.cohorts import files_below, read_rows, write_signals
 from tests.plain_training import plain_training
+from tests.test_encode import enlarged
 
-DEMO = read_yaml(Path(__file__).parents[1] / "params/demo.yaml")
+DEMO = params.read(Path("params/demo.yaml"))
 SHORT = 200  # samples of the networks that are tested without a store
 SIGNAL = SignalParams("millivolt", "available")
-SETTINGS = FineTune(
-    ratios=(100,),
-    leads=("2",),
-    seeds=1,
-    from_scratch=True,
-    learning_rate=0.002,
-    scratch_learning_rate=0.004,
-    head_learning_rate=0.02,
-    weight_decay=0.1,
-    batch=8,
-    epochs=4,
-    warmup_epochs=1.0,
-    clip=1.0,
-    precision="fp32",
-)
+SECTION = DEMO["fine_tune"] | {
+    **{"learning_rate": 0.002, "scratch_learning_rate": 0.004, "head_learning_rate": 0.02},
+    **{"leads": ["2"], "weight_decay": 0.1, "batch": 8, "epochs": 4, "warmup_epochs": 1.0},
+}
+SETTINGS = params.build(FineTune, SECTION, "fine_tune")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -156,47 +147,38 @@ def test_bf16_trains_and_a_diverging_loss_says_what_to_lower():
 # ---------------------------------------------------------------- the tasks
 
 
-def config() -> ModelConfig:
-    sections = {name: DEMO[name] for name in ("encoder", "mask", "query_network", "loss")}
-    sections["encoder"] = sections["encoder"] | {"token_samples": 50}
-    text = TextEncoderParams(**DEMO["text_encoder"])
-    return ModelConfig("kmerl", sections, SIGNAL, text, ("a",), 8, RATE, SAMPLES)
-
-
-def build(root: Path, records: dict[str, int], threads: int = 1, **changes) -> Path:
-    """A working directory in which ingest, splits and pretrain have run."""
-    for corpus, count in records.items():
-        write_signals(root / "data/ecg", corpus, count)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A directory after ingest, splits, pretrain and fine_tune, of two seeds and two lead sets."""
+    root = tmp_path_factory.mktemp("finished")
+    for corpus, records in {"ptb-xl": 24, "cpsc2018": 0, "csn": 24}.items():
+        write_signals(root / "data/ecg", corpus, records)
         for task in tasks_of(corpus):
             from_store(root / "data/ecg", task).write(root / "data/splits")
-    made = config()
-    torch.manual_seed(1)
-    save(root / "models", made, create(made, torch.zeros(1, 8)))
-    section = json.loads(json.dumps(dataclasses.asdict(SETTINGS))) | {"epochs": 2} | changes
+    save(root / "models", *enlarged("millivolt", encoder__token_samples=50))
     values = {
         "seed": 3,
-        "fine_tune": section,
+        "fine_tune": SECTION
+        | {"seeds": 2, "leads": ["I+II", "1"], "ratios": [10, 100], "epochs": 2},
         "statistics": {"replicates": 10, "level": 0.9, "min_positives": 1},
-        "runtime": DEMO["runtime"] | {"threads": threads},
+        "runtime": DEMO["runtime"] | {"threads": 1},
     }
-    (root / "params.yaml").write_text(yaml.safe_dump(values))
+    run_stage(root, values)
     return root
 
 
-CORPORA = {"ptb-xl": 24, "cpsc2018": 0, "csn": 24}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    """A directory after the stage, two seeds and two lead sets, run once."""
-    changes = {"seeds": 2, "leads": ["I+II", "1"], "ratios": [10, 100]}
-    root = build(tmp_path_factory.mktemp("finished"), CORPORA, **changes)
-    weights = (root / "models/model.safetensors").read_bytes()
+def run_stage(root: Path, values: dict) -> None:
+    (root / "params.yaml").write_text(yaml.safe_dump(values))
+    models = files_below(root / "models")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         stage.main()
-    assert (root / "models/model.safetensors").read_bytes() == weights
-    return root
+    assert files_below(root / "models") == models
+
+
+@pytest.fixture
+def people(finished) -> Cohort:
+    return read_cohort(finished / "data/splits", "csn")
 
 
 def test_metrics_and_scores_are_there_and_nulls_where_a_corpus_has_no_records(finished):
@@ -230,31 +212,14 @@ def test_metrics_and_scores_are_there_and_nulls_where_a_corpus_has_no_records(fi
     assert rows == set(product(("10", "100"), ("pretrained", "scratch")))
 
 
-def test_a_second_run_on_any_number_of_threads_writes_the_same_bytes(tmp_path, monkeypatch):
-    runs = []
-    for threads in (1, 3):
-        root = build(tmp_path / str(threads), {"ptb-xl": 16, "cpsc2018": 16, "csn": 16}, threads)
-        monkeypatch.chdir(root)
-        stage.main()
-        runs.append(files_below(root, "data/fine_tune", "metrics"))
-    assert runs[0].keys() == runs[1].keys()
-    assert [name for name in runs[0] if runs[0][name] != runs[1][name]] == []
-    assert len(runs[0]) == 2 * 2 * len(TASKS) + 3
-
-
-def cohort(records: int = 24, seed: int = 0) -> Cohort:
-    random = np.random.default_rng(seed)
-    ids = np.array([f"r{row:03}" for row in range(records)])
-    splits = np.array(["train", "train", "val", "test"])[np.arange(records) % 4]
-    names = tuple(ClassName(f"C{i}", f"class {i}") for i in range(3))
-    truth = random.random((records, 3)) < 0.4
-    return Cohort("csn", "csn", names, ids, ids, splits, truth)
-
-
-@pytest.fixture(scope="module")
-def csn(tmp_path_factory) -> Path:
-    """A directory with the signals of `cohort()` and a model, to read from."""
-    return build(tmp_path_factory.mktemp("csn"), {"csn": 24})
+def test_a_second_run_on_any_number_of_threads_writes_the_same_bytes(finished, tmp_path):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    values = params.read(finished / "params.yaml")
+    run_stage(tmp_path, values | {"runtime": DEMO["runtime"] | {"threads": 3}})
+    first, second = (files_below(one, "data/fine_tune", "metrics") for one in (finished, tmp_path))
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+    assert len(first) == 2 * 2 * 2 * 2 * len(TASKS) + 3
 
 
 def trained(root: Path, people: Cohort, settings: FineTune = SETTINGS, **options):
@@ -265,22 +230,22 @@ def trained(root: Path, people: Cohort, settings: FineTune = SETTINGS, **options
     return fine_tune.FineTuning(start_from, root / "data/ecg", *how, **options).train(jobs)
 
 
-def test_labels_of_test_records_change_no_score(csn):
-    people = cohort()
+def test_labels_of_test_records_change_no_score(finished, people):
     hidden = people.truth.copy()
     hidden[people.splits == "test"] ^= True
     one, other = (
-        trained(csn, dataclasses.replace(people, truth=y)) for y in (people.truth, hidden)
+        trained(finished, dataclasses.replace(people, truth=y)) for y in (people.truth, hidden)
     )
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a.test, b.test)
     hidden[people.splits == "train"] ^= True  # the labels that may be read do change them
-    changed = trained(csn, dataclasses.replace(people, truth=hidden))
+    changed = trained(finished, dataclasses.replace(people, truth=hidden))
     assert not np.array_equal(one[0].test, changed[0].test)
 
 
-def test_both_starts_train_on_the_probe_s_records_and_the_reference_starts_elsewhere(csn):
-    people = cohort()
+def test_both_starts_train_on_the_probe_s_records_and_the_reference_starts_elsewhere(
+    finished, people
+):
     settings = dataclasses.replace(SETTINGS, ratios=(10, 100), seeds=2)
     jobs = fine_tune.plan([people], settings, 3)
     assert len(jobs) == 2 * 2 * 2
@@ -289,7 +254,7 @@ def test_both_starts_train_on_the_probe_s_records_and_the_reference_starts_elsew
         order = training_order(len(everyone), "csn", 3, job.number)
         head = order[: subset_size(len(everyone), job.ratio)]
         assert job.train.records.tolist() == everyone[head].tolist()
-    made, model = load(csn / "models")
+    made, model = load(finished / "models")
     found = fine_tune.encoders(made, model.encoder, settings, 3)
     assert found["pretrained", 0] is found["pretrained", 1] is model.encoder
     places = (("pretrained", 0), ("scratch", 0), ("scratch", 1))
@@ -298,18 +263,19 @@ def test_both_starts_train_on_the_probe_s_records_and_the_reference_starts_elsew
     assert not torch.equal(weights[1], weights[2])
 
 
-def test_without_validation_the_last_epoch_is_kept_and_without_training_nothing_is_run(csn):
-    people = cohort()
+def test_without_validation_the_last_epoch_is_kept_and_without_training_nothing_is_run(
+    finished, people
+):
     unseen = people.take(people.splits != "val")
-    found = trained(csn, unseen)
+    found = trained(finished, unseen)
     assert [one.epoch for one in found] == [SETTINGS.epochs] * 2
     untaught = people.take(people.splits != "train")
     assert fine_tune.plan([untaught], SETTINGS, 3) == []
     scored = fine_tune.by_task([untaught], [], SETTINGS, 100, 0, "pretrained")[0]
-    assert scored.score["2"].shape == (0, 3)
+    assert scored.score["2"].shape == (0, 38)
 
 
-def test_an_error_in_one_training_ends_all(csn, monkeypatch):
+def test_an_error_in_one_training_ends_all(finished, people, monkeypatch):
     settings = dataclasses.replace(SETTINGS, epochs=300)  # seconds, unless it is ended
     real, ended = fine_tune.fit, []
 
@@ -324,7 +290,7 @@ def test_an_error_in_one_training_ends_all(csn, monkeypatch):
 
     monkeypatch.setattr(fine_tune, "fit", failing)
     with pytest.raises(FloatingPointError, match="the loss is"):
-        trained(csn, cohort(), settings, threads=2)
+        trained(finished, people, settings, threads=2)
     assert ended == ["another training failed"]
 
 
