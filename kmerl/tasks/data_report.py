@@ -1,6 +1,6 @@
 """What there is to learn from and to measure on: records, patients, splits, labels."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -43,16 +43,15 @@ def check_leakage(
     Raises:
         LeakageError: a patient is in two splits. `where`: the corpus or task to name.
     """
-    pairs = sorted(set(zip(patients.tolist(), splits.tolist(), strict=True)))
-    of_patient: dict[str, list[str]] = {}
-    for patient, split in pairs:
-        of_patient.setdefault(patient, []).append(split)
-    crossing = [patient for patient, found in of_patient.items() if len(found) > 1]
+    of_patient = defaultdict(set)
+    for patient, split in zip(patients.tolist(), splits.tolist(), strict=True):
+        of_patient[patient].add(split)
+    crossing = sorted(patient for patient, found in of_patient.items() if len(found) > 1)
     if crossing:
+        parts = ", ".join(sorted(of_patient[crossing[0]]))
         raise LeakageError(
             f"{where}: {len(crossing)} patients are in more than one split, the first is "
-            f"{crossing[0]!r} ({', '.join(of_patient[crossing[0]])}); correct the split before "
-            "measuring anything on it"
+            f"{crossing[0]!r} ({parts}); correct the split before measuring anything on it"
         )
 
 
@@ -91,7 +90,7 @@ def task_report(found: TaskSplits) -> dict[str, Any]:
     cohort = found.cohort
     check_leakage(cohort.task, cohort.patients, cohort.splits)
     parts = {name: cohort.split(name) for name in SPLITS}
-    positives = {name: dict(_positives(part)) for name, part in parts.items()}
+    positives = {name: _positives(part) for name, part in parts.items()}
     report: dict[str, Any] = {
         "classes": len(cohort.classes),
         "rows": {name: len(part.records) for name, part in parts.items()},
@@ -109,16 +108,16 @@ def task_report(found: TaskSplits) -> dict[str, Any]:
     return report
 
 
-def _positives(cohort: Cohort) -> list[tuple[str, int]]:
+def _positives(cohort: Cohort) -> dict[str, int]:
     counts = cohort.truth.sum(axis=0).tolist()
-    return [(kind.code, count) for kind, count in zip(cohort.classes, counts, strict=True)]
+    return {kind.code: count for kind, count in zip(cohort.classes, counts, strict=True)}
 
 
 def class_rows(cohorts: Iterable[Cohort]) -> list[list[object]]:
     """Rows of `CLASS_COLUMNS`: the positive records of each class and split."""
     rows: list[list[object]] = []
     for cohort in cohorts:
-        counts = [cohort.split(name).truth.sum(axis=0).tolist() for name in SPLITS]
-        for name, *positives in zip(cohort.classes, *counts, strict=True):
-            rows.append([cohort.task, name.code, name.name, *positives])
+        counts = [_positives(cohort.split(name)) for name in SPLITS]
+        for code, name in cohort.classes:
+            rows.append([cohort.task, code, name, *(positives[code] for positives in counts)])
     return sorted(rows, key=lambda row: [str(part) for part in row[:2]])
