@@ -58,19 +58,20 @@ def beats() -> dict[str, np.ndarray]:
 def records(tmp_path_factory: pytest.TempPathFactory, beats: dict[str, np.ndarray]) -> Path:
     """The same ECG as WFDB: all leads in another order, two leads at 250 Hz, odd ones."""
     root = tmp_path_factory.mktemp("wfdb")
-    order = [*reversed(LEADS)]
-    write_wfdb(root, "twelve", 500, {lead: beats[lead] for lead in order})
-    write_wfdb(
-        root, "two", 250, {"ii": beats["II"][::2], "PLETH": beats["I"][::2], "I": beats["I"][::2]}
-    )
-    write_wfdb(root, "long", 500, {"I": np.tile(beats["I"], 3)})
-    write_wfdb(root, "short", 500, {"I": beats["I"][:1000]})
     broken = beats["II"].astype(float)
     broken[10:20] = np.nan
-    write_wfdb(root, "gaps", 500, {"I": np.full(5000, np.nan), "II": broken, "V1": np.zeros(5000)})
-    write_wfdb(root, "pleth", 500, {"PLETH": beats["I"]})
-    write_wfdb(root, "twice", 500, {"I": beats["I"], "i": beats["I"]})
-    write_wfdb(root, "truncated", 500, {"I": beats["I"]})
+    halved = {lead: beats[lead][::2] for lead in ("I", "II")}
+    for name, rate, leads in (
+        ("twelve", 500, {lead: beats[lead] for lead in reversed(LEADS)}),
+        ("two", 250, {"ii": halved["II"], "PLETH": halved["I"], "I": halved["I"]}),
+        ("long", 500, {"I": np.tile(beats["I"], 3)}),
+        ("short", 500, {"I": beats["I"][:1000]}),
+        ("gaps", 500, {"I": np.full(5000, np.nan), "II": broken, "V1": np.zeros(5000)}),
+        ("pleth", 500, {"PLETH": beats["I"]}),
+        ("twice", 500, {"I": beats["I"], "i": beats["I"]}),
+        ("truncated", 500, {"I": beats["I"]}),
+    ):
+        write_wfdb(root, name, rate, leads)
     os.truncate(root / "truncated.dat", 400)
     return root
 
@@ -90,26 +91,26 @@ def call(*arguments: object, status: int = 0) -> str:
     return result.output
 
 
-def test_all_leads_reach_the_model_by_name(records, model, beats):
+def test_leads_and_names_reach_the_model_as_they_are_called(records, model, beats):
+    """By default all leads there are, and the entities of the model."""
     out = call("predict", records / "twelve", "--classes", "Atrial  fibrillation, normal ecg")
-    signal, leads, names = model.asked[0]
-    assert leads == LEADS
-    assert names == ("atrial fibrillation", "normal ecg")
-    assert signal.dtype == np.int16
-    np.testing.assert_array_equal(signal, np.stack([beats[lead] for lead in LEADS]))
     assert out.index("normal ecg") < out.index("atrial fibrillation")  # likeliest first
     assert "0.900" in out
     assert "Not a medical device" in out
-
-
-def test_leads_are_chosen_by_name(records, model, beats):
     call("predict", records / "twelve.hea", "--leads", "II,I")
     call("predict", records / "twelve.dat", "--leads", "limb")
-    (signal, leads, names), (_, limb, _) = model.asked
-    assert leads == ("I", "II")
-    assert limb == LEADS[:6]
-    assert names == model.entities
-    np.testing.assert_array_equal(signal, np.stack([beats["I"], beats["II"]]))
+    out = call("predict", records / "twelve", "--task", "ptbxl_super", "--top", 2)
+    assert sum("#" in line for line in out.splitlines()) == 2
+    wanted = [
+        (LEADS, ("atrial fibrillation", "normal ecg")),
+        (("I", "II"), model.entities),
+        (LEADS[:6], model.entities),
+        (LEADS, tuple(one.name for one in classes("ptbxl_super"))),
+    ]
+    assert [(leads, names) for _, leads, names in model.asked] == wanted
+    for signal, leads, _ in model.asked:
+        assert signal.dtype == np.int16
+        np.testing.assert_array_equal(signal, np.stack([beats[lead] for lead in leads]))
 
 
 def test_a_two_lead_record_at_another_rate(records, model, beats):
@@ -171,12 +172,6 @@ def test_a_missing_model_is_named(records, tmp_path):
     assert "dvc repro pretrain" in out
 
 
-def test_the_classes_of_a_task_are_asked(records, model):
-    out = call("predict", records / "twelve", "--task", "ptbxl_super", "--top", 2)
-    assert model.asked[0][2] == tuple(one.name for one in classes("ptbxl_super"))
-    assert sum("#" in line for line in out.splitlines()) == 2
-
-
 def test_a_csv_of_lead_columns(tmp_path, model, beats):
     rows = np.stack([np.arange(5000) / 500, beats["V1"] / 1000, beats["I"] / 1000], axis=1)
     path = tmp_path / "ecg.csv"
@@ -211,7 +206,7 @@ def test_the_picture_is_an_svg_in_millimetres(records, tmp_path, model):
     assert path.read_bytes() == first
 
 
-def test_leads_are_listed():
+def test_leads_are_listed_and_help_says_what_this_is_not():
     out = call("leads")
     assert "I II III aVR" in out
     assert "limb" in out
@@ -219,13 +214,10 @@ def test_leads_are_listed():
     for line in ("independent I II V1 V2", "easi        I aVR V2", "holter      I II III aVR aVL"):
         assert f"set     {line}" in out
     assert all(parse_leads("+".join(leads)) == leads for leads in NAMED_SETS.values())
-
-
-def test_help_says_what_it_is_not():
     assert "medical" in call("predict", "--help")
 
 
-def test_its_version_is_that_of_the_citation() -> None:
+def test_its_version_is_that_of_the_citation():
     cited = (Path(__file__).parents[1] / "CITATION.cff").read_text()
     assert f"\nversion: {call('--version').split()[1]}\n" in cited
 
