@@ -4,8 +4,6 @@ import json
 import os
 import warnings
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from kmerl import cli
+from kmerl.files import read_yaml
 from kmerl.leads import LEADS, NAMED_SETS, parse_leads
 from kmerl.predict import preparing, printing, reading, scoring
 from kmerl.signal import NAN
@@ -26,25 +25,23 @@ with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
     warnings.simplefilter("ignore")
     import wfdb
 
-runner = CliRunner()
-
-
-@dataclass
-class Fake:
-    """Remembers what it is asked; a name's probability falls with its place."""
-
-    config = SimpleNamespace(rate=500, samples=5000)
-    entities: tuple[str, ...] = ("sinus rhythm", "atrial fibrillation")
-    asked: list[tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
-
-    def score(self, signal: np.ndarray, leads: Sequence[str], names: Sequence[str]) -> np.ndarray:
-        self.asked.append((signal, tuple(leads), tuple(names)))
-        return np.array([0.9 / (k + 1) for k in range(len(names))][::-1])
+CANNOT = read_yaml(Path("tests/cases/predict.yaml"))
 
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch) -> Fake:
-    fake = Fake()
+def model(monkeypatch):
+    """Remembers what it is asked; a name's probability falls with its place."""
+    asked = []
+
+    def score(signal, leads, names):
+        asked.append((signal, tuple(leads), tuple(names)))
+        return np.array([0.9 / (k + 1) for k in range(len(names))][::-1])
+
+    config, entities = (
+        SimpleNamespace(rate=500, samples=5000),
+        ("sinus rhythm", "atrial fibrillation"),
+    )
+    fake = SimpleNamespace(config=config, entities=entities, asked=asked, score=score)
     monkeypatch.setattr(scoring, "load", lambda directory: fake)
     return fake
 
@@ -86,7 +83,7 @@ def write_wfdb(root: Path, name: str, rate: int, leads: dict[str, np.ndarray]) -
 
 
 def call(*arguments: object, status: int = 0) -> str:
-    result = runner.invoke(cli.app, [str(one) for one in arguments])
+    result = CliRunner().invoke(cli.app, [str(one) for one in arguments])
     assert result.exit_code == status, result.output
     return result.output
 
@@ -142,25 +139,10 @@ def test_gaps_are_repaired_and_said(records, model):
     assert (model.asked[0][0] != NAN).all()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nothing"], "nothing.hea does not exist; give the path of a WFDB record"),
-        (["twelve", "--leads", "I,IX"], "unknown lead 'IX'; the leads are I, II"),
-        (["two", "--leads", "I,V1,V2"], "two has no lead V1, V2; it has I, II"),
-        (["gaps"], "lead I has no measured sample; leave it out with --leads"),
-        (["pleth"], "pleth names none of the leads I, II"),
-        (["twice"], "has lead I twice"),
-        (["truncated"], "truncated: wfdb cannot read its signals"),
-        (["twelve", "--rate", "250"], "leave out --rate"),
-        (["twelve", "--task", "ptb"], "unknown task 'ptb'; the tasks are"),
-        (["twelve", "--task", "csn", "--classes", "a"], "--classes or --task, not both"),
-        (["twelve", "--classes", "a,,b"], "has an empty name"),
-        (["twelve", "--picture", "out.png"], "pictures are .svg files"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "message"), CANNOT.items(), ids=CANNOT)
 def test_what_cannot_be_done_is_one_clear_line(records, model, arguments, message):
-    out = call("predict", records / arguments[0], *arguments[1:], status=1)
+    record, *options = arguments.split()
+    out = call("predict", records / record, *options, status=1)
     assert message in out
     assert out.count("\n") == 1
     assert not model.asked

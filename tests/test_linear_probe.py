@@ -185,19 +185,6 @@ def test_the_tuned_probe_takes_what_validation_likes_best(world, probed):
     assert linear_probe.TUNED not in alone[0].others
 
 
-def test_the_untrained_encoder_is_probed_in_the_same_way(world, probed):
-    cohort, encoded = world
-    found = probed.others[linear_probe.RANDOM]
-    assert set(found) == set(RANDOM_SETS)
-    swapped = dataclasses.replace(encoded, random_sets=())
-    object.__setattr__(swapped, "features", lambda key, _: encoded.features(key, "random"))
-    object.__setattr__(swapped, "lead_sets", {key: LEAD_SETS[key] for key in RANDOM_SETS})
-    alone = _probe((cohort, swapped))
-    for key, number in product(RANDOM_SETS, range(2)):
-        its = alone.scores[number].score[key]
-        np.testing.assert_allclose(found[key][number], its, atol=1e-5)
-
-
 def test_lead_sets_of_the_same_leads_are_fitted_once(world):
     twice = dataclasses.replace(world[1], lead_sets=LEAD_SETS | {"twelve": LEAD_SETS["12"]})
     views = linear_probe.Views.of(twice)

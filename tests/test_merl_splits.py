@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kmerl.cli import app
-from kmerl.files import write_csv, write_text
+from kmerl.files import read_yaml, write_csv, write_text
 from kmerl.tasks import data_report, merl_splits
 from kmerl.tasks.classes import TASKS, classes, tasks_of
 from kmerl.tasks.cohort import SPLITS, Cohort, read_cohort
@@ -23,18 +23,7 @@ DATA = Path(os.environ.get("KMERL_REAL_DATA", Path(__file__).parents[2] / "share
 ROOT = DATA / "merl_splits"
 released = pytest.mark.skipif(not ROOT.exists(), reason="MERL's split files are not here")
 
-TABLE_3 = {  # classes, train, val, test
-    "ptbxl_super": (5, 17_084, 2_146, 2_158),
-    "ptbxl_sub": (23, 17_084, 2_146, 2_158),
-    "ptbxl_form": (19, 7_197, 901, 880),
-    "ptbxl_rhythm": (12, 16_832, 2_100, 2_098),
-    "cpsc2018": (9, 4_950, 551, 1_376),
-    "csn": (38, 16_546, 1_860, 4_620),
-}
-CSN_CHANGES = {  # positives by MERL's files, and by the diagnoses
-    "2AVB": (38, 22), "VB": (916, 3), "SA": (2_828, 2_107), "CR": (216, 75),
-    "AF": (4_753, 3_340), "AVB": (913, 176), "ST": (6_338, 5_154),
-}  # fmt: skip
+CASES = read_yaml(Path("tests/cases/merl_splits.yaml"))
 
 
 # ---------------------------------------------------------------- the released files
@@ -42,13 +31,13 @@ CSN_CHANGES = {  # positives by MERL's files, and by the diagnoses
 
 @pytest.fixture(scope="module")
 def tasks() -> dict[str, MerlTask]:
-    return {task: read(ROOT, task) for task in TABLE_3}
+    return {task: read(ROOT, task) for task in TASKS}
 
 
 @released
 def test_the_paper_has_the_same_table():
     text = (DATA.parent / "paper" / "k-merl.txt").read_text(encoding="utf-8")
-    for counts in TABLE_3.values():
+    for counts in CASES["table_3"].values():
         assert "\t".join(f"{count:,}" for count in counts) in text
 
 
@@ -58,8 +47,8 @@ def test_what_the_correction_changes(tasks):
     found = tasks["csn"]
     codes = [code for code, _ in classes("csn")]
     pairs = zip(codes, found.given.sum(axis=0), found.truth.sum(axis=0), strict=True)
-    changed = {code: (int(one), int(two)) for code, one, two in pairs if one != two}
-    assert (found.rows_changed(), found.moved, changed) == (3_817, {}, CSN_CHANGES)
+    changed = {code: [int(one), int(two)] for code, one, two in pairs if one != two}
+    assert (found.rows_changed(), found.moved, changed) == (3_817, {}, CASES["csn"])
     found = tasks["ptbxl_sub"]  # three columns of the train file are rotated
     assert found.moved == {"train": ["AVB", "RAO/RAE", "ISC"]}
     (split, counts), *others = found.changes().items()
@@ -81,9 +70,9 @@ def test_table_3_is_what_stage_splits_keeps(tasks, tmp_path):
         for labels in ("merl", "corrected"):
             cohort, missing = from_merl(tmp_path, merl, labels)
             told = data_report.task_report(TaskSplits(cohort, merl, missing))
-            assert (told["classes"], *told["rows"].values()) == TABLE_3[task]
+            assert [told["classes"], *told["rows"].values()] == CASES["table_3"][task]
             assert (missing, told["records_missing"]) == ([], {})
-            for code, both in CSN_CHANGES.items() if task == "csn" else ():
+            for code, both in CASES["csn"].items() if task == "csn" else ():
                 found = sum(told["positives"][split][code] for split in SPLITS)
                 assert found == both[labels == "corrected"]
         cohort.write(tmp_path)
