@@ -55,18 +55,14 @@ def encoder() -> LeadEncoder:
     return LeadEncoder(EncoderParams("nano", "lead", 50, True, True), SHORT)
 
 
-def examples(records: int, seed: int, classes: int = 3) -> Examples:
+def examples(records: int, seed: int) -> Examples:
     """Class k lifts lead k; leads I and II are seen."""
     random = np.random.default_rng(seed)
-    truth = random.random((records, classes)) < 0.4
-    signal = random.normal(0, 300, (records, 2, SHORT))
-    signal[:, :2] += 500 * truth[:, :2, None]
-    row_of = {f"r{row}": row for row in range(records)}
-    held = MemoryStore(
-        LEADS[:2], row_of, signal.astype(np.int16), signal.min((1, 2)).astype(int),
-        signal.max((1, 2)).astype(int),
-    )  # fmt: skip
-    return Examples(held, np.arange(records), truth, LEADS[:2], SIGNAL)
+    truth = random.random((records, 3)) < 0.4
+    signal = random.normal(0, 300, (records, 2, SHORT)) + 500 * truth[:, :2, None]
+    rows, whole = np.arange(records), np.zeros(records, int)
+    held = MemoryStore(LEADS[:2], {}, signal.astype(np.int16), whole, whole)
+    return Examples(held, rows, truth, LEADS[:2], SIGNAL)
 
 
 def run(train: Examples, validation: Examples, settings: FineTune = SETTINGS, rate: float = 0.002):
@@ -75,31 +71,21 @@ def run(train: Examples, validation: Examples, settings: FineTune = SETTINGS, ra
     return fit(network, train, validation, settings, rate=rate, random=random, **how)
 
 
-def plain_loop(train: Examples, settings: FineTune = SETTINGS) -> torch.nn.Module:
+def test_equals_a_plain_pytorch_loop():
     """The same training by torch's own modules, one parameter group after the other."""
-    random = np.random.default_rng(0)
-    body, bound = encoder(), 1 / math.sqrt(24)
-    values = random.uniform(-bound, bound, (3, 25)).astype(np.float32)
-    head = torch.nn.Linear(24, 3)
-    with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(values[:, :24]))
-        head.bias.copy_(torch.from_numpy(values[:, 24]))
-    microvolt = train.recordings.signal
+    train, random = examples(20, 1), np.random.default_rng(0)
+    body, head, bound = encoder(), torch.nn.Linear(24, 3), 1 / math.sqrt(24)
+    start = torch.from_numpy(random.uniform(-bound, bound, (3, 25)).astype(np.float32))
+    head.load_state_dict({"weight": start[:, :24], "bias": start[:, 24]})
 
-    def logits(rows: np.ndarray) -> torch.Tensor:
-        signal = torch.from_numpy(microvolt[rows].astype(np.float32) / 1000)
+    def logits(rows):
+        signal = torch.from_numpy(train.recordings.signal[rows].astype(np.float32) / 1000)
         return head(body(signal, torch.tensor([[0, 1]] * len(rows))).mean(dim=1))
 
-    rates = {body: settings.learning_rate, head: settings.head_learning_rate}
-    plain_training(rates, logits, train.truth, settings, random, settings.clip)
-    return torch.nn.ModuleDict({"encoder": body, "head": head})
-
-
-def test_equals_a_plain_pytorch_loop():
-    train = examples(20, 1)
-    nobody = dataclasses.replace(train, rows=train.rows[:0], truth=train.truth[:0])
-    found = run(train, nobody)
-    expected = plain_loop(train).state_dict()
+    rates = {body: SETTINGS.learning_rate, head: SETTINGS.head_learning_rate}
+    plain_training(rates, logits, train.truth, SETTINGS, random, SETTINGS.clip)
+    expected = torch.nn.ModuleDict({"encoder": body, "head": head}).state_dict()
+    found = run(train, dataclasses.replace(train, rows=train.rows[:0], truth=train.truth[:0]))
     assert found.epoch == SETTINGS.epochs  # validation has no record: the last epoch is kept
     assert math.isnan(found.auroc)
     for name, value in found.network.state_dict().items():
@@ -118,16 +104,14 @@ def test_learns_a_tiny_set_by_heart():
 
 def test_validation_chooses_the_first_of_the_best_epochs(monkeypatch):
     train, validation = examples(16, 3), examples(8, 4)
-    curve = iter([0.6, 0.8, 0.8, 0.7])
-    kept = []
-    monkeypatch.setattr(fine_tune_fit, "macro", lambda _: next(curve))
-    real = fine_tune_fit.scores
+    curve, kept = iter([0.6, 0.8, 0.8, 0.7]), []
 
-    def watched(network, *rest):
+    def scores(network, part, *_):
         kept.append(copy.deepcopy(network.state_dict()))
-        return real(network, *rest)
+        return np.zeros(part.truth.shape)
 
-    monkeypatch.setattr(fine_tune_fit, "scores", watched)
+    monkeypatch.setattr(fine_tune_fit, "scores", scores)
+    monkeypatch.setattr(fine_tune_fit, "macro", lambda _: next(curve))
     found = run(train, validation)
     assert (found.epoch, found.auroc) == (2, 0.8)
     assert len(kept) == 4

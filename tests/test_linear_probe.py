@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -40,20 +41,6 @@ def _part(views: int = 3, records: int = 50) -> Part:
     return Part(torch.from_numpy(features.astype(np.float32)), truth)
 
 
-def _loop(features: torch.Tensor, truth: np.ndarray, decay: float, seed: int) -> torch.nn.Linear:
-    """One classifier by torch's own modules; last epoch."""
-    random = np.random.default_rng(seed)
-    bound = 1 / math.sqrt(features.shape[1])
-    start = random.uniform(-bound, bound, (features.shape[1] + 1, truth.shape[1]))
-    start = torch.from_numpy(start.astype(np.float32))
-    layer = torch.nn.Linear(features.shape[1], truth.shape[1])
-    layer.load_state_dict({"weight": start[:-1].T, "bias": start[-1]})
-    settings = dataclasses.replace(SETTINGS, weight_decay=decay)
-    rates = {layer: settings.learning_rate}
-    plain_training(rates, lambda rows: layer(features[rows]), truth, settings, random)
-    return layer
-
-
 @pytest.mark.parametrize("standardise", [False, True])
 def test_equals_plain_pytorch_loops(standardise):
     """Two lead sets, three seeds with records of their own, three weight decays."""
@@ -71,7 +58,14 @@ def test_equals_plain_pytorch_loops(standardise):
         if standardise:
             mean, deviation = features[rows].mean(0), features[rows].std(0, correction=0)
             features = (features - mean) / deviation
-        layer = _loop(features[rows], part.truth[rows], settings.decays[decay], seed)
+        random, bound = np.random.default_rng(seed), 1 / math.sqrt(6)
+        start = torch.from_numpy(random.uniform(-bound, bound, (7, 4)).astype(np.float32))
+        layer = torch.nn.Linear(6, 4)
+        layer.load_state_dict({"weight": start[:-1].T, "bias": start[-1]})
+        asked = partial(lambda layer, shown, at: layer(shown[at]), layer, features[rows])
+        how = dataclasses.replace(SETTINGS, weight_decay=settings.decays[decay])
+        rates = {layer: settings.learning_rate}
+        plain_training(rates, asked, part.truth[rows], how, random)
         expected = layer(features).detach()
         torch.testing.assert_close(logits[decay, view, seed], expected, rtol=1e-4, atol=1e-5)
 
