@@ -89,7 +89,8 @@ def test_the_mean_over_seeds_is_of_metrics_and_of_replicates():
     low, high = np.percentile(of_mean, [2.5, 97.5])
     assert (row["auroc_lo"], row["auroc_hi"]) == pytest.approx((low, high))
     with pytest.raises(ValueError, match="differ in their test records"):
-        metric_rows.mean_over_seeds([found, dataclasses.replace(found, records=59)])
+        other = {key: dataclasses.replace(found, records=59) for key in LEAD_SETS}
+        metric_rows.over_seeds([seeds[0], {"csn": other}])
 
 
 # ---------------------------------------------------------------- is A better than B?
