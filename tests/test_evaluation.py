@@ -279,4 +279,4 @@ def test_faults_of_the_store_are_named(world, column, change, message):
     pq.write_table(table.set_column(place, column, pa.array(values, kind)), path)
     with pytest.raises(ValueError, match=message):
         from_store(Path("data/ecg"), "csn")
-        data_report.corpus_entry(Path("metrics/ingest/csn.json"), Path("data/ecg"), "csn")
+        data_report.corpora_report(Path("metrics/ingest"), Path("data/ecg"), ["csn"], [])

@@ -6,7 +6,6 @@ Ties count as ties: half a win in AUROC, one threshold in the others. All agree 
 """
 
 import math
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -17,8 +16,6 @@ PerClass = Float[np.ndarray, " class"]
 Weights = Float32[np.ndarray, "record replicate"]
 """How often each record counts in each replicate; float32 is exact for sums below 2**24."""
 Replicates = Float[np.ndarray, "replicate class"]
-
-SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 REPLICATES_AT_ONCE = 64
 """Replicates whose sums are formed together: few enough for the processor's cache."""
@@ -144,7 +141,8 @@ def _wins_by_order(
     out = np.empty((len(positive), replicates))
     for row, high, low in zip(out, positive, negative, strict=True):
         order = np.argsort(low, kind="stable")
-        below, up_to = (np.searchsorted(low[order], high, side=side) for side in SIDES)
+        below = np.searchsorted(low[order], high, side="left")
+        up_to = np.searchsorted(low[order], high, side="right")
         for start in range(0, replicates, REPLICATES_AT_ONCE):
             part = slice(start, start + REPLICATES_AT_ONCE)
             won = positive_weights[:, part].astype(np.float64)

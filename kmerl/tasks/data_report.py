@@ -21,19 +21,39 @@ class LeakageError(ValueError):
     """Records of one patient are in two splits: a test patient has been trained on."""
 
 
-def corpus_entry(ingested: Path, store_root: Path, corpus: str) -> dict[str, Any]:
-    """The counts of stage `ingest`, with patients, and records a split.
+def corpora_report(
+    ingest_metrics: Path, store_root: Path, corpora: Iterable[str], cohorts: Iterable[Cohort]
+) -> dict[str, dict[str, Any]]:
+    """{corpus: the counts of stage `ingest`, with patients, records a split, and "tasks"}.
+
+    Of a task, for each split: rows, labels given (`positives`), and classes with a positive row.
 
     Raises:
         LeakageError: a patient is in two splits.
     """
-    counts = files.read_json(ingested)[corpus]
-    table = store.read_table(store_root / corpus, ["patient", "split"])
-    patients, splits = (np.array(table[c].to_pylist(), dtype=str) for c in ("patient", "split"))
-    check_leakage(corpus, patients, splits)
-    here = {f"records_{name}": int((splits == name).sum()) for name in SPLITS}
-    people = {"patients": len(np.unique(patients)), "patients_crossing_splits": 0}
-    return {**counts, **here, **people, "tasks": {}}
+    entries: dict[str, dict[str, Any]] = {}
+    for corpus in corpora:
+        table = store.read_table(store_root / corpus, ["patient", "split"])
+        patients, splits = (np.array(table[c].to_pylist(), dtype=str) for c in ("patient", "split"))
+        check_leakage(corpus, patients, splits)
+        entries[corpus] = {
+            **files.read_json(ingest_metrics / f"{corpus}.json")[corpus],
+            **{f"records_{name}": int((splits == name).sum()) for name in SPLITS},
+            "patients": len(np.unique(patients)),
+            "patients_crossing_splits": 0,
+            "tasks": {},
+        }
+    for cohort in cohorts:
+        truths = {name: cohort.split(name).truth for name in SPLITS}
+        entries[TASKS[cohort.task]]["tasks"][cohort.task] = {
+            name: {
+                "rows": len(truth),
+                "positives": int(truth.sum()),
+                "classes": int(truth.any(axis=0).sum()),
+            }
+            for name, truth in truths.items()
+        }
+    return entries
 
 
 def check_leakage(
@@ -53,29 +73,6 @@ def check_leakage(
             f"{where}: {len(crossing)} patients are in more than one split, the first is "
             f"{crossing[0]!r} ({parts}); correct the split before measuring anything on it"
         )
-
-
-def task_entry(cohort: Cohort) -> dict[str, dict[str, int]]:
-    """For each split: rows, labels given (`positives`), and classes with a positive row."""
-    entry = {}
-    for name in SPLITS:
-        truth = cohort.split(name).truth
-        positives, present = int(truth.sum()), int(truth.any(axis=0).sum())
-        entry[name] = {"rows": len(truth), "positives": positives, "classes": present}
-    return entry
-
-
-def corpora_report(
-    ingest_metrics: Path, store_root: Path, corpora: Iterable[str], cohorts: Iterable[Cohort]
-) -> dict[str, dict[str, Any]]:
-    """{corpus: {records, rejected, ..., patients, tasks: {task: {split: rows, positives}}}}."""
-    entries = {
-        corpus: corpus_entry(ingest_metrics / f"{corpus}.json", store_root, corpus)
-        for corpus in corpora
-    }
-    for cohort in cohorts:
-        entries[TASKS[cohort.task]]["tasks"][cohort.task] = task_entry(cohort)
-    return entries
 
 
 def task_report(found: TaskSplits) -> dict[str, Any]:
