@@ -109,16 +109,15 @@ def test_encoding_asks_with_what_is_chosen(embedded, monkeypatch, kind):
     embed_text.main()
     values = params.read() | {"prompts": kind}
     Path("params.yaml").write_text(yaml.safe_dump(values))
-    given: list[prompts.Asked] = []
-    model = small("random")
+    given, model = [], small("random")
     described = SimpleNamespace(signal=SignalParams("zscore", "available"))
     monkeypatch.setattr(encode, "load", lambda *_: (described, model))
     monkeypatch.setattr(encode, "initial", lambda *_: model)
     monkeypatch.setattr(encode, "held_out", lambda *_: frozenset())
     monkeypatch.setattr(CorpusEncoder, "encode", lambda self, *_: given.append(self.asked))
     encode.main()
-    asked = {"names": "left bundle branch block", "ckepe": merl.prompts()["CLBBB"].lower()}
     assert len(given) == 3
+    asked = {"names": "left bundle branch block", "ckepe": merl.prompts()["CLBBB"].lower()}
     row = [one.code for one in classes("cpsc2018")].index("CLBBB")
     for one in given:
         vector = one.of("cpsc2018")[row]
