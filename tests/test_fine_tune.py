@@ -241,12 +241,7 @@ def test_both_starts_train_on_the_probe_s_records_and_the_reference_starts_elsew
     assert not torch.equal(weights[1], weights[2])
 
 
-def test_without_validation_the_last_epoch_is_kept_and_without_training_nothing_is_run(
-    finished, people
-):
-    unseen = people.take(people.splits != "val")
-    found = trained(finished, unseen)
-    assert [one.epoch for one in found] == [SETTINGS.epochs] * 2
+def test_without_training_records_nothing_is_run(people):
     untaught = people.take(people.splits != "train")
     assert fine_tune.plan([untaught], SETTINGS, 3) == []
     scored = fine_tune.by_task([untaught], [], SETTINGS, 100, 0, "pretrained")[0]

@@ -73,10 +73,8 @@ def test_equals_plain_pytorch_loops(standardise):
 @pytest.mark.parametrize(("views", "records"), [(2, 7), (5, 50)])
 def test_together_equals_one_by_one(views, records):
     train, validation = _part(views, records), _part(views, 40)
-    taken = max(records // 2, 1)
-    subsets = np.stack(
-        [np.random.default_rng(seed).permutation(records)[:taken] for seed in range(3)]
-    )
+    draws = [np.random.default_rng(seed).permutation(records) for seed in range(3)]
+    subsets = np.stack(draws)[:, : records // 2]
     randoms = [np.random.default_rng(seed) for seed in range(3)]
     together = fit(train, validation, subsets, SETTINGS, SETTINGS.decays, randoms)
     for view, seed, decay in product(range(0, views, 2), range(3), range(3)):
@@ -166,11 +164,8 @@ def test_the_tuned_probe_takes_what_validation_likes_best(world, probed):
     for key, number in product(LEAD_SETS, range(2)):
         values = [one.choices[key][number].val_auroc for one in alone]
         best = int(np.argmax(values))
-        choice = found.choices[key][number]
-        assert (choice.weight_decay, choice.tuned_val_auroc) == (
-            SETTINGS.decays[best],
-            values[best],
-        )
+        choice, best_alone = found.choices[key][number], SETTINGS.decays[best]
+        assert (choice.weight_decay, choice.tuned_val_auroc) == (best_alone, values[best])
         assert choice.tuned_epoch == alone[best].choices[key][number].epoch
         mine = found.others[linear_probe.TUNED][key][number]
         np.testing.assert_allclose(mine, alone[best].scores[number].score[key], atol=1e-5)
