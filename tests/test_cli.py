@@ -133,6 +133,7 @@ def test_what_is_cut_filled_and_repaired_is_said(records, model):
     assert not short[:, 1000:].any()
     np.testing.assert_array_equal(later[0, :4000], long[0, 1000:])
     assert (gaps != NAN).all()
+    assert "only 5 s" in call("predict", records / "two", "--start", 5)  # at its own rate
 
 
 @pytest.mark.parametrize(("arguments", "message"), CANNOT.items(), ids=CANNOT)
