@@ -21,8 +21,8 @@ import typer
 from safetensors.torch import load_file
 
 from kmerl import params, seeds
-from kmerl.evaluation.bootstrap import auroc_replicates, draw_patients, interval
-from kmerl.evaluation.metrics import auroc, macro
+from kmerl.evaluation.bootstrap import draw_patients, interval
+from kmerl.evaluation.metrics import auroc, auroc_replicates, macro
 from kmerl.files import read_json, rounded
 from kmerl.leads import lead_indices, parse_leads
 from kmerl.methods import Query

@@ -25,7 +25,8 @@ def main() -> None:
     for ratio in RATIOS:
         probed = probe(cohorts, ratio, settings, seed)
         for one in probed:
-            one.write(OUT / str(ratio))
+            for number, of_seed in enumerate(one.scores):
+                of_seed.write(OUT / str(ratio) / str(number))
         by_seed = probe_metrics.evaluate_seeds(probed, statistics, seed)
         for task, by_leads in probe_metrics.table(probed, by_seed, statistics, seed).items():
             table.setdefault(task, {})[str(ratio)] = by_leads

@@ -1,7 +1,7 @@
 """A tiny data/ directory as the earlier stages leave it, for tests of what follows them."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from kmerl import files
 from kmerl.leads import LEADS
 from kmerl.store import ShardWriter, label_column, schema
+from kmerl.tasks import merl_splits
 from kmerl.tasks.classes import classes, tasks_of
 
 ENTITIES = ["atrial fibrillation", "left bundle branch block", "normal ecg"]
@@ -104,6 +105,25 @@ def _write_knowledge(data: Path, names: list[str], labels: np.ndarray, rng) -> N
     save_file({"entities": vectors, "classes": vectors}, data / "text" / "names.safetensors")
     table = pa.table({"record": names, "vector": pa.array(row, pa.int32())})
     pq.write_table(table, data / "text" / "reports.parquet")
+
+
+def merl_row(task: str, record: str, given: Iterable[str]) -> dict[str, str]:
+    """A line of MERL's files: CSN's columns ask whether a code is a part of the diagnoses."""
+    codes = [kind.code for kind in classes(task)]
+    head = {"ecg_id" if task.startswith("ptbxl") else "filename": record}
+    if task == "csn":
+        diagnose = ",".join(given)
+        head = {"ecg_path": f"/chapman/01/{record}.mat", "age": "12", "diagnose": diagnose}
+        given = [code for code in codes if code in diagnose]
+    return head | {code: str(int(code in given)) for code in codes}
+
+
+def write_merl(root: Path, task: str, rows: Mapping[str, Sequence[Mapping[str, str]]]) -> Path:
+    """The files of a task, one a split: the columns of the first row, in their order."""
+    for split, lines in rows.items():
+        path = merl_splits.path(root, task, split)
+        files.write_csv(path, list(lines[0]), [list(line.values()) for line in lines])
+    return root
 
 
 def files_below(root: Path, *folders: str) -> dict[str, bytes]:

@@ -7,41 +7,27 @@ import numpy as np
 import yaml
 from safetensors.numpy import save_file
 
-from kmerl.files import write_json
+from kmerl.files import read_yaml, write_json
 from kmerl.leads import parse_leads
 from kmerl.store import label_column, read_table
 from kmerl.tasks.classes import TASKS, classes, tasks_of
-from kmerl.tasks.cohort import SPLITS, read_cohort
+from kmerl.tasks.cohort import SPLITS
 from kmerl.tasks.splits import from_store
-from tests.cohorts import write_signals
-from tests.test_merl_splits import csn_row, write_files
+from tests.cohorts import merl_row, write_merl, write_signals
 
 LEAD_SETS = {key: parse_leads(key) for key in [*map(str, range(1, 13)), "limb", "mimic:4"]}
 RANDOM_SETS = ("1", "12")
 ROWS = {"ptb-xl": 80, "cpsc2018": 0, "csn": 60}
-DEMO = yaml.safe_load((Path(__file__).parents[1] / "params/demo.yaml").read_text())
-PARAMS = {
+DEMO = read_yaml(Path(__file__).parents[1] / "params/demo.yaml")
+PROBE = {"learning_rate": 0.05, "weight_decays": [10.0], "seeds": 2, "neighbours": 5}
+PARAMS = DEMO | {
     "seed": 3,
     "corpora": {name: {"root": f"raw/{name}", "manifest": "RECORDS"} for name in ROWS},
     "splits": {"source": "official", "labels": "corrected", "merl": "raw/merl"},
-    "zero_shot": {"score": "query"},
-    "linear_probe": {
-        "learning_rate": 0.05,
-        "weight_decay": 0.0001,
-        "weight_decays": [10.0],
-        "batch": 16,
-        "epochs": 6,
-        "warmup_epochs": 1,
-        "validate_every": 2,
-        "standardise": False,
-        "seeds": 2,
-        "neighbours": 5,
-        "merl_max_test": False,
-    },
-    "partial_leads": {"ratio": 100},
-    "seen_unseen": {"threshold": 0.95},
+    "linear_probe": DEMO["linear_probe"]
+    | PROBE
+    | {"epochs": 6, "warmup_epochs": 1, "validate_every": 2},
     "statistics": {"replicates": 20, "level": 0.9, "min_positives": 2},
-    "runtime": DEMO["runtime"],
 }
 
 
@@ -80,28 +66,6 @@ def write_encoded(root: Path, corpus: str, columns: dict[str, list]) -> None:
     (root / f"{corpus}.json").write_text(json.dumps(index))
 
 
-def write_merl(root: Path) -> None:
-    """MERL's files of the same records: labels as the store has them, CSN's by substring."""
-    for task, corpus in TASKS.items():
-        cohort = read_cohort(root / "data/splits", task)
-        codes = [kind.code for kind in classes(task)]
-        rows: dict[str, list[dict[str, str]]] = {split: [] for split in SPLITS}
-        for record, labels, split in zip(cohort.records, cohort.truth, cohort.splits, strict=True):
-            given = {code for code, label in zip(codes, labels, strict=True) if label}
-            rows[str(split)].append(_merl_row(corpus, str(record), task, given))
-        if not len(cohort.records):
-            rows = {split: [_merl_row(corpus, f"A{split}", task, set())] for split in SPLITS}
-        write_files(root / "raw/merl", task, rows)
-
-
-def _merl_row(corpus: str, record: str, task: str, given: set[str]) -> dict[str, str]:
-    if corpus == "csn":
-        diagnose = ",".join(sorted(given))
-        return csn_row(record, diagnose, {c for c, _ in classes("csn") if c in diagnose})
-    labels = {code: str(int(code in given)) for code, _ in classes(task)}
-    return {"ecg_id" if corpus == "ptb-xl" else "filename": record, **labels}
-
-
 def build(root: Path) -> Path:
     """A working directory in which ingest, splits, embed_text and encode have run.
 
@@ -117,8 +81,19 @@ def build(root: Path) -> Path:
         counts = {corpus: {"records": rows, "rejected": 2, "rejected_flat": 2}}
         write_json(root / f"metrics/ingest/{corpus}.json", counts)
     for task in TASKS:
-        from_store(root / "data/ecg", task).write(root / "data/splits")
-    write_merl(root)
+        cohort = from_store(root / "data/ecg", task)
+        cohort.write(root / "data/splits")
+        parts = {name: cohort.split(name) for name in SPLITS}
+        codes = np.array([kind.code for kind in cohort.classes])
+        rows = {
+            name: [
+                merl_row(task, str(record), codes[given])
+                for record, given in zip(part.records, part.truth, strict=True)
+            ]
+            for name, part in parts.items()
+        }
+        nobody = {name: [merl_row(task, f"A{name}", ())] for name in SPLITS}
+        write_merl(root / "raw/merl", task, rows if len(cohort.records) else nobody)
     names = sorted({kind.name for task in TASKS for kind in classes(task)})
     vectors = np.eye(len(names), dtype=np.float32)
     text = {"classes": names, "entities": [f"entity {i:02}" for i in range(20)]}

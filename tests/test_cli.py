@@ -4,9 +4,8 @@ import json
 import os
 import warnings
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +14,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from kmerl import cli
+from kmerl.files import read_yaml
 from kmerl.leads import LEADS, NAMED_SETS, parse_leads
-from kmerl.predict import commands, preparing, printing, reading
+from kmerl.predict import preparing, printing, reading, scoring
 from kmerl.signal import NAN
 from kmerl.tasks.classes import classes
 from tests.report_run import heartbeats
@@ -25,32 +25,24 @@ with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
     warnings.simplefilter("ignore")
     import wfdb
 
-runner = CliRunner()
-
-
-@dataclass(frozen=True)
-class Grid:
-    rate: int = 500
-    samples: int = 5000
-
-
-@dataclass
-class Fake:
-    """Remembers what it is asked; a name's probability falls with its place."""
-
-    config: Grid = field(default_factory=Grid)
-    entities: tuple[str, ...] = ("sinus rhythm", "atrial fibrillation")
-    asked: list[tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
-
-    def score(self, signal: np.ndarray, leads: Sequence[str], names: Sequence[str]) -> np.ndarray:
-        self.asked.append((signal, tuple(leads), tuple(names)))
-        return np.array([0.9 / (k + 1) for k in range(len(names))][::-1])
+CANNOT = read_yaml(Path("tests/cases/predict.yaml"))
 
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch) -> Fake:
-    fake = Fake()
-    monkeypatch.setattr(commands, "load_model", lambda directory: fake)
+def model(monkeypatch):
+    """Remembers what it is asked; a name's probability falls with its place."""
+    asked = []
+
+    def score(signal, leads, names):
+        asked.append((signal, tuple(leads), tuple(names)))
+        return np.array([0.9 / (k + 1) for k in range(len(names))][::-1])
+
+    config, entities = (
+        SimpleNamespace(rate=500, samples=5000),
+        ("sinus rhythm", "atrial fibrillation"),
+    )
+    fake = SimpleNamespace(config=config, entities=entities, asked=asked, score=score)
+    monkeypatch.setattr(scoring, "load", lambda directory: fake)
     return fake
 
 
@@ -63,19 +55,20 @@ def beats() -> dict[str, np.ndarray]:
 def records(tmp_path_factory: pytest.TempPathFactory, beats: dict[str, np.ndarray]) -> Path:
     """The same ECG as WFDB: all leads in another order, two leads at 250 Hz, odd ones."""
     root = tmp_path_factory.mktemp("wfdb")
-    order = [*reversed(LEADS)]
-    write_wfdb(root, "twelve", 500, {lead: beats[lead] for lead in order})
-    write_wfdb(
-        root, "two", 250, {"ii": beats["II"][::2], "PLETH": beats["I"][::2], "I": beats["I"][::2]}
-    )
-    write_wfdb(root, "long", 500, {"I": np.tile(beats["I"], 3)})
-    write_wfdb(root, "short", 500, {"I": beats["I"][:1000]})
     broken = beats["II"].astype(float)
     broken[10:20] = np.nan
-    write_wfdb(root, "gaps", 500, {"I": np.full(5000, np.nan), "II": broken, "V1": np.zeros(5000)})
-    write_wfdb(root, "pleth", 500, {"PLETH": beats["I"]})
-    write_wfdb(root, "twice", 500, {"I": beats["I"], "i": beats["I"]})
-    write_wfdb(root, "truncated", 500, {"I": beats["I"]})
+    halved = {lead: beats[lead][::2] for lead in ("I", "II")}
+    for name, rate, leads in (
+        ("twelve", 500, {lead: beats[lead] for lead in reversed(LEADS)}),
+        ("two", 250, {"ii": halved["II"], "PLETH": halved["I"], "I": halved["I"]}),
+        ("long", 500, {"I": np.tile(beats["I"], 3)}),
+        ("short", 500, {"I": beats["I"][:1000]}),
+        ("gaps", 500, {"I": np.full(5000, np.nan), "II": broken, "V1": np.zeros(5000)}),
+        ("pleth", 500, {"PLETH": beats["I"]}),
+        ("twice", 500, {"I": beats["I"], "i": beats["I"]}),
+        ("truncated", 500, {"I": beats["I"]}),
+    ):
+        write_wfdb(root, name, rate, leads)
     os.truncate(root / "truncated.dat", 400)
     return root
 
@@ -90,81 +83,63 @@ def write_wfdb(root: Path, name: str, rate: int, leads: dict[str, np.ndarray]) -
 
 
 def call(*arguments: object, status: int = 0) -> str:
-    result = runner.invoke(cli.app, [str(one) for one in arguments])
+    result = CliRunner().invoke(cli.app, [str(one) for one in arguments])
     assert result.exit_code == status, result.output
     return result.output
 
 
-def test_all_leads_reach_the_model_by_name(records, model, beats):
+def test_leads_and_names_reach_the_model_as_they_are_called(records, model, beats):
+    """By default all leads there are, and the entities of the model."""
     out = call("predict", records / "twelve", "--classes", "Atrial  fibrillation, normal ecg")
-    signal, leads, names = model.asked[0]
-    assert leads == LEADS
-    assert names == ("atrial fibrillation", "normal ecg")
-    assert signal.dtype == np.int16
-    np.testing.assert_array_equal(signal, np.stack([beats[lead] for lead in LEADS]))
     assert out.index("normal ecg") < out.index("atrial fibrillation")  # likeliest first
     assert "0.900" in out
     assert "Not a medical device" in out
-
-
-def test_leads_are_chosen_by_name(records, model, beats):
     call("predict", records / "twelve.hea", "--leads", "II,I")
     call("predict", records / "twelve.dat", "--leads", "limb")
-    (signal, leads, names), (_, limb, _) = model.asked
-    assert leads == ("I", "II")
-    assert limb == LEADS[:6]
-    assert names == model.entities
-    np.testing.assert_array_equal(signal, np.stack([beats["I"], beats["II"]]))
+    out = call("predict", records / "twelve", "--task", "ptbxl_super", "--top", 2)
+    assert sum("#" in line for line in out.splitlines()) == 2
+    wanted = [
+        (LEADS, ("atrial fibrillation", "normal ecg")),
+        (("I", "II"), model.entities),
+        (LEADS[:6], model.entities),
+        (LEADS, tuple(one.name for one in classes("ptbxl_super"))),
+    ]
+    assert [(leads, names) for _, leads, names in model.asked] == wanted
+    for signal, leads, _ in model.asked:
+        assert signal.dtype == np.int16
+        np.testing.assert_array_equal(signal, np.stack([beats[lead] for lead in leads]))
 
 
 def test_a_two_lead_record_at_another_rate(records, model, beats):
-    out = call("predict", records / "two", "--json")
-    answer = json.loads(out)
+    answer = json.loads(call("predict", records / "two", "--json"))
     assert answer["leads"] == ["I", "II"]
     assert answer["notes"] == ["resampled from 250 to 500 Hz"]
     assert [one["name"] for one in answer["predictions"]] == ["atrial fibrillation", "sinus rhythm"]
     assert "Not a medical device" in answer["notice"]
-    signal, _, _ = model.asked[0]
+    ((signal, _, _),) = model.asked
     assert signal.shape == (2, 5000)
-    correlation = np.corrcoef(signal[0], beats["I"])[0, 1]
-    assert correlation > 0.97
+    assert np.corrcoef(signal[0], beats["I"])[0, 1] > 0.97
 
 
-def test_what_is_cut_and_filled_is_said(records, model):
+def test_what_is_cut_filled_and_repaired_is_said(records, model):
     assert "10 s from 0 s on are read, of 30 s" in call("predict", records / "long")
     assert "only 2 s; zeros fill it up to 10 s" in call("predict", records / "short")
-    assert not model.asked[1][0][:, 1000:].any()
     assert "outside" in call("predict", records / "long", "--start", 30, status=1)
     call("predict", records / "long", "--start", 2)
-    np.testing.assert_array_equal(model.asked[2][0][0, :4000], model.asked[0][0][0, 1000:])
-
-
-def test_gaps_are_repaired_and_said(records, model):
     out = call("predict", records / "gaps", "--leads", "II,V1")
     assert "lead II: 10 missing samples" in out
     assert "lead V1 is flat" in out
-    assert (model.asked[0][0] != NAN).all()
+    long, short, later, gaps = (signal for signal, *_ in model.asked)
+    assert not short[:, 1000:].any()
+    np.testing.assert_array_equal(later[0, :4000], long[0, 1000:])
+    assert (gaps != NAN).all()
+    assert "only 5 s" in call("predict", records / "two", "--start", 5)  # at its own rate
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nothing"], "nothing.hea does not exist; give the path of a WFDB record"),
-        (["twelve", "--leads", "I,IX"], "unknown lead 'IX'; the leads are I, II"),
-        (["two", "--leads", "I,V1,V2"], "two has no lead V1, V2; it has I, II"),
-        (["gaps"], "lead I has no measured sample; leave it out with --leads"),
-        (["pleth"], "pleth names none of the leads I, II"),
-        (["twice"], "has lead I twice"),
-        (["truncated"], "truncated: wfdb cannot read its signals"),
-        (["twelve", "--rate", "250"], "leave out --rate"),
-        (["twelve", "--task", "ptb"], "unknown task 'ptb'; the tasks are"),
-        (["twelve", "--task", "csn", "--classes", "a"], "--classes or --task, not both"),
-        (["twelve", "--classes", "a,,b"], "has an empty name"),
-        (["twelve", "--picture", "out.png"], "pictures are .svg files"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "message"), CANNOT.items(), ids=CANNOT)
 def test_what_cannot_be_done_is_one_clear_line(records, model, arguments, message):
-    out = call("predict", records / arguments[0], *arguments[1:], status=1)
+    record, *options = arguments.split()
+    out = call("predict", records / record, *options, status=1)
     assert message in out
     assert out.count("\n") == 1
     assert not model.asked
@@ -174,12 +149,6 @@ def test_a_missing_model_is_named(records, tmp_path):
     out = call("predict", records / "twelve", "--model", tmp_path / "models", status=1)
     assert "does not exist" in out
     assert "dvc repro pretrain" in out
-
-
-def test_the_classes_of_a_task_are_asked(records, model):
-    out = call("predict", records / "twelve", "--task", "ptbxl_super", "--top", 2)
-    assert model.asked[0][2] == tuple(one.name for one in classes("ptbxl_super"))
-    assert sum("#" in line for line in out.splitlines()) == 2
 
 
 def test_a_csv_of_lead_columns(tmp_path, model, beats):
@@ -216,7 +185,7 @@ def test_the_picture_is_an_svg_in_millimetres(records, tmp_path, model):
     assert path.read_bytes() == first
 
 
-def test_leads_are_listed():
+def test_leads_are_listed_and_help_says_what_this_is_not():
     out = call("leads")
     assert "I II III aVR" in out
     assert "limb" in out
@@ -224,13 +193,10 @@ def test_leads_are_listed():
     for line in ("independent I II V1 V2", "easi        I aVR V2", "holter      I II III aVR aVL"):
         assert f"set     {line}" in out
     assert all(parse_leads("+".join(leads)) == leads for leads in NAMED_SETS.values())
-
-
-def test_help_says_what_it_is_not():
     assert "medical" in call("predict", "--help")
 
 
-def test_its_version_is_that_of_the_citation() -> None:
+def test_its_version_is_that_of_the_citation():
     cited = (Path(__file__).parents[1] / "CITATION.cff").read_text()
     assert f"\nversion: {call('--version').split()[1]}\n" in cited
 
@@ -245,7 +211,7 @@ def test_whatever_comes_in_the_model_gets_its_own_grid(leads, samples, rate):
     values = np.random.default_rng(samples).integers(-900, 900, (len(leads), samples))
     held = dict(zip(leads, values.astype(np.int16), strict=True))
     chosen = preparing.choose(reading.Recording("r", rate, held), None)
-    prepared = preparing.prepare(chosen, Grid())
+    prepared = preparing.prepare(chosen, 500, 5000)
     assert prepared.signal.shape == (len(leads), 5000)
     assert prepared.signal.dtype == np.int16
     assert list(prepared.leads) == [lead for lead in LEADS if lead in leads]

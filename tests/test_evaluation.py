@@ -1,8 +1,7 @@
 """The evaluation stages on a small cohort with planted scores: joins, metrics, files, faults."""
 
-import dataclasses
+import importlib
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,33 +9,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kmerl import params
-from kmerl.evaluation import metric_rows, partial_leads, seen_unseen
-from kmerl.evaluation.bootstrap import Statistics
+from kmerl.evaluation import metric_rows, partial_leads
 from kmerl.evaluation.encoded_corpus import open_encoded
-from kmerl.evaluation.fine_tune_fit import FineTune
 from kmerl.evaluation.metrics import auroc, macro
-from kmerl.evaluation.probe_fit import LinearProbe
 from kmerl.evaluation.scores import read_scores, read_seeds
-from kmerl.evaluation.zero_shot import ZeroShot, score_task
+from kmerl.evaluation.zero_shot import score_task
 from kmerl.files import read_json, write_json
-from kmerl.tasks import data_report, prompts
+from kmerl.tasks import data_report
 from kmerl.tasks.classes import TASKS, classes
 from kmerl.tasks.cohort import read_cohort
-from kmerl.tasks.splits import Splits, from_store
+from kmerl.tasks.splits import from_store
 from kmerl.tasks.subsets import RATIOS
-from stages import linear_probe as probe_stage
-from stages import partial_leads as partial_stage
-from stages import seen_unseen as seen_stage
-from stages import splits as splits_stage
 from stages import zero_shot as zero_stage
 from tests.cohorts import files_below, read_rows
 from tests.evaluation_cohort import LEAD_SETS
 
 
 def _run_all() -> None:
-    for stage in (splits_stage, zero_stage, probe_stage, partial_stage, seen_stage):
-        stage.main()
+    for name in ("splits", "zero_shot", "linear_probe", "partial_leads", "seen_unseen"):
+        importlib.import_module(f"stages.{name}").main()
 
 
 @pytest.fixture(scope="module")
@@ -51,21 +42,15 @@ def finished(evaluation_cohort: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture
-def results(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Inside `finished`, to read from."""
+def metrics(finished, monkeypatch) -> dict[str, dict]:
+    """What each stage measured, by its name; inside `finished`, to read from."""
     monkeypatch.chdir(finished)
-    return finished
-
-
-@pytest.fixture
-def metrics(results: Path) -> dict[str, dict]:
-    """What each stage measured, by its name."""
     return {path.stem: read_json(path) for path in Path("metrics").glob("*.json")}
 
 
-def test_a_second_run_writes_the_same_bytes(results, world):
+def test_a_second_run_writes_the_same_bytes(finished, world):
     _run_all()
-    first, second = files_below(results), files_below(world)
+    first, second = files_below(finished), files_below(world)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
 
@@ -86,23 +71,18 @@ def test_metrics_have_every_key_and_nulls_where_a_corpus_has_no_records(metrics)
     assert zero["average"]["12"]["auroc"] == pytest.approx(np.mean(others), abs=1e-3)
 
 
-def test_zero_shot_scores_follow_the_records(metrics):
-    """Store and encodings are shuffled differently; only a join by record finds the signal."""
+def test_scores_follow_the_records_and_the_other_kind_stands_beside(metrics):
+    """Store and encodings are shuffled differently; only a join by record finds the signal. The
+    cosine scores are the query scores turned round: as bad as those are good."""
     zero = metrics["zero_shot"]["average"]
     assert zero["12"]["auroc"] > 0.99
     assert 0.5 < zero["1"]["auroc"] < zero["4"]["auroc"] < zero["12"]["auroc"]
     for row in zero.values():
-        assert row["auroc_lo"] <= row["auroc"] <= row["auroc_hi"]
+        for name in ("auroc", "cosine_auroc", "above_cosine"):
+            assert row[f"{name}_lo"] <= row[name] <= row[f"{name}_hi"]
         assert row["f1"] <= row["f1_max"]
-
-
-def test_the_other_kind_of_score_stands_beside(metrics):
-    """The cohort's cosine scores are its query scores turned round: as bad as those are good."""
-    for row in metrics["zero_shot"]["average"].values():
         assert row["cosine_auroc"] == pytest.approx(1 - row["auroc"], abs=2e-3)
         assert row["above_cosine"] == pytest.approx(2 * row["auroc"] - 1, abs=2e-3)
-        assert row["above_cosine_lo"] <= row["above_cosine"] <= row["above_cosine_hi"]
-        assert row["cosine_auroc_lo"] <= row["cosine_auroc"] <= row["cosine_auroc_hi"]
     kept = read_scores(Path("data/zero_shot/cosine"), "csn").score["12"]
     np.testing.assert_array_equal(kept, -read_scores(Path("data/zero_shot"), "csn").score["12"])
 
@@ -123,7 +103,7 @@ def test_a_method_is_measured_by_the_scores_it_gives(world, monkeypatch, given):
         assert (row["records"], row["auroc"], row["cosine_auroc"]) == (0, None, None)
 
 
-def test_class_rows_are_counted_and_sorted(results):
+def test_class_rows_are_counted_and_sorted(metrics):
     listed = read_rows("plots/zero_shot_classes.csv")
     assert tuple(listed[0]) == metric_rows.CLASS_COLUMNS
     assert len(listed) == sum(len(classes(task)) for task in TASKS) * len(LEAD_SETS)
@@ -151,7 +131,8 @@ def test_probe_subsets_are_listed_and_nested(metrics):
         assert ratios[0] != ratios[1] or not len(train.records)
 
 
-def test_probe_metrics_are_means_over_seeds(metrics):
+def test_probe_metrics_are_means_over_seeds_with_other_probes_beside(metrics):
+    """Features hold the labels, those of the untrained encoder nothing."""
     row = metrics["linear_probe"]["csn"]["100"]["4"]
     seeds = [one for (one,) in read_seeds(Path("data/linear_probe/100"), ["csn"])]
     aurocs = [macro(auroc(one.truth, one.score["4"])) for one in seeds]
@@ -160,13 +141,8 @@ def test_probe_metrics_are_means_over_seeds(metrics):
     assert row["seeds"] == 2
     alike = metrics["partial_leads"]["linear_probe"]
     assert alike["4"]["auroc"] == metrics["linear_probe"]["average"]["100"]["4"]["auroc"]
-
-
-def test_other_probes_stand_beside_the_fixed_one(metrics):
-    """Features hold the labels, those of the untrained encoder nothing."""
     row = metrics["linear_probe"]["ptbxl_super"]["100"]["12"]
-    assert row["auroc"] > 0.6
-    assert row["knn_auroc"] > 0.6
+    assert min(row["auroc"], row["knn_auroc"]) > 0.6
     assert 0.35 < row["random_auroc"] < 0.6
     assert row["above_random_lo"] < row["above_random"] < row["above_random_hi"]
     assert row["above_random"] == pytest.approx(row["auroc"] - row["random_auroc"], abs=2e-3)
@@ -210,16 +186,13 @@ def test_partial_leads_curves_are_paired_and_have_every_order_and_named_set(metr
     mine = [r for r in listed if (r["protocol"], r["task"]) == ("zero_shot", "average")]
     assert sorted(r["key"] for r in mine) == sorted(curve["zero_shot"])
     assert [r["count"] for r in mine if r["order"] == "paper"] == list(partial_leads.COUNTS)
-    assert mine[2]["leads"] == "I+II+III"
     # mimic:4 was encoded for itself; its other steps are sets that the paper's order has too
-    for protocol, curve in metrics["partial_leads"].items():
+    assert curve["zero_shot"]["mimic:4"]["auroc"] == zero["mimic:4"]["auroc"]
+    for rows in curve.values():
         mimic = {f"mimic:{count}" for count in partial_leads.COUNTS}
-        assert set(curve) == {*partial_leads.COUNTS, "limb", *mimic}  # standard:5 is not encoded
-        assert curve["mimic:5"] == curve["5"]
-        assert curve["mimic:4"] != curve["4"]
-        assert curve["limb"] == curve["6"]
-        if protocol == "zero_shot":
-            assert curve["mimic:4"]["auroc"] == zero["mimic:4"]["auroc"]
+        assert set(rows) == {*partial_leads.COUNTS, "limb", *mimic}  # standard:5 is not encoded
+        assert (rows["mimic:5"], rows["limb"]) == (rows["5"], rows["6"])
+        assert rows["mimic:4"] != rows["4"]
     found = {r["key"]: (r["order"], r["leads"], r["count"]) for r in listed}
     assert found["mimic:4"] == ("mimic", "I+II+III+aVR", "4")
     assert found["4"] == ("paper", "I+II+III+aVF", "4")
@@ -230,20 +203,6 @@ def test_partial_leads_curves_are_paired_and_have_every_order_and_named_set(metr
     strange = LEAD_SETS | {"4": ("I", "II", "III", "V1")}
     with pytest.raises(ValueError, match="follow none of the orders standard, mimic, paper"):
         partial_leads.points(strange)
-
-
-def test_scores_are_of_held_out_records_and_features_of_all(evaluation_cohort):
-    cohort = read_cohort(evaluation_cohort / "data/splits", "csn")
-    encoded = open_encoded(evaluation_cohort / "data/encode", "csn")
-    held_out = cohort.take(cohort.splits != "train").records
-    rows = encoded.scored_rows(held_out)
-    assert len(set(rows)) == len(held_out) < len(encoded.scores("query", "csn", "12"))
-    assert len(encoded.features("12")) == len(encoded.row_of) == 60
-    trained, random = encoded.features("1"), encoded.features("1", "random")
-    assert trained.shape == random.shape
-    assert not np.array_equal(trained, random)
-    with pytest.raises(ValueError, match=r"record 'r\d+' has no scores"):
-        encoded.scored_rows(cohort.split("train").records)
 
 
 @pytest.mark.parametrize(
@@ -295,47 +254,23 @@ def test_the_data_report_counts_splits_and_classes(metrics):
         assert int(rows["ptbxl_sub", kind.code]["test"]) == test[:, i].sum()
 
 
-def _changed(store: Path, column: str, change: Callable[[list], list]) -> None:
-    path = store / "signals-00000.parquet"
-    table = pq.read_table(path)
-    place, values = table.column_names.index(column), change(table[column].to_pylist())
-    field = pa.field(column, table.schema.field(column).type)
-    pq.write_table(table.set_column(place, field, pa.array(values, field.type)), path)
-
-
-def test_a_patient_in_two_splits_stops_the_data_report(world):
-    swap = {"test": "train", "train": "test", "val": "test"}
-    _changed(Path("data/ecg/csn"), "split", lambda old: [swap[old[0]], *old[1:]])
-    with pytest.raises(data_report.LeakageError, match=r"csn: 1 patients .* 'p\d+' \(\w+, \w+\)"):
-        data_report.corpus_entry(Path("metrics/ingest/csn.json"), Path("data/ecg"), "csn")
-
-
 @pytest.mark.parametrize(
     ("column", "change", "message"),
     [
-        ("record", lambda old: [old[1], *old[1:]], "has two rows"),
-        ("split", lambda old: ["fold 9", *old[1:]], "a split that is none of"),
-        ("label.csn.AF", lambda old: [None] * len(old), "has labels of csn in part"),
+        ("record", lambda old: old[1], "has two rows"),
+        ("split", lambda old: "fold 9", "a split that is none of"),
+        ("split", lambda old: "train", r"csn: 1 patients .* 'p\d+' \(train, val\)"),
+        ("label.csn.AF", lambda old: None, "has labels of csn in part"),
     ],
 )
 def test_faults_of_the_store_are_named(world, column, change, message):
-    _changed(Path("data/ecg/csn"), column, change)
+    path = Path("data/ecg/csn/signals-00000.parquet")
+    table = pq.read_table(path)
+    row = table["split"].to_pylist().index("val")
+    values = table[column].to_pylist()
+    values[row] = change(values)
+    place, kind = table.column_names.index(column), table.schema.field(column).type
+    pq.write_table(table.set_column(place, column, pa.array(values, kind)), path)
     with pytest.raises(ValueError, match=message):
         from_store(Path("data/ecg"), "csn")
-
-
-@pytest.mark.parametrize("name", ["demo", "ptbxl", "paper"])
-def test_every_profile_has_every_parameter(name):
-    path = Path(__file__).parents[1] / f"params/{name}.yaml"
-    assert params.load("zero_shot", ZeroShot, path).score == "query"
-    assert params.load("linear_probe", LinearProbe, path).epochs == 100
-    assert params.load("partial_leads", partial_leads.PartialLeads, path).ratio in RATIOS
-    assert params.load("seen_unseen", seen_unseen.SeenUnseen, path).threshold == 0.95
-    assert params.load("statistics", Statistics, path).level == 0.95
-    fine_tune = params.load("fine_tune", FineTune, path)
-    assert fine_tune.from_scratch
-    assert 100 in fine_tune.ratios
-    splits = params.load("splits", Splits, path)
-    paper, others = ("merl", "merl", "raw/merl"), ("official", "corrected", "raw/synthetic/merl")
-    assert dataclasses.astuple(splits) == (paper if name == "paper" else others)
-    assert prompts.chosen(params.read(path)["prompts"]) == "names"
+        data_report.corpora_report(Path("metrics/ingest"), Path("data/ecg"), ["csn"], [])

@@ -35,29 +35,27 @@ def test_merls_file_has_a_text_for_every_class():
     assert found["ptbxl_sub/STTC"] == found["csn/STTC"]  # one text a code
 
 
-def write(folder: Path, texts: object) -> Path:
-    (folder / prompts.CKEPE).write_text(texts if isinstance(texts, str) else json.dumps(texts))
-    return folder / prompts.CKEPE
+def by_ckepe(folder: Path, texts: object) -> dict[str, str]:
+    path = folder / prompts.CKEPE
+    path.write_text(texts if isinstance(texts, str) else json.dumps(texts))
+    return prompts.by_ckepe(path)
 
 
 def test_the_synthetic_file_has_a_text_for_every_class(tmp_path):
-    found = prompts.by_ckepe(write(tmp_path, merl.prompts()))
+    found = by_ckepe(tmp_path, merl.prompts())
     assert list(found) == KEYS
     assert found["csn/1AVB"] == "first degree av block, 1 degree atrioventricular block."
     assert "left posterior fascicular block" in found["ptbxl_super/CD"]
     assert all(kind.name in found[f"{t}/{kind.code}"] for t in TASKS for kind in classes(t))
-
-
-def test_texts_are_lower_cased_and_otherwise_as_they_are(tmp_path):
-    path = write(tmp_path, {"AF": "Atrial Flutter,  AF..", "no class": "x"})
-    assert prompts.by_ckepe(path) == {"csn/AF": "atrial flutter,  af.."}
+    texts = {"AF": "Atrial Flutter,  AF..", "no class": "x"}  # in lower case, otherwise as it is
+    assert by_ckepe(tmp_path, texts) == {"csn/AF": "atrial flutter,  af.."}
 
 
 @pytest.mark.parametrize("texts", [["AF"], {"AF": 1}, {"AF": None}, "{"])
 def test_a_file_of_another_form_is_refused(tmp_path, texts):
     message = "is no JSON file" if texts == "{" else "must map each class code to one"
     with pytest.raises(ValueError, match=rf"CKEPE_prompt\.json {message}"):
-        prompts.by_ckepe(write(tmp_path, texts))
+        by_ckepe(tmp_path, texts)
 
 
 def test_the_parameter_is_checked():
@@ -70,7 +68,7 @@ def test_the_parameter_is_checked():
 
 
 @pytest.fixture
-def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def embedded(tmp_path, monkeypatch):
     """Inside a directory in which stage embed_text has run with a tower that draws vectors."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(embed_text, "TextTower", lambda settings: FakeTower())
@@ -78,18 +76,17 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("params.yaml").write_text(yaml.safe_dump(demo | {"splits": {"merl": "raw/merl"}}))
     for folder in ("raw/merl", "data/labels", "data/reports"):
         Path(folder).mkdir(parents=True)
-    texts = merl.prompts()
-    texts["JEB"] = " "
+    texts = merl.prompts() | {"JEB": " "}
     Path("raw/merl", prompts.CKEPE).write_text(json.dumps(texts))
     labels = pa.table({"record": ["r1"], "sinus rhythm": [1]})
     pq.write_table(labels, "data/labels/labels.parquet")
     reports = pa.table({"record": ["r1", "r2"], "text": ["normal", "normal"]})
     pq.write_table(reports, "data/reports/reports.parquet")
     embed_text.main()
-    return tmp_path
 
 
-def test_a_name_is_asked_by_the_vector_that_seen_and_unseen_compare(embedded):
+def test_both_kinds_are_embedded_whatever_is_asked_and_missing_ones_are_named(embedded):
+    """A name is asked by the vector that seen and unseen compare."""
     asked = prompts.read_asked(Path("data/asked"), "names")
     names = json.loads(Path("data/text/names.json").read_text())["classes"]
     vectors = load_file("data/text/names.safetensors")["classes"]
@@ -97,9 +94,6 @@ def test_a_name_is_asked_by_the_vector_that_seen_and_unseen_compare(embedded):
     assert asked.texts["cpsc2018/CLBBB"] == "left bundle branch block"
     rows = [names.index(text) for text in asked.texts.values()]
     np.testing.assert_array_equal(asked.vectors, vectors[rows])
-
-
-def test_prompts_are_embedded_whatever_is_asked_and_missing_ones_are_named(embedded):
     texts = json.loads(Path("data/asked/ckepe.json").read_text())["texts"]
     assert list(texts) == [name for name in KEYS if name != "csn/JEB"]
     vectors = load_file("data/asked/ckepe.safetensors")["asked"]
@@ -115,16 +109,15 @@ def test_encoding_asks_with_what_is_chosen(embedded, monkeypatch, kind):
     embed_text.main()
     values = params.read() | {"prompts": kind}
     Path("params.yaml").write_text(yaml.safe_dump(values))
-    given: list[prompts.Asked] = []
-    model = small("random")
+    given, model = [], small("random")
     described = SimpleNamespace(signal=SignalParams("zscore", "available"))
     monkeypatch.setattr(encode, "load", lambda *_: (described, model))
     monkeypatch.setattr(encode, "initial", lambda *_: model)
     monkeypatch.setattr(encode, "held_out", lambda *_: frozenset())
     monkeypatch.setattr(CorpusEncoder, "encode", lambda self, *_: given.append(self.asked))
     encode.main()
-    asked = {"names": "left bundle branch block", "ckepe": merl.prompts()["CLBBB"].lower()}
     assert len(given) == 3
+    asked = {"names": "left bundle branch block", "ckepe": merl.prompts()["CLBBB"].lower()}
     row = [one.code for one in classes("cpsc2018")].index("CLBBB")
     for one in given:
         vector = one.of("cpsc2018")[row]
@@ -132,12 +125,11 @@ def test_encoding_asks_with_what_is_chosen(embedded, monkeypatch, kind):
 
 
 def test_files_that_do_not_belong_together_are_refused(embedded):
-    folder = Path("data/asked")
     shutil.copy("data/asked/ckepe.safetensors", "data/asked/names.safetensors")
     with pytest.raises(ValueError, match=r"names\.safetensors has other rows"):
-        prompts.read_asked(folder, "names")
+        prompts.read_asked(Path("data/asked"), "names")
     Path("data/asked/names.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match=r"names\.safetensors cannot be read"):
-        prompts.read_asked(folder, "names")
+        prompts.read_asked(Path("data/asked"), "names")
     with pytest.raises(FileNotFoundError, match="dvc repro embed_text"):
         prompts.read_asked(Path("data"), "names")

@@ -2,25 +2,22 @@
 
 import csv
 import dataclasses
+from itertools import product
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from kmerl import params
 from kmerl.files import read_json
-from kmerl.tasks import data_report, merl_splits
-from kmerl.tasks.classes import TASKS, classes, tasks_of
+from kmerl.tasks import merl_splits
+from kmerl.tasks.classes import TASKS, classes
 from kmerl.tasks.cohort import SPLITS, Cohort, read_cohort
-from kmerl.tasks.merl_splits import MerlTask
-from kmerl.tasks.splits import ABSENT, Splits, TaskSplits, from_merl, read_task
+from kmerl.tasks.splits import ABSENT, Splits, read_task
 from stages import splits as stage
-from tests.cohorts import files_below, read_rows
-from tests.evaluation_cohort import PARAMS, ROWS
-from tests.test_merl_splits import CSN_CHANGES, ROOT, TABLE_3, csn_row, released, write_files
+from tests.cohorts import files_below, merl_row, read_rows, write_merl
+from tests.evaluation_cohort import PARAMS
 
 
 def run(**changes: str) -> dict[str, Cohort]:
@@ -39,16 +36,9 @@ def report(task: str) -> dict:
     return read_json("data/splits/report.json")[task]
 
 
-def equal(one: Cohort, other: Cohort) -> bool:
-    names = ("records", "patients", "splits", "truth")
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
-
-
-# ---------------------------------------------------------------- the two sources
-
-
-def test_the_corpora_themselves_are_a_source(world):
-    for task, cohort in run(source="official").items():
+def test_both_sources_with_both_kinds_of_labels(world):
+    official = run(source="official")
+    for task, cohort in official.items():
         assert cohort.records.tolist() == sorted(cohort.records.tolist())
         assert cohort.corpus == TASKS[task]
         assert cohort.truth.shape == (len(cohort.records), len(classes(task)))
@@ -56,17 +46,13 @@ def test_the_corpora_themselves_are_a_source(world):
     assert listed("differences") == listed("missing") == []
     assert "merl" not in report("csn")
 
-
-def test_corrected_labels_of_merl_are_the_corpora_s_own(world):
-    official = run(source="official")
-    for task, cohort in run(source="merl", labels="corrected").items():
-        assert equal(cohort, official[task]), task
-
-
-def test_the_labels_of_merl_differ_where_the_files_say_so(world):
     corrected = run(source="merl", labels="corrected")
     cells = listed("differences")
+    for task, name in product(TASKS, ("records", "patients", "splits", "truth")):
+        assert np.array_equal(getattr(corrected[task], name), getattr(official[task], name)), task
+
     as_released = run(source="merl", labels="merl")
+    kept = files_below(world, "data/splits")
     assert listed("differences") == cells
     assert {(row["task"], row["merl"], row["corrected"]) for row in cells} == {("csn", "1", "0")}
     found = set()
@@ -82,21 +68,14 @@ def test_the_labels_of_merl_differ_where_the_files_say_so(world):
     assert len(found) == len(cells) > 20
     assert report("csn")["merl"] == merl_splits.summary(merl_splits.read(Path("raw/merl"), "csn"))
 
-
-def test_a_second_run_writes_the_same_bytes(world):
-    run(source="merl", labels="merl")
-    first = files_below(world, "data/splits")
     run(source="official")
     run(source="merl", labels="merl")
-    assert files_below(world, "data/splits") == first
-
-
-# ---------------------------------------------------------------- records that are not there
+    assert files_below(world, "data/splits") == kept
 
 
 def test_records_of_merl_that_the_store_lacks_are_listed_with_the_reason(world):
     path = Path("raw/merl/data_split/chapman/chapman_val.csv")
-    more = [csn_row("r900", "SR", {"SR"}), csn_row("r901", "SR", {"SR"})]
+    more = [merl_row("csn", record, ["SR"]) for record in ("r900", "r901")]
     with path.open("a", newline="") as file:
         csv.DictWriter(file, list(more[0]), lineterminator="\n").writerows(more)
     cohort = run(source="merl")["csn"]
@@ -111,13 +90,12 @@ def test_records_of_merl_that_the_store_lacks_are_listed_with_the_reason(world):
 
 
 def test_a_store_without_any_of_merls_records_is_an_error(world):
-    rows = {split: [csn_row(f"JS{i}", "SR", {"SR"})] for i, split in enumerate(SPLITS)}
-    write_files(Path("raw/merl"), "csn", rows)
-    with pytest.raises(ValueError, match=r"none of MERL's 3 records of csn \(such as 'JS0'\).*60"):
+    rows = {split: [merl_row("csn", f"JS{split}", ["SR"])] for split in SPLITS}
+    write_merl(Path("raw/merl"), "csn", rows)
+    with pytest.raises(
+        ValueError, match=r"none of MERL's 3 records of csn \(such as 'JStrain'\).*60"
+    ):
         run(source="merl")
-
-
-# ---------------------------------------------------------------- parameters
 
 
 def test_simulated_records_have_no_labels_in_the_real_files(world):
@@ -131,9 +109,6 @@ def test_simulated_records_have_no_labels_in_the_real_files(world):
     assert len(found.cohort.records) == 0  # no record, so none with another's labels
 
 
-# ---------------------------------------------------------------- what is kept
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -144,57 +119,11 @@ def test_simulated_records_have_no_labels_in_the_real_files(world):
     ],
 )
 def test_a_file_that_no_stage_wrote_is_refused(tmp_path, change, message):
-    given = {"records": ["r1", "r2", "r3"], "splits": list(SPLITS), "classes": classes("csn")}
-    given |= change
+    given = {"records": ["r1", "r2", "r3"], "splits": SPLITS, "classes": classes("csn")} | change
+    records, splits = np.array(given["records"]), np.array(given["splits"])
     truth = np.zeros((3, 38), dtype=bool)
-    records = np.array(given["records"])
-    cohort = Cohort(
-        "csn", "csn", given["classes"], records, records, np.array(given["splits"]), truth
-    )
-    cohort.write(tmp_path)
+    Cohort("csn", "csn", given["classes"], records, records, splits, truth).write(tmp_path)
     with pytest.raises(ValueError, match=message):
         read_cohort(tmp_path, "csn")
-
-
-def test_a_task_that_was_not_written_says_what_to_run(tmp_path):
     with pytest.raises(FileNotFoundError, match="dvc repro splits"):
-        read_cohort(tmp_path, "csn")
-
-
-# ---------------------------------------------------------------- MERL's own files
-
-
-@pytest.fixture(scope="module")
-def released_tasks() -> dict[str, MerlTask]:
-    return {task: merl_splits.read(ROOT, task) for task in TABLE_3}
-
-
-@pytest.fixture(scope="module")
-def every_record(released_tasks, tmp_path_factory) -> Path:
-    """A store that holds every record of MERL's files, each its own patient."""
-    root = tmp_path_factory.mktemp("ecg")
-    for corpus in ROWS:
-        held = {r for task in tasks_of(corpus) for r in released_tasks[task].records.tolist()}
-        (root / corpus).mkdir()
-        table = pa.table({"record": sorted(held), "patient": sorted(held)})
-        pq.write_table(table, root / corpus / "signals-00000.parquet")
-        (root / corpus / "rejected.csv").write_text("record,reason,detail\n")
-    return root
-
-
-@released
-@pytest.mark.parametrize("task", TABLE_3)
-def test_table_3_is_what_the_stage_keeps(every_record, released_tasks, tmp_path, task):
-    merl = released_tasks[task]
-    for labels in ("merl", "corrected"):
-        cohort, missing = from_merl(every_record, merl, labels)
-        told = data_report.task_report(TaskSplits(cohort, merl, missing))
-        assert (told["classes"], *told["rows"].values()) == TABLE_3[task]
-        assert (missing, told["records_missing"]) == ([], {})
-        cohort.write(tmp_path)
-        assert equal(read_cohort(tmp_path, task), cohort)
-        for code, both in CSN_CHANGES.items() if task == "csn" else ():
-            found = sum(told["positives"][split][code] for split in SPLITS)
-            assert found == both[labels == "corrected"]
-    if task == "csn":
-        assert told["merl"]["rows_changed"] == 3_817
+        read_cohort(tmp_path, "cpsc2018")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kmerl.evaluation.bootstrap import Weights
 from kmerl.evaluation.metric_rows import Row, draw_weights, mean
+from kmerl.evaluation.metrics import Weights
 from kmerl.evaluation.paired_rows import Ranked, Ranking, difference_row, differences, rankings
 from kmerl.evaluation.scores import Scores, read_scores, read_seeds
 from kmerl.tasks.classes import TASKS
@@ -81,17 +81,16 @@ def read_folder(directory: Path) -> list[list[Scores]]:
     Raises:
         FileNotFoundError: the folder holds no scores of any task.
     """
-    tasks = [task for task in TASKS if (directory / f"{task}.json").exists()]
-    if tasks:
-        return [[read_scores(directory, task) for task in tasks]]
-    first = directory / "0"
-    tasks = [task for task in TASKS if (first / f"{task}.json").exists()]
-    if not tasks:
-        raise FileNotFoundError(
-            f"{directory} holds no scores; name a folder such as data/zero_shot or "
-            f"data/linear_probe/100"
-        )
-    return read_seeds(directory, tasks)
+    for folder in (directory, directory / "0"):
+        tasks = [task for task in TASKS if (folder / f"{task}.json").exists()]
+        if tasks and folder == directory:
+            return [[read_scores(directory, task) for task in tasks]]
+        if tasks:
+            return read_seeds(directory, tasks)
+    raise FileNotFoundError(
+        f"{directory} holds no scores; name a folder such as data/zero_shot or "
+        f"data/linear_probe/100"
+    )
 
 
 def _row(a: Sequence[Ranked], b: Sequence[Ranked], level: float) -> Row:

@@ -35,21 +35,21 @@ class EncodedCorpus:
     random_sets: tuple[str, ...]
     score_kinds: tuple[ScoreKind, ...]
 
-    def rows(self, records: Shaped[np.ndarray, " record"]) -> Int[np.ndarray, " record"]:
-        """The row of each record in `features`.
+    def rows(
+        self, records: Shaped[np.ndarray, " record"], *, scored: bool = False
+    ) -> Int[np.ndarray, " record"]:
+        """The row of each record in `features`, or in `scores`.
 
         Raises:
-            ValueError: a record that was not encoded.
+            ValueError: a record that was not encoded, or that has no scores because no task held
+                it out.
         """
-        return self._rows(records, self.row_of, "is missing")
-
-    def scored_rows(self, records: Shaped[np.ndarray, " record"]) -> Int[np.ndarray, " record"]:
-        """The row of each record in `scores`.
-
-        Raises:
-            ValueError: a record without scores, because no task held it out.
-        """
-        return self._rows(records, self.scored_row_of, "has no scores")
+        places = self.scored_row_of if scored else self.row_of
+        for record in records:
+            if str(record) not in places:
+                fault = "has no scores" if scored else "is missing"
+                raise ValueError(f"{self.tensors}: record {str(record)!r} {fault}; {_AGAIN}")
+        return np.array([places[str(record)] for record in records], dtype=np.int64)
 
     def features(
         self, leads: str, encoder: EncoderKind = "trained"
@@ -82,14 +82,6 @@ class EncodedCorpus:
                 f"{self.tensors}: task {task} was encoded with classes {self.tasks.get(task)}, "
                 f"its classes now are {codes}; {_AGAIN}"
             )
-
-    def _rows(
-        self, records: Shaped[np.ndarray, " record"], places: dict[str, int], fault: str
-    ) -> Int[np.ndarray, " record"]:
-        for record in records:
-            if str(record) not in places:
-                raise ValueError(f"{self.tensors}: record {str(record)!r} {fault}; {_AGAIN}")
-        return np.array([places[str(record)] for record in records], dtype=np.int64)
 
     def _read(self, name: str, rows: int) -> Float[np.ndarray, "record column"]:
         with safe_open(self.tensors, framework="numpy") as file:

@@ -9,7 +9,7 @@ run side by side changes no bit of the result.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -123,13 +123,21 @@ class FineTuning:
         Memory: see `MemoryStore`; and each thread's network and activations.
         """
         steps = sum(len(job.train.records) for job in jobs) * self.settings.epochs
-        progress = _Progress(Meter("fine-tuning", steps, "records"))
+        meter = Meter("fine-tuning", steps, "records")
+        stop, lock = threading.Event(), threading.Lock()
+
+        def advance(records: int) -> None:
+            if stop.is_set():
+                raise RuntimeError("another training failed")
+            with lock:
+                meter.advance(records)
+
         done: list[Trained] = []
         for corpus in sorted({job.test.corpus for job in jobs}):
             members = [job for job in jobs if job.test.corpus == corpus]
-            work = partial(self._train_one, self._read(corpus, members), progress)
-            done += in_order(work, members, self.threads, stop=progress.stop)
-        progress.meter.close()
+            work = partial(self._train_one, self._read(corpus, members), advance)
+            done += in_order(work, members, self.threads, stop=stop)
+        meter.close()
         return done
 
     def _read(self, corpus: str, jobs: Sequence[Job]) -> MemoryStore:
@@ -138,7 +146,9 @@ class FineTuning:
         records = np.unique(np.concatenate(parts))
         return read_into_memory(self.store / corpus, in_standard_order(leads), records)
 
-    def _train_one(self, recordings: MemoryStore, progress: "_Progress", job: Job) -> Trained:
+    def _train_one(
+        self, recordings: MemoryStore, advance: Callable[[int], None], job: Job
+    ) -> Trained:
         """Both starts, and all lead sets, begin with the same head and see the same batches."""
         settings, leads = self.settings, self.settings.lead_sets[job.leads]
         train, validation, test = (
@@ -156,7 +166,7 @@ class FineTuning:
             rate=settings.learning_rate if pretrained else settings.scratch_learning_rate,
             random=random,
             device=self.device,
-            advance=progress.advance,
+            advance=advance,
         )
         held_out = (scores(fitted.network, p, settings, self.device) for p in (validation, test))
         return Trained(job, fitted.epoch, *held_out)
@@ -217,20 +227,3 @@ def table(
         return row
 
     return metric_table(fine_tuned, statistics, more)
-
-
-class _StoppedError(Exception):
-    """Ends a training because of another one."""
-
-
-class _Progress:
-    """One meter for trainings that run side by side, and the word to stop."""
-
-    def __init__(self, meter: Meter) -> None:
-        self.meter, self.stop, self._lock = meter, threading.Event(), threading.Lock()
-
-    def advance(self, records: int) -> None:
-        if self.stop.is_set():
-            raise _StoppedError("another training failed")
-        with self._lock:
-            self.meter.advance(records)

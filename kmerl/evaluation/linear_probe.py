@@ -7,7 +7,6 @@ same probe of an untrained encoder, and nearest neighbours.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -55,11 +54,6 @@ class ProbedTask:
     choices: dict[str, list[Choice]]
     train_records: int
     train_classes: float
-
-    def write(self, directory: Path) -> None:
-        """The scores of each seed, `directory/<seed>/<task>.*`; `scores.read_seeds` reads them."""
-        for number, scores in enumerate(self.scores):
-            scores.write(directory / str(number))
 
 
 def probe_task(

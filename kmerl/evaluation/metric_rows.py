@@ -9,15 +9,13 @@ from jaxtyping import Float, Int
 
 from kmerl.evaluation import metrics
 from kmerl.evaluation.bootstrap import (
-    Replicates,
     Statistics,
-    Weights,
-    auroc_replicates,
     class_intervals,
     draw_patients,
     f1_replicates,
     interval,
 )
+from kmerl.evaluation.metrics import Replicates, Weights
 from kmerl.evaluation.scores import Scores
 from kmerl.progress import track
 from kmerl.seeds import generator
@@ -79,12 +77,19 @@ def draw_weights(scores: Sequence[Scores], replicates: int, seed: int) -> dict[s
     return weights
 
 
-def mean_over_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """One task under one lead set, of several seeds: the mean of each metric and replicate.
+def over_seeds(by_seed: Sequence[Evaluations]) -> Evaluations:
+    """The mean over the seeds of each metric and replicate, of every task and lead set.
 
     Raises:
         ValueError: the seeds were not measured on the same test records.
     """
+    return {
+        task: {key: _mean_over_seeds([one[task][key] for one in by_seed]) for key in by_leads}
+        for task, by_leads in by_seed[0].items()
+    }
+
+
+def _mean_over_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
     first = evaluations[0]
     for one in evaluations[1:]:
         if one.records != first.records or (one.positives != first.positives).any():
@@ -94,14 +99,6 @@ def mean_over_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
         name: np.mean([getattr(one, name) for one in evaluations], axis=0) for name in averaged
     }
     return Evaluation(records=first.records, positives=first.positives, **means)
-
-
-def over_seeds(by_seed: Sequence[Evaluations]) -> Evaluations:
-    """`mean_over_seeds` of every task and lead set."""
-    return {
-        task: {key: mean_over_seeds([one[task][key] for one in by_seed]) for key in by_leads}
-        for task, by_leads in by_seed[0].items()
-    }
 
 
 def metric_table(
@@ -208,7 +205,7 @@ def _class_values(found: Evaluation, level: float) -> list[list[float | int]]:
 def _evaluate(scores: Scores, keys: Sequence[str], weights: Weights) -> dict[str, Evaluation]:
     truth, stacked = scores.truth, np.stack([scores.score[key] for key in keys])
     aurocs = metrics.auroc(truth, stacked)
-    replicates = auroc_replicates(truth, stacked, weights)
+    replicates = metrics.auroc_replicates(truth, stacked, weights)
     found = {}
     for key, score, *auroc in zip(keys, stacked, aurocs, replicates, strict=True):
         threshold = scores.threshold[key]

@@ -5,16 +5,24 @@ a positive and a negative record, AUPRC and F1 a positive one. `macro` averages 
 Ties count as ties: half a win in AUROC, one threshold in the others. All agree with scikit-learn.
 """
 
+import math
+
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float32, Int
 
 Truth = Bool[np.ndarray, "record class"]
 Score = Float[np.ndarray, "record class"]
 PerClass = Float[np.ndarray, " class"]
+Weights = Float32[np.ndarray, "record replicate"]
+"""How often each record counts in each replicate; float32 is exact for sums below 2**24."""
+Replicates = Float[np.ndarray, "replicate class"]
+
+REPLICATES_AT_ONCE = 64
+"""Replicates whose sums are formed together: few enough for the processor's cache."""
 
 PAIRS_A_RECORD = 25
 """Below so many pairs of a positive and a negative for each record, pairs are compared one by one:
-that is quicker than ranking. Both ways count in exact halves, so that they agree to the bit."""
+that is quicker than sorting. Both ways count in exact halves, so that they agree to the bit."""
 
 
 def auroc(truth: Truth, score: Float[np.ndarray, "*set record class"]) -> Float[np.ndarray, "..."]:
@@ -26,16 +34,27 @@ def auroc(truth: Truth, score: Float[np.ndarray, "*set record class"]) -> Float[
         ValueError: a score is NaN, or the shapes differ.
     """
     _check(truth, score)
-    positives = truth.sum(axis=0)
-    pairs = positives * (len(truth) - positives)
-    wins = np.zeros((*score.shape[:-2], truth.shape[1]))
-    few = pairs <= PAIRS_A_RECORD * len(truth)
-    for column in np.flatnonzero(few & (pairs > 0)):
-        wins[..., column] = _wins(truth[:, column], score[..., column])
-    wins[..., ~few] = _wins_by_rank(truth[:, ~few], score[..., ~few])
-    values = np.full(wins.shape, np.nan)
-    np.divide(wins, pairs, out=values, where=pairs > 0)
-    return values
+    return auroc_replicates(truth, score, np.ones((len(truth), 1), np.float32))[..., 0, :]
+
+
+def auroc_replicates(
+    truth: Bool[np.ndarray, "record class"],
+    score: Float[np.ndarray, "*set record class"],
+    weights: Weights,
+) -> Float[np.ndarray, "*set replicate class"]:
+    """The AUROC of each class in each replicate; NaN where it has no positive or no negative.
+
+    Scores may carry leading axes (lead sets, seeds), which share the draws. Where a class has few
+    pairs of a positive and a negative, all pairs of all sets are one matrix product; where it has
+    many, the scores are sorted, and the weight below a positive is a difference of cumulative
+    sums. Both add whole numbers and halves, so that they agree to the bit.
+    """
+    leading, (records, classes) = score.shape[:-2], truth.shape
+    sets = score.reshape(math.prod(leading), records, classes)
+    out = np.full((len(sets), weights.shape[1], classes), np.nan)
+    for column in np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0)):
+        out[:, :, column] = _class_auroc(truth[:, column], sets[:, :, column], weights)
+    return out.reshape(*leading, *out.shape[1:])
 
 
 def auprc(truth: Truth, score: Score) -> PerClass:
@@ -82,40 +101,57 @@ def _check(truth: Truth, score: Float[np.ndarray, "*set record class"]) -> None:
         raise ValueError(f"the score of record {record}, class {column} is NaN")
 
 
-def _wins(
-    truth: Bool[np.ndarray, " record"], score: Float[np.ndarray, "*set record"]
-) -> Float[np.ndarray, "*set"]:
-    """Pairs in which the positive scores higher; a tie is half a win. Every pair is looked at."""
-    positive, negative = score[..., truth][..., :, None], score[..., ~truth][..., None, :]
-    above = (positive > negative).sum(axis=(-1, -2), dtype=np.int64)
-    not_below = (positive >= negative).sum(axis=(-1, -2), dtype=np.int64)
-    return np.asarray((above + not_below) / 2)
+def _class_auroc(
+    truth: Bool[np.ndarray, " record"], score: Float[np.ndarray, "set record"], weights: Weights
+) -> Float[np.ndarray, "set replicate"]:
+    positive, negative = weights[truth], weights[~truth]
+    high, low = score[:, truth], score[:, ~truth]
+    if len(positive) * len(negative) > PAIRS_A_RECORD * len(truth):
+        wins = _wins_by_order(high, low, positive, negative)
+    elif len(positive) <= len(negative):
+        wins = _wins_by_pair(high, low, positive, negative)
+    else:  # the same pairs seen from below, so that the product stays small
+        wins = _wins_by_pair(-low, -high, negative, positive)
+    pairs = positive.sum(axis=0, dtype=np.float64) * negative.sum(axis=0, dtype=np.float64)
+    out = np.full(wins.shape, np.nan)
+    np.divide(wins, pairs, out=out, where=pairs > 0)
+    return out
 
 
-def _wins_by_rank(
-    truth: Truth, score: Float[np.ndarray, "*set record class"]
-) -> Float[np.ndarray, "*set class"]:
-    """The same count from the ranks of the positives, of several classes."""
-    positives = truth.sum(axis=0)
-    ranks, order = _midranks(np.swapaxes(score, -1, -2))
-    hits = np.take_along_axis(np.broadcast_to(truth.T, order.shape), order, axis=-1)
-    return (ranks * hits).sum(axis=-1) - positives * (positives + 1) / 2
+def _wins_by_pair(
+    positive: Float[np.ndarray, "set positive"],
+    negative: Float[np.ndarray, "set negative"],
+    positive_weights: Float32[np.ndarray, "positive replicate"],
+    negative_weights: Float32[np.ndarray, "negative replicate"],
+) -> Float[np.ndarray, "set replicate"]:
+    above = (positive[:, :, None] > negative[:, None]).astype(np.float32)
+    above += positive[:, :, None] >= negative[:, None]
+    below = above.reshape(-1, negative.shape[1]) @ negative_weights  # twice the weight below each
+    below = below.reshape(*positive.shape, -1)
+    return np.einsum("spr,pr->sr", below, positive_weights, dtype=np.float64) / 2
 
 
-def _midranks(
-    values: Float[np.ndarray, "*set record"],
-) -> tuple[Float[np.ndarray, "*set record"], Int[np.ndarray, "*set record"]]:
-    """Ranks from 1 in sorted order along the last axis, ties sharing their mean; and that order."""
-    order = np.argsort(values, axis=-1)
-    ordered = np.take_along_axis(values, order, axis=-1)
-    places = np.arange(values.shape[-1])
-    changes = ordered[..., 1:] != ordered[..., :-1]
-    edge = np.ones((*values.shape[:-1], min(1, len(places))), dtype=bool)
-    first = np.where(np.concatenate([edge, changes], axis=-1), places, 0)
-    first = np.maximum.accumulate(first, axis=-1)
-    last = np.where(np.concatenate([changes, edge], axis=-1), places, len(places))
-    last = np.minimum.accumulate(last[..., ::-1], axis=-1)[..., ::-1]
-    return (first + last) / 2 + 1, order
+def _wins_by_order(
+    positive: Float[np.ndarray, "set positive"],
+    negative: Float[np.ndarray, "set negative"],
+    positive_weights: Float32[np.ndarray, "positive replicate"],
+    negative_weights: Float32[np.ndarray, "negative replicate"],
+) -> Float[np.ndarray, "set replicate"]:
+    replicates = positive_weights.shape[1]
+    out = np.empty((len(positive), replicates))
+    for row, high, low in zip(out, positive, negative, strict=True):
+        order = np.argsort(low, kind="stable")
+        below = np.searchsorted(low[order], high, side="left")
+        up_to = np.searchsorted(low[order], high, side="right")
+        for start in range(0, replicates, REPLICATES_AT_ONCE):
+            part = slice(start, start + REPLICATES_AT_ONCE)
+            won = positive_weights[:, part].astype(np.float64)
+            total = np.zeros((len(order) + 1, won.shape[1]), dtype=np.float32)
+            np.cumsum(negative_weights[order, part], axis=0, out=total[1:])
+            twice = np.einsum("pr,pr->r", won, total[below])
+            twice += np.einsum("pr,pr->r", won, total[up_to])
+            row[part] = twice / 2
+    return out
 
 
 def _operating_points(

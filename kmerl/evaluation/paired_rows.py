@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from kmerl.evaluation import metrics
-from kmerl.evaluation.bootstrap import Replicates, Weights, auroc_replicates
 from kmerl.evaluation.metric_rows import Evaluation, Row, mean, mean_replicates, with_interval
+from kmerl.evaluation.metrics import Replicates, Weights
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def rankings(
     """By lead set."""
     stacked = np.stack(list(score.values()))
     aurocs = metrics.auroc(truth, stacked).mean(axis=1)
-    replicates = auroc_replicates(truth, stacked, weights).mean(axis=1)
+    replicates = metrics.auroc_replicates(truth, stacked, weights).mean(axis=1)
     return {key: Ranking(*one) for key, *one in zip(score, aurocs, replicates, strict=True)}
 
 

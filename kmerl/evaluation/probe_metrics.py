@@ -17,7 +17,7 @@ from kmerl.evaluation.metric_rows import (
     metric_table,
     over_seeds,
 )
-from kmerl.evaluation.paired_rows import Ranking, auroc_row, difference_row, rankings
+from kmerl.evaluation.paired_rows import Ranking, auroc_row, rankings, reference_row
 
 CHOICE_COLUMNS = (
     "ratio", "task", "leads", "seed", "epoch", "val_auroc",
@@ -112,12 +112,10 @@ def _rows_of_others(
 ) -> Row:
     row: Row = {}
     for name in others[0]:
-        if leads not in others[0][name]:
-            continue
-        found = [one[name][leads] for one in others]
-        row |= auroc_row(name, found, level)
-        if name == RANDOM:
-            row |= difference_row("above_random", tasks, found, level)
+        if leads in others[0][name]:
+            found = [one[name][leads] for one in others]
+            beside = reference_row("random", tasks, found, level)
+            row |= beside if name == RANDOM else auroc_row(name, found, level)
     return row
 
 

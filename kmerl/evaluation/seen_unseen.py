@@ -94,16 +94,16 @@ def _metrics(
     level: float,
 ) -> Row:
     tasks = [evaluations[task.task][ALL_LEADS] for task in scores]
-    pairs = list(zip(tasks, members, strict=True))
-    auroc = np.concatenate([task.auroc[chosen] for task, chosen in pairs])
-    f1 = np.concatenate([task.f1[chosen] for task, chosen in pairs])
-    aurocs = np.concatenate([task.auroc_replicates[:, chosen] for task, chosen in pairs], axis=1)
-    f1s = np.concatenate([task.f1_replicates[:, chosen] for task, chosen in pairs], axis=1)
-    return {
-        "scored": int((~np.isnan(auroc)).sum()),
-        **with_interval("auroc", float(macro(auroc)), macro(aurocs), level),
-        **with_interval("f1", float(macro(f1)), macro(f1s), level),
-    }
+
+    def gathered(name: str) -> np.ndarray:
+        pairs = zip(tasks, members, strict=True)
+        return np.concatenate([getattr(task, name)[..., chosen] for task, chosen in pairs], axis=-1)
+
+    row: Row = {"scored": int((~np.isnan(gathered("auroc"))).sum())}
+    for name in ("auroc", "f1"):
+        value, drawn = macro(gathered(name)), macro(gathered(f"{name}_replicates"))
+        row |= with_interval(name, float(value), drawn, level)
+    return row
 
 
 def _directions(

@@ -41,7 +41,7 @@ def score_task(cohort: Cohort, encoded: EncodedCorpus, kind: ScoreKind) -> Score
     if kind not in encoded.score_kinds:
         return unscored(cohort, encoded.lead_sets)
     validation, test = cohort.split("val"), cohort.split("test")
-    rows = encoded.scored_rows(validation.records), encoded.scored_rows(test.records)
+    rows = [encoded.rows(part.records, scored=True) for part in (validation, test)]
     scores = {leads: encoded.scores(kind, cohort.task, leads) for leads in encoded.lead_sets}
     return scored(
         validation,

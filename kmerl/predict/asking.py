@@ -1,27 +1,11 @@
 """Which names a model is asked for, and its answers in order."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float
 
-from kmerl.predict.preparing import Grid, Prepared
 from kmerl.tasks.classes import classes
-
-
-class Scorer(Protocol):
-    """What `kmerl.predict.scoring.load` gives."""
-
-    @property
-    def config(self) -> Grid: ...
-
-    @property
-    def entities(self) -> Sequence[str]: ...
-
-    def score(
-        self, signal: Num[np.ndarray, "lead sample"], leads: Sequence[str], names: Sequence[str]
-    ) -> Float[np.ndarray, " name"]: ...
 
 
 def class_names(listed: str | None, task: str | None, entities: Sequence[str]) -> tuple[str, ...]:
@@ -42,8 +26,9 @@ def class_names(listed: str | None, task: str | None, entities: Sequence[str]) -
     return tuple(dict.fromkeys(names))
 
 
-def ranked(scorer: Scorer, prepared: Prepared, names: Sequence[str]) -> list[tuple[str, float]]:
+def ranked(
+    names: Sequence[str], probabilities: Float[np.ndarray, " name"]
+) -> list[tuple[str, float]]:
     """(name, probability), likeliest first, equals by name."""
-    probabilities = scorer.score(prepared.signal, prepared.leads, names)
     pairs = zip(names, map(float, probabilities), strict=True)
     return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))

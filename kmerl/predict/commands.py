@@ -46,18 +46,18 @@ def predict_command(
         if picture is not None and picture.suffix.lower() != ".svg":
             raise ValueError(f"--picture {picture}: pictures are .svg files")
         recording = preparing.choose(reading.read(record, rate, unit), leads)
-        scorer = load_model(model)
-        prepared = preparing.prepare(recording, scorer.config, start)
-        names = asking.class_names(classes, task, scorer.entities)
-        found = asking.ranked(scorer, prepared, names)
+        from kmerl.predict import scoring  # torch is imported here and not before
+
+        predictor = scoring.load(model)
+        grid = predictor.config.rate, predictor.config.samples
+        prepared = preparing.prepare(recording, *grid, start)
+        names = asking.class_names(classes, task, predictor.entities)
+        probabilities = predictor.score(prepared.signal, prepared.leads, names)
+        found = asking.ranked(names, probabilities)
         if picture is not None:
-            printing.draw(picture, record, prepared, scorer.config.rate, found)
-    shown = found[:top] if top else found
-    typer.echo(
-        printing.as_json(record, prepared, shown)
-        if as_json
-        else printing.as_text(record, prepared, shown)
-    )
+            printing.draw(picture, record, prepared, grid[0], found)
+    written = printing.as_json if as_json else printing.as_text
+    typer.echo(written(record, prepared, found[:top] if top else found))
 
 
 def leads_command() -> None:
@@ -68,10 +68,3 @@ def leads_command() -> None:
     for name, members in ORDERS.items():
         typer.echo(f"order   {name:11} {' '.join(members)}")
     typer.echo("Write a set as a name, or its leads with commas: --leads limb, --leads I,II,V2")
-
-
-def load_model(directory: Path) -> asking.Scorer:
-    """The model of a directory; torch is imported here and not before."""
-    from kmerl.predict import scoring
-
-    return scoring.load(directory)

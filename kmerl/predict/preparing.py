@@ -1,7 +1,6 @@
 """What the model is given of a recording: the leads asked for, cut, repaired and resampled."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Int16
@@ -9,16 +8,6 @@ from jaxtyping import Int16
 from kmerl import signal
 from kmerl.leads import in_standard_order, parse_leads
 from kmerl.predict.reading import RecordError, Recording
-
-
-class Grid(Protocol):
-    """The rate in Hz and the samples a lead that a model reads."""
-
-    @property
-    def rate(self) -> int: ...
-
-    @property
-    def samples(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -49,30 +38,32 @@ def choose(recording: Recording, wanted: str | None) -> Recording:
     )
 
 
-def prepare(recording: Recording, grid: Grid, start: float = 0.0) -> Prepared:
+def prepare(recording: Recording, rate: int, samples: int, start: float = 0.0) -> Prepared:
     """Cut from `start` seconds on, repair, resample and pad to what the model reads.
+
+    Args:
+        rate: of the model, in Hz; it reads `samples` samples a lead.
 
     Raises:
         RecordError: the recording ends before `start`, or a lead has no sample in the cut.
     """
     raw = np.stack(list(recording.leads.values()))
     first = round(start * recording.rate)
-    seconds = grid.samples / grid.rate
+    length, seconds = raw.shape[1] / recording.rate, samples / rate
     cut = raw[:, first : first + round(seconds * recording.rate)]
     if start < 0 or not cut.shape[1]:
-        length = raw.shape[1] / recording.rate
         raise RecordError(f"{recording.source} is {length:g} s long; --start {start:g} is outside")
     leads = tuple(recording.leads)
     notes = _complaints(recording, leads, cut)
     if raw.shape[1] > cut.shape[1]:
-        notes.append(f"{seconds:g} s from {start:g} s on are read, of {_seconds(recording):g} s")
-    if recording.rate != grid.rate:
-        notes.append(f"resampled from {recording.rate:g} to {grid.rate} Hz")
-    even = signal.resample(signal.repair(cut), recording.rate, grid.rate)
-    if even.shape[1] < grid.samples:
-        notes.append(f"only {even.shape[1] / grid.rate:.3g} s; zeros fill it up to {seconds:g} s")
-        even = signal.pad(even, grid.samples)
-    return Prepared(leads, signal.crop(even, grid.samples, "start"), tuple(notes))
+        notes.append(f"{seconds:g} s from {start:g} s on are read, of {length:g} s")
+    if recording.rate != rate:
+        notes.append(f"resampled from {recording.rate:g} to {rate} Hz")
+    even = signal.resample(signal.repair(cut), recording.rate, rate)
+    if even.shape[1] < samples:
+        notes.append(f"only {even.shape[1] / rate:.3g} s; zeros fill it up to {seconds:g} s")
+        even = signal.pad(even, samples)
+    return Prepared(leads, signal.crop(even, samples, "start"), tuple(notes))
 
 
 def _complaints(recording: Recording, leads: tuple[str, ...], cut: np.ndarray) -> list[str]:
@@ -93,7 +84,3 @@ def _complaints(recording: Recording, leads: tuple[str, ...], cut: np.ndarray) -
         if values.min() == values.max():
             notes.append(f"lead {lead} is flat: was its electrode off?")
     return notes
-
-
-def _seconds(recording: Recording) -> float:
-    return len(next(iter(recording.leads.values()))) / recording.rate

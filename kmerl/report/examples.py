@@ -115,7 +115,7 @@ def _predictions(
 ) -> list[Prediction]:
     """The likeliest classes and the labelled ones."""
     labels = scores.truth[scores.records.index(record)]
-    row = encoded.scored_rows(np.array([record]))[0]
+    row = encoded.rows(np.array([record]), scored=True)[0]
     whole, few = (
         expit(encoded.scores("query", scores.task, leads)[row].astype(np.float64))
         for leads in (ALL_LEADS, few_leads)

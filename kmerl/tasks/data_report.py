@@ -1,6 +1,6 @@
 """What there is to learn from and to measure on: records, patients, splits, labels."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,39 @@ class LeakageError(ValueError):
     """Records of one patient are in two splits: a test patient has been trained on."""
 
 
-def corpus_entry(ingested: Path, store_root: Path, corpus: str) -> dict[str, Any]:
-    """The counts of stage `ingest`, with patients, and records a split.
+def corpora_report(
+    ingest_metrics: Path, store_root: Path, corpora: Iterable[str], cohorts: Iterable[Cohort]
+) -> dict[str, dict[str, Any]]:
+    """{corpus: the counts of stage `ingest`, with patients, records a split, and "tasks"}.
+
+    Of a task, for each split: rows, labels given (`positives`), and classes with a positive row.
 
     Raises:
         LeakageError: a patient is in two splits.
     """
-    counts = files.read_json(ingested)[corpus]
-    table = store.read_table(store_root / corpus, ["patient", "split"])
-    patients, splits = (np.array(table[c].to_pylist(), dtype=str) for c in ("patient", "split"))
-    check_leakage(corpus, patients, splits)
-    here = {f"records_{name}": int((splits == name).sum()) for name in SPLITS}
-    people = {"patients": len(np.unique(patients)), "patients_crossing_splits": 0}
-    return {**counts, **here, **people, "tasks": {}}
+    entries: dict[str, dict[str, Any]] = {}
+    for corpus in corpora:
+        table = store.read_table(store_root / corpus, ["patient", "split"])
+        patients, splits = (np.array(table[c].to_pylist(), dtype=str) for c in ("patient", "split"))
+        check_leakage(corpus, patients, splits)
+        entries[corpus] = {
+            **files.read_json(ingest_metrics / f"{corpus}.json")[corpus],
+            **{f"records_{name}": int((splits == name).sum()) for name in SPLITS},
+            "patients": len(np.unique(patients)),
+            "patients_crossing_splits": 0,
+            "tasks": {},
+        }
+    for cohort in cohorts:
+        truths = {name: cohort.split(name).truth for name in SPLITS}
+        entries[TASKS[cohort.task]]["tasks"][cohort.task] = {
+            name: {
+                "rows": len(truth),
+                "positives": int(truth.sum()),
+                "classes": int(truth.any(axis=0).sum()),
+            }
+            for name, truth in truths.items()
+        }
+    return entries
 
 
 def check_leakage(
@@ -43,40 +63,16 @@ def check_leakage(
     Raises:
         LeakageError: a patient is in two splits. `where`: the corpus or task to name.
     """
-    pairs = sorted(set(zip(patients.tolist(), splits.tolist(), strict=True)))
-    of_patient: dict[str, list[str]] = {}
-    for patient, split in pairs:
-        of_patient.setdefault(patient, []).append(split)
-    crossing = [patient for patient, found in of_patient.items() if len(found) > 1]
+    of_patient = defaultdict(set)
+    for patient, split in zip(patients.tolist(), splits.tolist(), strict=True):
+        of_patient[patient].add(split)
+    crossing = sorted(patient for patient, found in of_patient.items() if len(found) > 1)
     if crossing:
+        parts = ", ".join(sorted(of_patient[crossing[0]]))
         raise LeakageError(
             f"{where}: {len(crossing)} patients are in more than one split, the first is "
-            f"{crossing[0]!r} ({', '.join(of_patient[crossing[0]])}); correct the split before "
-            "measuring anything on it"
+            f"{crossing[0]!r} ({parts}); correct the split before measuring anything on it"
         )
-
-
-def task_entry(cohort: Cohort) -> dict[str, dict[str, int]]:
-    """For each split: rows, labels given (`positives`), and classes with a positive row."""
-    entry = {}
-    for name in SPLITS:
-        truth = cohort.split(name).truth
-        positives, present = int(truth.sum()), int(truth.any(axis=0).sum())
-        entry[name] = {"rows": len(truth), "positives": positives, "classes": present}
-    return entry
-
-
-def corpora_report(
-    ingest_metrics: Path, store_root: Path, corpora: Iterable[str], cohorts: Iterable[Cohort]
-) -> dict[str, dict[str, Any]]:
-    """{corpus: {records, rejected, ..., patients, tasks: {task: {split: rows, positives}}}}."""
-    entries = {
-        corpus: corpus_entry(ingest_metrics / f"{corpus}.json", store_root, corpus)
-        for corpus in corpora
-    }
-    for cohort in cohorts:
-        entries[TASKS[cohort.task]]["tasks"][cohort.task] = task_entry(cohort)
-    return entries
 
 
 def task_report(found: TaskSplits) -> dict[str, Any]:
@@ -91,7 +87,7 @@ def task_report(found: TaskSplits) -> dict[str, Any]:
     cohort = found.cohort
     check_leakage(cohort.task, cohort.patients, cohort.splits)
     parts = {name: cohort.split(name) for name in SPLITS}
-    positives = {name: dict(_positives(part)) for name, part in parts.items()}
+    positives = {name: _positives(part) for name, part in parts.items()}
     report: dict[str, Any] = {
         "classes": len(cohort.classes),
         "rows": {name: len(part.records) for name, part in parts.items()},
@@ -109,16 +105,16 @@ def task_report(found: TaskSplits) -> dict[str, Any]:
     return report
 
 
-def _positives(cohort: Cohort) -> list[tuple[str, int]]:
+def _positives(cohort: Cohort) -> dict[str, int]:
     counts = cohort.truth.sum(axis=0).tolist()
-    return [(kind.code, count) for kind, count in zip(cohort.classes, counts, strict=True)]
+    return {kind.code: count for kind, count in zip(cohort.classes, counts, strict=True)}
 
 
 def class_rows(cohorts: Iterable[Cohort]) -> list[list[object]]:
     """Rows of `CLASS_COLUMNS`: the positive records of each class and split."""
     rows: list[list[object]] = []
     for cohort in cohorts:
-        counts = [cohort.split(name).truth.sum(axis=0).tolist() for name in SPLITS]
-        for name, *positives in zip(cohort.classes, *counts, strict=True):
-            rows.append([cohort.task, name.code, name.name, *positives])
+        counts = [_positives(cohort.split(name)) for name in SPLITS]
+        for code, name in cohort.classes:
+            rows.append([cohort.task, code, name, *(positives[code] for positives in counts)])
     return sorted(rows, key=lambda row: [str(part) for part in row[:2]])

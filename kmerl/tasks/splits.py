@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Shaped
 
 from kmerl import store
@@ -93,7 +92,8 @@ def from_store(store_root: Path, task: str) -> Cohort:
     table = store.read_table(store_root / corpus, ["record", "patient", "split", *columns])
     known = np.array([table[c].is_valid().to_pylist() for c in columns], dtype=bool).T
     truth = np.array([table[c].fill_null(False).to_pylist() for c in columns], dtype=bool).T
-    records, patients, splits = (_strings(table, c) for c in ("record", "patient", "split"))
+    names = ("record", "patient", "split")
+    records, patients, splits = (np.array(table[c].to_pylist(), dtype=str) for c in names)
     _reject(records[known.any(axis=1) != known.all(axis=1)], corpus, f"labels of {task} in part")
     _reject(records[~np.isin(splits, SPLITS)], corpus, f"a split that is none of {SPLITS}")
     order = np.argsort(records, kind="stable")
@@ -140,10 +140,6 @@ def _rejections(directory: Path) -> dict[str, str]:
     """{record: reason} of the records that stage `ingest` left out."""
     with (directory / "rejected.csv").open(encoding="utf-8", newline="") as file:
         return {row["record"]: row["reason"] for row in csv.DictReader(file)}
-
-
-def _strings(table: pa.Table, column: str) -> Shaped[np.ndarray, " record"]:
-    return np.array(table[column].to_pylist(), dtype=str)
 
 
 def _reject(records: Shaped[np.ndarray, " record"], corpus: str, fault: str) -> None:
