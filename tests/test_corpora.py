@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from kmerl.corpora import cpsc2018, csn, mimic, ptbxl
-from kmerl.corpora.records import CorpusError, RejectedRecord, hashed_split
+from kmerl.corpora.records import (
+    MERL_TRAIN,
+    MERL_VAL,
+    CorpusError,
+    RejectedRecord,
+    hashed_split,
+)
 from kmerl.store import label_column
 from kmerl.tasks.classes import TASKS, classes
 from tests import official_layouts as layouts
@@ -55,7 +61,7 @@ def test_mimic_holds_out_patients_not_records():
     assert set(splits) == {"train", "val"}
     assert splits.count("val") == pytest.approx(400, abs=80)
     assert hashed_split("mimic-iv-ecg", "10000032", mimic.TRAIN, mimic.VAL) == "train"
-    shares = [hashed_split("csn", f"JS{i}", csn.TRAIN, csn.VAL) for i in range(20_000)]
+    shares = [hashed_split("csn", f"JS{i}", MERL_TRAIN, MERL_VAL) for i in range(20_000)]
     assert shares.count("test") == pytest.approx(4000, abs=250)
     assert shares.count("val") == pytest.approx(1600, abs=200)
 

@@ -4,8 +4,9 @@ from typer.testing import CliRunner
 
 from kmerl.cli import app
 from kmerl.experiments import collecting
-from kmerl.experiments.collecting import flat, scale, words
+from kmerl.experiments.collecting import scale, words
 from kmerl.experiments.lock import Lock
+from kmerl.experiments.stages import flat
 from tests.dvc_file import profile
 from tests.import_closure import ROOT
 

@@ -14,8 +14,7 @@ from dvc_data.hashfile.meta import Meta
 
 from kmerl.experiments import catalogue
 from kmerl.experiments.catalogue import changed
-from kmerl.experiments.collecting import flat
-from kmerl.experiments.stages import nested
+from kmerl.experiments.stages import flat, nested
 from tests.dvc_file import profile, stages, stale
 from tests.import_closure import NEUTRAL, ROOT
 

@@ -77,6 +77,19 @@ def find_headers(root: Path) -> list[str]:
     return sorted(str(p.relative_to(root).with_suffix("")) for p in root.rglob("*.hea"))
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file of samples.
+
+    Raises:
+        RejectedRecord: no such file, or an empty one.
+    """
+    if not path.is_file():
+        raise RejectedRecord("missing_file", path.name)
+    if not (size := path.stat().st_size):
+        raise RejectedRecord("empty_file", path.name)
+    return size
+
+
 def read_header(path: Path) -> Header:
     """Parse `path` (.hea).
 
@@ -180,12 +193,7 @@ def _is_plain(signals: tuple[SignalLine, ...]) -> bool:
 def _read_int16(path: Path, header: Header) -> np.ndarray:
     """The samples of a format 16 file: int16 (signal, sample), a view of the interleaved file."""
     count, offset = len(header.signals), header.signals[0].offset
-    if not path.is_file():
-        raise RejectedRecord("missing_file", path.name)
-    size = path.stat().st_size
-    if size == 0:
-        raise RejectedRecord("empty_file", path.name)
-    in_file = max(size - offset, 0) // (2 * count)
+    in_file = max(size_of(path) - offset, 0) // (2 * count)
     samples = header.samples or in_file
     if in_file != samples or samples == 0:
         reason: Reason = "truncated" if in_file < samples else "wrong_length"

@@ -40,11 +40,9 @@ def cost(
         values: all of a profile's params.yaml.
         seeds: of each experiment.
     """
-    names = list(dict.fromkeys(one.name for table in tables for one in catalogue.of(table)))
     counted: dict[str, float] = {}  # by a stage and all that decides its output
     found: dict[str, Hours] = {}
-    for name in track(names, "measuring", unit="experiments"):
-        experiment = catalogue.experiments[name]
+    for experiment in track(catalogue.of(*tables), "measuring", unit="experiments"):
         own = changed(values, {**catalogue.every, **experiment.set})
         pipeline = stages.read(own)
         needed = pipeline.upstream(experiment.targets)
@@ -57,7 +55,7 @@ def cost(
             else:
                 runs = seeds if "seed" in decided else 1
                 hours[stage] = counted[key] = STAGES[stage](own, seconds) * runs / 3600
-        found[name] = hours
+        found[experiment.name] = hours
     return found
 
 

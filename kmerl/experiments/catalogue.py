@@ -93,21 +93,25 @@ class Catalogue:
     experiments: Mapping[str, Experiment]
     tables: Mapping[str, Table]
 
-    def of(self, name: str) -> list[Experiment]:
-        """The experiments of a table, each once, in the order of its rows; of an experiment, it.
+    def of(self, *names: str) -> list[Experiment]:
+        """The experiments of tables, in the order of their rows, each once; `names` may be
+        experiments too, and "all" is every one.
 
         Raises:
             ParamsError: nothing has this name; the message lists the tables.
         """
-        if name in self.tables:
-            names = dict.fromkeys(row.experiment for row in self.tables[name].rows)
-            return [self.experiments[name] for name in names]
-        if name in self.experiments:
-            return [self.experiments[name]]
-        known = ", ".join(self.tables)
-        raise ParamsError(
-            f"there is no table {name!r}; choose one of {known}, or one of their rows"
-        )
+        found: dict[str, None] = {}
+        for name in names:
+            if name in self.tables:
+                found |= dict.fromkeys(row.experiment for row in self.tables[name].rows)
+            elif name in self.experiments or name == "all":
+                found |= dict.fromkeys(self.experiments if name == "all" else [name])
+            else:
+                raise ParamsError(
+                    f"there is no table {name!r}; choose one of {', '.join(self.tables)}, or one "
+                    "of their rows"
+                )
+        return [self.experiments[name] for name in found]
 
     def metrics(self) -> list[str]:
         """Every metric that a cell of any table shows, sorted."""

@@ -69,9 +69,8 @@ def queue_command(
     with _clear_errors():
         known = catalogue.read()
         sections.check(known)
-        wanted = list(known.tables) if tables == ["all"] else tables
         needs = [need for need in given.split(",") if need]
-        planned = queueing.plan(known, wanted, seeds, needs, queueing.states(), again)
+        planned = queueing.plan(known, tables, seeds, needs, queueing.states(), again)
         open_ones = [one for one in planned if not one.skip]
         for one in planned:
             if one.skip:
