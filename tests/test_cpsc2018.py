@@ -4,6 +4,7 @@ import numpy as np
 from scipy.io import loadmat, savemat
 
 from kmerl.corpora import cpsc2018
+from kmerl.files import write_csv
 from kmerl.signal import NAN
 from tests.official_layouts import (
     REAL,
@@ -14,7 +15,6 @@ from tests.official_layouts import (
     stored,
     stored_signals,
     write_mat,
-    write_rows,
 )
 
 
@@ -26,7 +26,7 @@ def write_struct(path, digital, **changes):
 
 
 def reference(root, rows):
-    write_rows(root / "REFERENCE.csv", cpsc2018.COLUMNS, rows)
+    write_csv(root / "REFERENCE.csv", cpsc2018.COLUMNS, rows)
 
 
 def test_both_forms_give_the_same_store(tmp_path):
