@@ -59,7 +59,7 @@ def listing(root: Path) -> Listing:
     labelled = [(path, numbers.get(Path(path).name)) for path in find_headers(root)]
     labelled += [(path, numbers.get(Path(path).stem, [])) for path in find_structs(root)]
     entries = (entry_without_patient(CORPUS, path, codes) for path, codes in labelled)
-    return Listing(listing_table(entries), Scheme({CORPUS: CLASSES}), tuple(bad))
+    return Listing(listing_table(entries), Scheme({CORPUS: CLASSES}), bad)
 
 
 def _reference(root: Path) -> tuple[dict[str, list[str]], list[Rejection]]:

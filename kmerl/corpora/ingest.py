@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -65,14 +66,13 @@ def corpus_files(corpus: str, path: Path | str = "params.yaml") -> CorpusFiles:
     """`corpora.<corpus>` of params.yaml.
 
     Raises:
-        ParamsError: the corpus is none of the four, or not in the file.
+        ParamsError: the corpus is not in the file.
     """
-    if corpus not in CORPORA:
-        raise params.ParamsError(f"unknown corpus {corpus!r}; choose from {', '.join(CORPORA)}")
-    section = params.read(path).get("corpora") or {}
-    if corpus not in section:
-        raise params.ParamsError(f"{path}: corpora.{corpus} is missing")
-    return params.build(CorpusFiles, section[corpus], f"corpora.{corpus}")
+    known = params.load("corpora", Corpora, path)
+    found = known.get(cast(Corpus, corpus))
+    if found is None:
+        raise params.ParamsError(f"unknown corpus {corpus!r}; {path} has {', '.join(known)}")
+    return found
 
 
 def ingest(
@@ -139,7 +139,7 @@ def read_listing(corpus: str, root: Path, settings: Ingest) -> Listing:
             kept.append((hashlib.sha256(record.encode()).digest(), row))
         seen.add(record)
     order = pa.array([row for _, row in sorted(kept)], pa.int64())
-    return Listing(listing.table.take(order), listing.scheme, tuple(rejected))
+    return Listing(listing.table.take(order), listing.scheme, rejected)
 
 
 def write_shard(
@@ -185,8 +185,10 @@ def read_record(entry: Entry, form: Form) -> tuple[dict[str, object], np.ndarray
         "source_samples": recording.signal.shape[1],
         "report": entry.report,
         "codes": codes,
-        **_facts(signal, nan),
     }
+    facts = {"min": signal.min(axis=1), "max": signal.max(axis=1), "nan": nan}
+    for fact, values in facts.items():
+        row |= {f"{fact}.{lead}": int(value) for lead, value in zip(LEADS, values, strict=True)}
     for task, labels in form.scheme.labels(codes).items():
         row |= {label_column(task, code): value for code, value in labels.items()}
     return row, signal, _noted(recording, form.settings, seconds, nan)
@@ -199,15 +201,6 @@ def _read(path: Path) -> tuple[TwelveLeads, str]:
     path = path.with_name(path.name + ".hea")
     header = read_header(path)
     return read_recording(path, header), header.comment("Dx")
-
-
-def _facts(signal: np.ndarray, nan: np.ndarray) -> dict[str, object]:
-    facts = {"min": signal.min(axis=1), "max": signal.max(axis=1), "nan": nan}
-    return {
-        f"{fact}.{lead}": int(values[i])
-        for fact, values in facts.items()
-        for i, lead in enumerate(LEADS)
-    }
 
 
 def _noted(recording: TwelveLeads, settings: Ingest, kept: int, nan: np.ndarray) -> dict[str, int]:

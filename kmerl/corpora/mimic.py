@@ -47,7 +47,7 @@ def listing(root: Path) -> Listing:
         },
         schema=LISTING,
     )
-    return Listing(table, Scheme(), (*bad_records, *bad_measured))
+    return Listing(table, Scheme(), bad_records + bad_measured)
 
 
 def statement_lists(measured: pa.Table) -> pa.ListArray:

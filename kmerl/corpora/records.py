@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -121,7 +121,7 @@ class Listing:
 
     table: pa.Table
     scheme: Scheme
-    rejected: tuple[Rejection, ...] = ()
+    rejected: Sequence[Rejection] = ()
 
 
 def listing_table(entries: Iterable[Entry]) -> pa.Table:

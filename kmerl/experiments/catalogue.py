@@ -1,8 +1,9 @@
 """experiments.yaml: every row and point of the paper's tables and figures, by name."""
 
 import copy
+import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -115,24 +116,18 @@ class Catalogue:
 
     def metrics(self) -> list[str]:
         """Every metric that a cell of any table shows, sorted."""
-        return sorted(
-            {
-                table.metric(row, column)
-                for table in self.tables.values()
-                for row in table.rows
-                for column in table.columns
-            }
-        )
+        return sorted({metric for _, metric, _ in self._cells()})
 
     def printed(self, experiment: str) -> dict[str, float]:
         """The paper's values of an experiment by metric, in per cent, from every table."""
-        return {
-            table.metric(row, column): value
-            for table in self.tables.values()
-            for row in table.rows
-            if row.experiment == experiment
-            for column, value in row.paper.items()
-        }
+        cells = (cell for cell in self._cells() if cell[0] == experiment)
+        return {metric: value for _, metric, value in cells if value is not None}
+
+    def _cells(self) -> Iterator[tuple[str, str, float | None]]:
+        """Each cell's experiment, the metric that it shows, and the paper's value."""
+        for table in self.tables.values():
+            for row, column in itertools.product(table.rows, table.columns):
+                yield row.experiment, table.metric(row, column), row.paper.get(column)
 
 
 def _name(text: str) -> str:

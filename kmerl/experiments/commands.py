@@ -1,8 +1,6 @@
 """`kmerl experiments`: the paper's tables and figures by name, in DVC's queue and out of it."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -37,7 +35,7 @@ def list_command(
     name: Annotated[str | None, typer.Argument(help="One of them, or of their rows.")] = None,
 ) -> None:
     """Tables and figures; of one, its experiments and the keys that each sets."""
-    with _clear_errors():
+    with clear_errors():
         known = catalogue.read()
         if name is not None:
             typer.echo(_listed(known.of(name)))
@@ -66,7 +64,7 @@ def queue_command(
     """
     from kmerl.experiments import sections
 
-    with _clear_errors():
+    with clear_errors():
         known = catalogue.read()
         sections.check(known)
         needs = [need for need in given.split(",") if need]
@@ -88,7 +86,7 @@ def status_command(
     ] = None,
 ) -> None:
     """Where each experiment stands; of a failed one, the stage and the last line of its error."""
-    with _clear_errors():
+    with clear_errors():
         found = queueing.states().values()
         width = max((len(state.name) for state in found), default=0)
         for state in found:
@@ -105,7 +103,7 @@ def collect_command() -> None:
 
     Runs that stand there already and are not of this repository stay.
     """
-    with _clear_errors():
+    with clear_errors():
         known = catalogue.read()
         collected = collecting.collect(known)
         kept = {
@@ -122,15 +120,6 @@ def collect_command() -> None:
         typer.echo(f"{len(collected.runs)} runs{f' ({at})' if at else ''} in {runs.FILE}")
         if before:
             typer.echo(f"{before} that stood there before are kept")
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """DVC's own errors are a person's to put right, too."""
-    from kmerl.experiments.dvc_queue import DvcException
-
-    with clear_errors(DvcException):
-        yield
 
 
 def _listed(chosen: list[Experiment]) -> str:

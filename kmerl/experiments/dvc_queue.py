@@ -4,15 +4,14 @@ All that we touch of DVC's internals is here. No version of DVC promises them, w
 pyproject.toml holds its minor version.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-
-__all__ = ["DvcException", "Entry", "add", "entries"]
 
 
 class Entry(NamedTuple):
@@ -26,6 +25,16 @@ class Entry(NamedTuple):
     exit: int | None = None
 
 
+@contextmanager
+def _repository() -> Iterator[Repo]:
+    """Ours; DVC's own errors, a person's to put right too, are ValueErrors."""
+    try:
+        with Repo() as repo:
+            yield repo
+    except DvcException as error:
+        raise ValueError(str(error)) from None
+
+
 def add(name: str, targets: Sequence[str], params: Sequence[str], replace: bool) -> None:
     """Queue an experiment at HEAD.
 
@@ -33,7 +42,7 @@ def add(name: str, targets: Sequence[str], params: Sequence[str], replace: bool)
         params: as `dvc exp run -S` takes them.
         replace: one of this name that ran at HEAD makes room.
     """
-    with Repo() as repo:
+    with _repository() as repo:
         if replace:
             repo.experiments.remove(exp_names=[name])
         repo.experiments.run(queue=True, name=name, targets=list(targets), params=list(params))
@@ -41,7 +50,7 @@ def add(name: str, targets: Sequence[str], params: Sequence[str], replace: bool)
 
 def entries() -> list[Entry]:
     """All that were queued, the oldest first; of one second, what is not done yet comes last."""
-    with Repo() as repo:
+    with _repository() as repo:
         queue = repo.experiments.celery_queue
         found = []
         for one in sorted(queue.status(), key=_age):
