@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
@@ -21,18 +20,10 @@ OF_THE_MACHINE = ("seed", "runtime", "corpora", "splits.merl", "llm.base_url", "
 """Keys in which a run may differ from a profile and still be at its scale: where files lie."""
 
 
-@dataclass(frozen=True)
-class Collected:
-    """Runs by (experiment, scale, seed), the newest of each, and what was left out with why."""
-
-    runs: Mapping[tuple[str, str, int], Run]
-    ignored: Mapping[str, str]
-
-
-def collect(catalogue: Catalogue) -> Collected:
-    """Every experiment of this repository that ended well and that `catalogue` names."""
-    runs: dict[tuple[str, str, int], Run] = {}
-    ignored = {}
+def collect(catalogue: Catalogue) -> tuple[dict[tuple[str, str, int], Run], dict[str, str]]:
+    """Every experiment of this repository that ended well and that `catalogue` names, by its key,
+    the newest of each; and what was left out with why."""
+    runs, ignored = {}, {}
     metrics = catalogue.metrics()
     for ref in git.experiment_refs():
         named = _QUEUED_NAME.fullmatch(ref.name)
@@ -46,8 +37,8 @@ def collect(catalogue: Catalogue) -> Collected:
             ignored[ref.name] = other
             continue
         run = _run(ref, experiment, int(named["seed"]), params, metrics, catalogue.every)
-        runs[run.experiment, run.scale, run.seed] = run
-    return Collected(runs, ignored)
+        runs[run.key] = run
+    return runs, ignored
 
 
 def _run(

@@ -105,19 +105,15 @@ def collect_command() -> None:
     """
     with clear_errors():
         known = catalogue.read()
-        collected = collecting.collect(known)
-        kept = {
-            (run.experiment, run.scale, run.seed): run
-            for run in runs.read()
-            if run.experiment in known.experiments
-        }
-        runs.write({**kept, **collected.runs}.values())
-        for name, why in sorted(collected.ignored.items()):
+        found, ignored = collecting.collect(known)
+        kept = {run.key: run for run in runs.read() if run.experiment in known.experiments}
+        runs.write({**kept, **found}.values())
+        for name, why in sorted(ignored.items()):
             typer.echo(f"ignored  {name}: {why}")
-        before = len(kept.keys() - collected.runs.keys())
-        scales = Counter(run.scale for run in collected.runs.values())
+        before = len(kept.keys() - found.keys())
+        scales = Counter(run.scale for run in found.values())
         at = ", ".join(f"{count} at scale {scale}" for scale, count in sorted(scales.items()))
-        typer.echo(f"{len(collected.runs)} runs{f' ({at})' if at else ''} in {runs.FILE}")
+        typer.echo(f"{len(found)} runs{f' ({at})' if at else ''} in {runs.FILE}")
         if before:
             typer.echo(f"{before} that stood there before are kept")
 

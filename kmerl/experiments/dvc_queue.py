@@ -4,14 +4,15 @@ All that we touch of DVC's internals is here. No version of DVC promises them, w
 pyproject.toml holds its minor version.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+
+OPEN = ("Queued", "Running")
 
 
 class Entry(NamedTuple):
@@ -52,13 +53,10 @@ def entries() -> list[Entry]:
     """All that were queued, the oldest first; of one second, what is not done yet comes last."""
     with _repository() as repo:
         queue = repo.experiments.celery_queue
+        ordered = sorted(queue.status(), key=lambda one: (one["timestamp"], one["status"] in OPEN))
         found = []
-        for one in sorted(queue.status(), key=_age):
+        for one in ordered:
             process = queue.proc.get(one["rev"])
             known = (process.pid, Path(process.stdout), process.returncode) if process else ()
             found.append(Entry(one["name"], one["status"].lower(), *known))
     return found
-
-
-def _age(one: Mapping[str, Any]) -> tuple[datetime, bool]:
-    return one["timestamp"], one["status"] in ("Queued", "Running")
