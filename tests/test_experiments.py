@@ -178,7 +178,7 @@ def test_an_experiment_like_another_has_its_keys_and_its_own(tmp_path):
     assert table.metric(table.rows[0], "12 leads") == "fine_tune.average.12.auroc"
     assert found.metrics() == ["fine_tune.average.12.auroc", "zero_shot.average.12.auroc"]
     assert [each.name for each in found.of("one")] == ["first", "second"]
-    assert [each.name for each in found.of("second")] == ["second"]
+    assert [each.name for each in found.of("second", "all", "one")] == ["second", "first"]
     with pytest.raises(ParamsError, match="no table 'three'; choose one of one, two"):
         found.of("three")
     with pytest.raises(ParamsError, match="does not exist"):

@@ -222,10 +222,7 @@ def changed(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
 
 
 def check_known(word: str, known: Iterable[str], where: str, what: str) -> None:
-    """
-    Raises:
-        ParamsError: the word is none of those; the message has the nearest one, or all.
-    """
+    """A ParamsError where the word is none of those; it has the nearest one, or all."""
     if word not in known:
         raise ParamsError(f"{where}: {word!r} is no {what}; {nearest(word, known)}")
 

@@ -24,7 +24,6 @@ def collect(catalogue: Catalogue) -> tuple[dict[tuple[str, str, int], Run], dict
     """Every experiment of this repository that ended well and that `catalogue` names, by its key,
     the newest of each; and what was left out with why."""
     runs, ignored = {}, {}
-    metrics = catalogue.metrics()
     for ref in git.experiment_refs():
         named = _QUEUED_NAME.fullmatch(ref.name)
         experiment = catalogue.experiments.get(named["experiment"]) if named else None
@@ -36,21 +35,17 @@ def collect(catalogue: Catalogue) -> tuple[dict[tuple[str, str, int], Run], dict
         if other:
             ignored[ref.name] = other
             continue
-        run = _run(ref, experiment, int(named["seed"]), params, metrics, catalogue.every)
+        run = _run(ref, experiment, int(named["seed"]), params, catalogue)
         runs[run.key] = run
     return runs, ignored
 
 
 def _run(
-    ref: git.Ref,
-    experiment: Experiment,
-    seed: int,
-    params: Mapping[str, Any],
-    metrics: list[str],
-    every: Mapping[str, Any],
+    ref: git.Ref, experiment: Experiment, seed: int, params: Mapping[str, Any], known: Catalogue
 ) -> Run:
     text = git.read(ref.revision, "dvc.lock") or b""
     lock = Lock(parse_yaml(text, "dvc.lock") or {}, params)
+    metrics = known.metrics()
     paths = {name: f"metrics/{name}.json" for name in {metric.split(".")[0] for metric in metrics}}
     held = {
         name: _json(git.read(ref.revision, path))
@@ -58,7 +53,7 @@ def _run(
         if lock.is_of_this_run(path)
     }
     found = {metric: _value(held, metric.split(".")) for metric in metrics}
-    changed = (*OF_THE_MACHINE, *every, *experiment.set)
+    changed = (*OF_THE_MACHINE, *known.every, *experiment.set)
     return Run(
         experiment=experiment.name,
         seed=seed,
@@ -79,8 +74,7 @@ def scale(
     """The profile whose values these are but for the keys `changed`, or "own"."""
 
     def compared(values: Mapping[str, Any]) -> dict[str, Any]:
-        skipped = {key for key in values if any(below(key, section) for section in changed)}
-        return {key: values[key] for key in values.keys() - skipped}
+        return {k: v for k, v in values.items() if not any(below(k, key) for key in changed)}
 
     here = compared(params)
     return next((name for name, values in known.items() if compared(values) == here), "own")

@@ -11,14 +11,10 @@ from kmerl.experiments.stages import below, flat
 
 
 class Lock:
-    """Stages and what each read and wrote, beside the parameters of the experiment."""
+    """Stages of a dvc.lock, and what each read and wrote, beside the params.yaml of the same
+    revision, which is flat ("mask.min_leads")."""
 
     def __init__(self, lock: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-        """
-        Args:
-            lock: dvc.lock.
-            params: params.yaml of the same revision, flat ("mask.min_leads").
-        """
         self.stages: Mapping[str, Any] = lock.get("stages", {})
         self.params = params
         self.writer = {
