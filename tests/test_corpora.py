@@ -5,6 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from kmerl.corpora import cpsc2018, csn, mimic, ptbxl
@@ -20,8 +21,8 @@ from tests.official_layouts import REAL, real, run, signal, stored, stored_signa
 def test_mimic_joins_on_study_id_and_drops_the_unreported(tmp_path):
     reports = {
         "40000001": ["Sinus rhythm", "", "Possible right atrial abnormality"],
-        "40000002": ["Atrial fibrillation"],
         "40000003": ["   ", "\t"],
+        "40000002": ["Atrial fibrillation"],
         "40000004": [],
     }
     root = layouts.mimic(tmp_path / "mimic", reports)
@@ -36,9 +37,17 @@ def test_mimic_joins_on_study_id_and_drops_the_unreported(tmp_path):
     assert {k: v[0] for k, v in rejected.items()} == dict.fromkeys(
         ("40000003", "40000004"), "missing_report"
     )
-    np.testing.assert_array_equal(stored_signals(tmp_path)["40000002"], signal(1) * 5)
+    np.testing.assert_array_equal(stored_signals(tmp_path)["40000002"], signal(2) * 5)
     counts, _ = run("mimic-iv-ecg", root, tmp_path, require_report=())
     assert counts["records"] == 4
+
+
+def test_statements_keep_the_order_of_their_columns():
+    blank = np.random.default_rng(0).random((60, 18)) < 0.4
+    rows = [["" if b else f"{i} {j}" for j, b in enumerate(row)] for i, row in enumerate(blank)]
+    table = pa.table(dict(zip(mimic.STATEMENTS, map(list, zip(*rows, strict=True)), strict=True)))
+    found = mimic.statement_lists(table).to_pylist()
+    assert found == [*([text for text in row if text] for row in rows), []]
 
 
 def test_mimic_holds_out_patients_not_records():
@@ -55,11 +64,12 @@ def test_ptbxl_labels_and_folds(tmp_path):
     root = layouts.ptbxl(tmp_path / "ptb-xl", 10)
     run("ptb-xl", root, tmp_path)
     columns = [label_column("ptbxl_super", c) for c in ("NORM", "CD")]
-    columns += [label_column("ptbxl_sub", "AVB"), label_column("ptbxl_form", "STD")]
+    rest = ("sub", "AVB"), ("form", "STD"), ("rhythm", "SR")
+    columns += [label_column(f"ptbxl_{task}", code) for task, code in rest]
     got = stored(tmp_path, "split", "patient", "codes", "report", *columns)
     assert [got[str(i)]["split"] for i in range(1, 11)] == ["train"] * 8 + ["val", "test"]
-    assert [got["2"][c] for c in columns] == [True, True, True, None]  # likelihood 50 counts
-    assert [got["1"][c] for c in columns] == [True, False, False, None]  # no form: no member
+    assert [got["2"][c] for c in columns] == [True, True, True, None, True]  # likelihood 50 counts
+    assert [got["1"][c] for c in columns] == [True, False, False, None, True]  # no form: no member
     assert (got["3"]["patient"], got["3"]["codes"]) == ("1", ["NORM", "SR"])
     assert got["3"]["report"] == ["sinus rhythm"]
     assert ptbxl.scp_codes("{'LVOLT': 0.0, 'AFIB': 100.0}") == ["AFIB", "LVOLT"]

@@ -172,7 +172,7 @@ def small(tmp_path, old="", new=""):
 def test_an_experiment_like_another_has_its_keys_and_its_own(tmp_path):
     found = small(tmp_path)
     second = found.experiments["second"]
-    assert second.set == {"mask.min_leads": 9, "mask.segments": 0.5}
+    assert second.set == {"mask.min_leads": 8, "mask.segments": 0.5}
     assert (second.targets, second.needs) == (("zero_shot",), ("gpu",))
     table = found.tables["two"]
     assert table.metric(table.rows[0], "12 leads") == "fine_tune.average.12.auroc"

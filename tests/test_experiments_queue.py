@@ -12,7 +12,7 @@ from dvc.repo import Repo
 from typer.testing import CliRunner
 
 from kmerl.cli import app
-from kmerl.experiments import queueing, runs
+from kmerl.experiments import git, queueing, runs
 from kmerl.experiments.runs import Value
 from kmerl.files import read_yaml
 from tests.import_closure import ROOT
@@ -73,6 +73,7 @@ def test_one_that_fails_is_named_with_its_reason_and_the_others_complete(reposit
 
     head = sh("git", "rev-parse", "HEAD").strip()
     sh("git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/someone", head)
+    assert [ref.name for ref in git.experiment_refs()] == ["someone", "eight-s0"]  # by age
     said = kmerl("collect")
     assert "ignored  someone: no row of experiments.yaml has this name" in said
     assert "1 runs (1 at scale demo)" in said

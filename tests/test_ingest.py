@@ -1,5 +1,6 @@
 """Ingest as a whole: bad records, other rates and lengths, same bytes, clear errors."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -137,6 +138,8 @@ def test_same_bytes_whatever_the_workers_and_whatever_an_earlier_run_left(tmp_pa
         for name in ("one", "two")
     )
     assert len(one) == 4  # three shards and rejected.csv
+    records = list(stored(tmp_path / "one"))
+    assert records == sorted(records, key=lambda record: hashlib.sha256(record.encode()).digest())
     assert one == two
     metrics = [(tmp_path / name / "metrics.json").read_bytes() for name in ("one", "two")]
     assert metrics[0] == metrics[1]

@@ -56,9 +56,8 @@ def listing(root: Path) -> Listing:
         CorpusError: REFERENCE.csv lacks a column.
     """
     numbers, bad = _reference(root)
-    labelled = [(path, numbers.get(Path(path).name)) for path in find_headers(root)]
-    labelled += [(path, numbers.get(Path(path).stem, [])) for path in find_structs(root)]
-    entries = (entry_without_patient(CORPUS, path, codes) for path, codes in labelled)
+    paths = [*find_headers(root), *find_structs(root)]
+    entries = (entry_without_patient(CORPUS, path, numbers) for path in paths)
     return Listing(listing_table(entries), Scheme({CORPUS: CLASSES}), bad)
 
 

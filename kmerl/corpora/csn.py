@@ -32,7 +32,7 @@ def listing(root: Path) -> Listing:
     Raises:
         CorpusError: ConditionNames_SNOMED-CT.csv, a column of it, or a class's acronym is missing.
     """
-    entries = (entry_without_patient(CORPUS, path, codes=None) for path in find_headers(root))
+    entries = (entry_without_patient(CORPUS, path, {}) for path in find_headers(root))
     return Listing(listing_table(entries), scheme(root))
 
 

@@ -139,11 +139,12 @@ def hashed_split(corpus: str, patient: str, train: float, val: float) -> str:
     return "train" if share < train else "val" if share < train + val else "test"
 
 
-def entry_without_patient(corpus: str, path: str, codes: list[str] | None) -> Entry:
-    """A record of a corpus that names no patients and has no reports: split as MERL's are."""
+def entry_without_patient(corpus: str, path: str, codes: Mapping[str, list[str]]) -> Entry:
+    """A record of a corpus that names no patients and has no reports: split as MERL's are, with
+    what a table of codes has of it."""
     record = Path(path).name.removesuffix(".mat")
     split = hashed_split(corpus, record, MERL_TRAIN, MERL_VAL)
-    return Entry(record, record, split, path, report=[], codes=codes)
+    return Entry(record, record, split, path, report=[], codes=codes.get(record))
 
 
 def corpus_file(root: Path, name: str) -> Path:

@@ -48,13 +48,11 @@ def cost(
         needed = pipeline.upstream(experiment.targets)
         hours: dict[str, float | None] = {}
         for stage in (stage for stage in STAGES if stage in needed):
-            decided = pipeline.decided_by(stage)
-            key = json.dumps([stage, decided], sort_keys=True)
+            key = json.dumps([stage, pipeline.decided_by(stage)], sort_keys=True)
             if key in counted:
                 hours[stage] = None if counted[key] else 0.0
             else:
-                runs = seeds if "seed" in decided else 1
-                hours[stage] = counted[key] = STAGES[stage](own, seconds) * runs / 3600
+                hours[stage] = counted[key] = STAGES[stage](own, seconds) * seeds / 3600
         found[experiment.name] = hours
     return found
 
