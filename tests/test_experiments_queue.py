@@ -61,7 +61,7 @@ def test_one_that_fails_is_named_with_its_reason_and_the_others_complete(reposit
     assert "2 queued, 1 skipped" in said
     assert "skipped  seven-s0: queued already" in kmerl("queue", "masks", "--seeds", "1")
     with Repo() as repo:
-        repo.experiments.celery_queue.start_workers(2)
+        repo.experiments.celery_queue.start_workers(1)
     until = time.monotonic() + 300
     while {state.status for state in queueing.states().values()} & {"queued", "running"}:
         assert time.monotonic() < until, queueing.states()
