@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from kmerl import params, runtime
-from kmerl.files import write_csv
 from kmerl.knowledge.vllm import client
 from kmerl.knowledge.vllm.settings import LLM
 from stages import aggregate, extract, label_matrix, merge, reports, verify
+from tests.official_layouts import write_rows
 from tests.scripted_llm import MODEL
 
 ROOT = Path(__file__).parent.parent
@@ -63,7 +63,7 @@ def write_store(
             said = [{"positive": stated[text], "hedged": [], "negated": []} for text in texts]
             truth.append((record, record, "[]", json.dumps(said)))
     columns = ("record", "patient", "findings", "statements")
-    write_csv(root / "data/truth/mimic-iv-ecg.csv", columns, truth)
+    write_rows(root / "data/truth/mimic-iv-ecg.csv", columns, truth)
 
 
 def mined(root: Path) -> dict[str, bytes]:
