@@ -7,15 +7,11 @@ import typer
 
 
 @contextmanager
-def clear_errors(*further: type[Exception]) -> Iterator[None]:
-    """What a person can put right is one line and exit status 1; anything else is a bug's trace.
-
-    Args:
-        further: kinds of errors beside a wrong value and a missing file.
-    """
-    known: tuple[type[Exception], ...] = (ValueError, FileNotFoundError, *further)
+def clear_errors() -> Iterator[None]:
+    """What a person can put right, a wrong value or a missing file, is one line and exit status 1;
+    anything else is a bug's trace."""
     try:
         yield
-    except known as error:
+    except (ValueError, FileNotFoundError) as error:
         typer.echo(f"kmerl: {error}", err=True)
         raise typer.Exit(1) from None

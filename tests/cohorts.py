@@ -134,5 +134,5 @@ def files_below(root: Path, *folders: str) -> dict[str, bytes]:
 
 def read_rows(path: Path | str) -> list[dict[str, str]]:
     """Of a CSV file."""
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))

@@ -4,7 +4,6 @@ import ast
 import re
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from kmerl.experiments.stages import Pipeline, Stage, read
@@ -17,11 +16,7 @@ PROFILES = sorted(path.stem for path in (ROOT / "params").glob("*.yaml"))
 
 @cache
 def profile(name: str) -> dict[str, Any]:
-    return parsed(ROOT / "params" / f"{name}.yaml")
-
-
-def parsed(path: Path) -> dict[str, Any]:
-    return read_yaml(path)
+    return read_yaml(ROOT / "params" / f"{name}.yaml")
 
 
 @cache

@@ -1,12 +1,9 @@
 """Small corpora in their official layouts, written for a test, and what ingest made of them."""
 
-import csv
 import dataclasses
-import json
 import os
 import warnings
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +11,19 @@ import pytest
 
 from kmerl import params
 from kmerl.corpora.ingest import Ingest, ingest
+from kmerl.files import read_json, write_csv
 from kmerl.leads import LEADS, ORDERS, canonical
 from kmerl.store import read_signals, read_table
+from kmerl.synthetic import formats
+from tests.cohorts import read_rows
 
 with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
     warnings.simplefilter("ignore")
     import wfdb
 
+write_rows = write_csv  # its name in the tests of mining
 SAMPLES = 5000
-DEMO = Path(__file__).parent.parent / "params/demo.yaml"
+DEMO = Path(__file__).parents[1] / "params/demo.yaml"
 REAL = Path(os.environ.get("KMERL_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
 SETTINGS = params.load("ingest", Ingest, DEMO)
 real = pytest.mark.skipif(not REAL.is_dir(), reason="no real recordings; set KMERL_REAL_DATA")
@@ -37,46 +38,33 @@ SR,sinus rhythm,,,1.0,,
 """
 
 
-def signal(seed: int, samples: int = SAMPLES) -> np.ndarray:
+def signal(seed, samples=SAMPLES):
     """int16 (12, samples): each lead another random walk of some millivolts."""
     steps = np.random.default_rng(seed).integers(-40, 41, (12, samples))
     return np.clip(np.cumsum(steps, axis=1), -30000, 30000).astype(np.int16)
 
 
-def write_dat(
-    path: Path, digital: np.ndarray, names: Sequence[str] = UPPER, gain: float = 1000.0
-) -> None:
-    """A format 16 record, `path`.hea and `path`.dat, headers as in PTB-XL and MIMIC."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    count, samples = digital.shape
-    path.with_suffix(".dat").write_bytes(digital.T.astype("<i2").tobytes())
-    lines = [f"{path.name} {count} 500 {samples}"]
-    lines += [
-        f"{path.name}.dat 16 {gain}(0)/mV 16 0 {row[0]} 0 0 {name}"
-        for name, row in zip(names, digital, strict=True)
-    ]
-    path.with_suffix(".hea").write_text("\n".join(lines) + "\n")
+def write_dat(path, digital, names=UPPER, gain=1000.0):
+    """A format 16 record, `path`.hea and `path`.dat, as in PTB-XL and MIMIC."""
+    _write_header(path, names, digital, suffix="dat", encoding=f"16 {gain}(0)/mV")
+    path.with_suffix(".dat").write_bytes(formats.interleaved(digital))
 
 
-def write_mat(path: Path, digital: np.ndarray, dx: str, rate: int = 500) -> None:
+def write_mat(path, digital, dx, rate=500):
     """A record in the Challenge form: MATLAB level 4 `val`, format 16+24, `#Dx` in the header."""
+    moment, notes = "12-May-2020 12:33:59", ("#Age: 74", "#Sex: Male", f"#Dx: {dx}", "#Rx: Unknown")
+    told = {"suffix": "mat", "encoding": "16+24 1000/mV", "moment": moment, "comments": notes}
+    _write_header(path, LEADS, digital, rate=rate, **told)
+    path.with_suffix(".mat").write_bytes(formats.matlab(digital))
+
+
+def _write_header(path, names, digital, rate=500, **told):
     path.parent.mkdir(parents=True, exist_ok=True)
-    count, samples = digital.shape
-    head = np.array([30, count, samples, 0, 4], "<i4").tobytes() + b"val\0"
-    path.with_suffix(".mat").write_bytes(head + digital.T.astype("<i2").tobytes())
-    lines = [f"{path.name} {count} {rate} {samples} 12-May-2020 12:33:59"]
-    lines += [f"{path.name}.mat 16+24 1000/mV 16 0 0 0 0 {lead}" for lead in LEADS]
-    lines += ["#Age: 74", "#Sex: Male", f"#Dx: {dx}", "#Rx: Unknown"]
-    path.with_suffix(".hea").write_text("\n".join(lines) + "\n")
+    head = formats.header(path.name, names, digital, rate=rate, **told)
+    path.with_suffix(".hea").write_bytes(head)
 
 
-def write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *rows])
-
-
-def ptbxl(root: Path, records: int) -> Path:
+def ptbxl(root, records):
     """PTB-XL with records 1, 2, ...; fold = record number, codes NORM, SR (and 1AVB if even)."""
     rows = []
     for i in range(1, records + 1):
@@ -85,26 +73,26 @@ def ptbxl(root: Path, records: int) -> Path:
         rows.append((i, f"{i // 2}.0", "sinus rhythm", codes, (i - 1) % 10 + 1, name))
         write_dat(root / name, signal(i))
     header = ("ecg_id", "patient_id", "report", "scp_codes", "strat_fold", "filename_hr")
-    write_rows(root / "ptbxl_database.csv", header, rows)
+    write_csv(root / "ptbxl_database.csv", header, rows)
     (root / "scp_statements.csv").write_text(SCP)
     return root
 
 
-def mimic(root: Path, reports: dict[str, Sequence[str]], subject: str = "10000032") -> Path:
+def mimic(root, reports, subject="10000032"):
     """MIMIC-IV-ECG: {study_id: statements}; the two tables list the studies in opposite orders."""
     listed, measured = [], []
     for i, (study, statements) in enumerate(reports.items()):
         path = f"files/p1000/p{subject}/s{study}/{study}"
-        row = [ORDERS["standard"].index(lead) for lead in ORDERS["mimic"]]
-        write_dat(root / path, signal(i)[row], ORDERS["mimic"], gain=200.0)
+        digital = formats.rows_of(signal(i), ORDERS["mimic"])
+        write_dat(root / path, digital, ORDERS["mimic"], gain=200.0)
         listed.append((subject, study, study, "2180-07-23 08:44:00", path))
         padded = [*statements, *[""] * (18 - len(statements))]
         measured.append((subject, study, "6848296", "2180-07-23 08:44:00", *padded))
     columns = ("subject_id", "study_id", "file_name", "ecg_time", "path")
-    write_rows(root / "record_list.csv", columns, listed)
+    write_csv(root / "record_list.csv", columns, listed)
     names = [f"report_{i}" for i in range(18)]
     columns = ("subject_id", "study_id", "cart_id", "ecg_time", *names)
-    write_rows(root / "machine_measurements.csv", columns, measured[::-1])
+    write_csv(root / "machine_measurements.csv", columns, measured[::-1])
     return root
 
 
@@ -119,9 +107,9 @@ def run(corpus, root, out, workers=1, **changes):
         workers=workers,
         backend="loky",
     )
-    with open(out / "store/rejected.csv", newline="") as file:
-        rejected = {row["record"]: (row["reason"], row["detail"]) for row in csv.DictReader(file)}
-    return json.loads((out / "metrics.json").read_text())[corpus], rejected
+    rows = read_rows(out / "store/rejected.csv")
+    rejected = {row["record"]: (row["reason"], row["detail"]) for row in rows}
+    return read_json(out / "metrics.json")[corpus], rejected
 
 
 def check_rejections(corpus, root, out, wanted):
@@ -142,9 +130,9 @@ def check_rejections(corpus, root, out, wanted):
 
 
 def stored(out, *columns):
-    return {
-        row["record"]: row for row in read_table(out / "store", ["record", *columns]).to_pylist()
-    }
+    """{record: some columns of the store}."""
+    rows = read_table(out / "store", ["record", *columns]).to_pylist()
+    return {row["record"]: row for row in rows}
 
 
 def stored_signals(out):

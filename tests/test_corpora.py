@@ -1,36 +1,28 @@
 """Records, reports, splits and labels of the four corpora, small ones and real ones."""
 
-import csv
 import re
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from kmerl.corpora import cpsc2018, csn, mimic, ptbxl
-from kmerl.corpora.records import CorpusError, RejectedRecord, hashed_split
+from kmerl.corpora.records import MERL_TRAIN, MERL_VAL, CorpusError, RejectedRecord, hashed_split
+from kmerl.files import write_csv
 from kmerl.store import label_column
 from kmerl.tasks.classes import TASKS, classes
 from tests import official_layouts as layouts
-from tests.official_layouts import (
-    REAL,
-    real,
-    run,
-    signal,
-    stored,
-    stored_signals,
-    through_wfdb,
-    write_mat,
-    write_rows,
-)
+from tests.cohorts import read_rows
+from tests.official_layouts import REAL, real, run, signal, stored, stored_signals, write_mat
 
 
 def test_mimic_joins_on_study_id_and_drops_the_unreported(tmp_path):
     reports = {
         "40000001": ["Sinus rhythm", "", "Possible right atrial abnormality"],
-        "40000002": ["Atrial fibrillation"],
         "40000003": ["   ", "\t"],
+        "40000002": ["Atrial fibrillation"],
         "40000004": [],
     }
     root = layouts.mimic(tmp_path / "mimic", reports)
@@ -45,9 +37,17 @@ def test_mimic_joins_on_study_id_and_drops_the_unreported(tmp_path):
     assert {k: v[0] for k, v in rejected.items()} == dict.fromkeys(
         ("40000003", "40000004"), "missing_report"
     )
-    np.testing.assert_array_equal(stored_signals(tmp_path)["40000002"], signal(1) * 5)
+    np.testing.assert_array_equal(stored_signals(tmp_path)["40000002"], signal(2) * 5)
     counts, _ = run("mimic-iv-ecg", root, tmp_path, require_report=())
     assert counts["records"] == 4
+
+
+def test_statements_keep_the_order_of_their_columns():
+    blank = np.random.default_rng(0).random((60, 18)) < 0.4
+    rows = [["" if b else f"{i} {j}" for j, b in enumerate(row)] for i, row in enumerate(blank)]
+    table = pa.table(dict(zip(mimic.STATEMENTS, map(list, zip(*rows, strict=True)), strict=True)))
+    found = mimic.statement_lists(table).to_pylist()
+    assert found == [*([text for text in row if text] for row in rows), []]
 
 
 def test_mimic_holds_out_patients_not_records():
@@ -55,7 +55,7 @@ def test_mimic_holds_out_patients_not_records():
     assert set(splits) == {"train", "val"}
     assert splits.count("val") == pytest.approx(400, abs=80)
     assert hashed_split("mimic-iv-ecg", "10000032", mimic.TRAIN, mimic.VAL) == "train"
-    shares = [hashed_split("csn", f"JS{i}", csn.TRAIN, csn.VAL) for i in range(20_000)]
+    shares = [hashed_split("csn", f"JS{i}", MERL_TRAIN, MERL_VAL) for i in range(20_000)]
     assert shares.count("test") == pytest.approx(4000, abs=250)
     assert shares.count("val") == pytest.approx(1600, abs=200)
 
@@ -64,11 +64,12 @@ def test_ptbxl_labels_and_folds(tmp_path):
     root = layouts.ptbxl(tmp_path / "ptb-xl", 10)
     run("ptb-xl", root, tmp_path)
     columns = [label_column("ptbxl_super", c) for c in ("NORM", "CD")]
-    columns += [label_column("ptbxl_sub", "AVB"), label_column("ptbxl_form", "STD")]
+    rest = ("sub", "AVB"), ("form", "STD"), ("rhythm", "SR")
+    columns += [label_column(f"ptbxl_{task}", code) for task, code in rest]
     got = stored(tmp_path, "split", "patient", "codes", "report", *columns)
     assert [got[str(i)]["split"] for i in range(1, 11)] == ["train"] * 8 + ["val", "test"]
-    assert [got["2"][c] for c in columns] == [True, True, True, None]  # likelihood 50 counts
-    assert [got["1"][c] for c in columns] == [True, False, False, None]  # no form: no member
+    assert [got["2"][c] for c in columns] == [True, True, True, None, True]  # likelihood 50 counts
+    assert [got["1"][c] for c in columns] == [True, False, False, None, True]  # no form: no member
     assert (got["3"]["patient"], got["3"]["codes"]) == ("1", ["NORM", "SR"])
     assert got["3"]["report"] == ["sinus rhythm"]
     assert ptbxl.scp_codes("{'LVOLT': 0.0, 'AFIB': 100.0}") == ["AFIB", "LVOLT"]
@@ -81,7 +82,7 @@ def test_cpsc2018_labels_from_reference_or_snomed(tmp_path):
     for record, dx in {"A0001": "", "A0002": "164884008, 59118001", "A0003": ""}.items():
         write_mat(root / "g1" / record, signal(1), dx)
     header = ("", "Recording", *cpsc2018.COLUMNS[1:])
-    write_rows(root / "REFERENCE.csv", header, [(0, "A0001", "5", "2", "")])
+    write_csv(root / "REFERENCE.csv", header, [(0, "A0001", "5", "2", "")])
     run("cpsc2018", root, tmp_path)
     labels = [label_column("cpsc2018", c.code) for c in classes("cpsc2018")]
     got = stored(tmp_path, "codes", *labels)
@@ -95,7 +96,7 @@ def test_cpsc2018_labels_from_reference_or_snomed(tmp_path):
 def conditions(root, drop=()):
     rows = [(c.code, c.name, 1000 + i) for i, c in enumerate(classes("csn")) if c.code not in drop]
     rows += [("MIBW", "back wall", {r[0]: r[2] for r in rows}.get("MI", 0)), ("SB", "sb", 999)]
-    write_rows(root / csn.NAMES, ("AcronymName", "FullName", "Snomed_CT"), rows)
+    write_csv(root / csn.NAMES, ("AcronymName", "FullName", "Snomed_CT"), rows)
     return {row[0]: str(row[2]) for row in rows}
 
 
@@ -119,12 +120,9 @@ def test_csn_labels_by_exact_code(tmp_path):
     assert positive == {"JS00001": {"AFIB"}, "JS00002": {"MI"}, "JS00003": set(), "JS00004": set()}
     assert got["JS00001"][label_column("csn", "AF")] is False
     assert got["JS00003"][label_column("csn", "SR")] is None
-
-
-def test_csn_without_a_class_in_its_condition_names_is_an_error(tmp_path):
-    conditions(tmp_path / "csn", drop=("JEB",))
+    conditions(root, drop=("JEB",))
     with pytest.raises(CorpusError, match="names no JEB"):
-        run("csn", tmp_path / "csn", tmp_path)
+        run("csn", root, tmp_path)
 
 
 def test_class_names_are_full_lower_case_and_one_of_a_kind():
@@ -138,9 +136,7 @@ def test_class_names_are_full_lower_case_and_one_of_a_kind():
         classes("ptbxl")
 
 
-def class_table():
-    text = resources.files("kmerl.tasks").joinpath("classes.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+PACKAGES = resources.files("kmerl")
 
 
 SPELLINGS = {
@@ -158,76 +154,60 @@ def words(text):
     return [SPELLINGS.get(word, word) for word in singular]
 
 
-def statements(text):
-    """{code without underscores: description} of scp_statements.csv."""
-    rows = csv.DictReader(text.splitlines())
-    return {row[next(iter(row))].strip("_"): row["description"] for row in rows}
-
-
-def conditions_of(text):
-    return {row["AcronymName"]: row["FullName"] for row in csv.DictReader(text.splitlines())}
+def described(path, column):
+    """{code without underscores: description} of a corpus's own file, whose codes come first."""
+    return {next(iter(row.values())).strip("_"): row[column] for row in read_rows(path)}
 
 
 def check_class_table(scp, conditions):
     """Every name against the corpus's own; a name by hand only where the corpus has none."""
     own = {"ptb-xl": scp, "csn": conditions, "cpsc2018": {}}
     source = {"ptb-xl": "scp_statements", "csn": "conditionnames"}
-    for row in class_table():
+    for row in read_rows(PACKAGES / "tasks/classes.csv"):
         corpus, where = TASKS[row["task"]], (row["task"], row["code"])
-        described = own[corpus].get(row["code"])
+        name = own[corpus].get(row["code"])
         if row["source"] == source.get(corpus):
-            assert words(row["name"]) == words(described), where
+            assert words(row["name"]) == words(name), where
         else:
             assert row["source"] == "by hand", where
-            assert described is None or words(row["name"]) != words(described), where
+            assert name is None or words(row["name"]) != words(name), where
 
 
 def test_class_names_are_the_corpora_s_own_or_marked_as_written_by_hand():
-    packaged = resources.files("kmerl.synthetic.layouts")
-    scp = statements(packaged.joinpath("scp_statements.csv").read_text(encoding="utf-8"))
-    own = conditions_of(packaged.joinpath("csn_conditions.csv").read_text(encoding="utf-8"))
+    scp = described(PACKAGES / "synthetic/layouts/scp_statements.csv", "description")
+    own = described(PACKAGES / "synthetic/layouts/csn_conditions.csv", "FullName")
     check_class_table(scp, own)
     with pytest.raises(AssertionError, match="'AF'"):
         check_class_table(scp, own | {"AF": "Atrial Fibrillation"})
     with pytest.raises(AssertionError, match="'CD'"):
         check_class_table(scp | {"CD": "conduction disturbance"}, own)
-
-
-def test_groups_of_ptbxl_without_a_statement_of_their_own_are_named_by_hand():
-    by_hand = {(r["task"], r["code"]) for r in class_table() if r["source"] == "by hand"}
-    assert {code for task, code in by_hand if task == "ptbxl_super"} == {"HYP", "MI", "CD", "STTC"}
-    assert {code for task, code in by_hand if task == "ptbxl_sub"} == {
-        "LAFB/LPFB", "STTC", "ISC", "AVB", "ISCI", "ISCA",
+    rows = read_rows(PACKAGES / "tasks/classes.csv")
+    by_hand = {f"{row['task']} {row['code']}" for row in rows if row["source"] == "by hand"}
+    of_ptbxl = {name.removeprefix("ptbxl_") for name in by_hand if name.startswith("ptbxl")}
+    assert of_ptbxl == {  # groups without a statement of their own
+        "super HYP", "super MI", "super CD", "super STTC", "sub LAFB/LPFB", "sub STTC", "sub ISC",
+        "sub AVB", "sub ISCI", "sub ISCA",
     }  # fmt: skip
-    assert not {task for task, _ in by_hand} & {"ptbxl_form", "ptbxl_rhythm"}
 
 
 @real
 def test_class_names_are_those_of_the_real_files():
-    scp = (REAL / "ptb-xl/scp_statements.csv").read_text(encoding="utf-8")
-    names = (REAL / "csn/ConditionNames_SNOMED-CT.csv").read_text(encoding="utf-8-sig")
-    check_class_table(statements(scp), conditions_of(names))
-
-
-def some_real_ptbxl(root, records):
-    """An official layout with the first records of the real corpus, its files linked."""
-    root.mkdir(parents=True)
-    with open(REAL / "ptb-xl/ptbxl_database.csv", newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
-    write_rows(root / "ptbxl_database.csv", header, rows[:records])
-    for name in ("records500", "scp_statements.csv"):
-        (root / name).symlink_to(REAL / "ptb-xl" / name)
-    return root
+    scp = described(REAL / "ptb-xl/scp_statements.csv", "description")
+    check_class_table(scp, described(REAL / "csn" / csn.NAMES, "FullName"))
 
 
 @real
 def test_real_ptbxl_equals_wfdb_and_merls_labels(tmp_path):
-    root = some_real_ptbxl(tmp_path / "ptb-xl", 24)
+    root = tmp_path / "ptb-xl"
+    rows = read_rows(REAL / "ptb-xl/ptbxl_database.csv")[:24]
+    write_csv(root / "ptbxl_database.csv", list(rows[0]), [list(row.values()) for row in rows])
+    for name in ("records500", "scp_statements.csv"):
+        (root / name).symlink_to(REAL / "ptb-xl" / name)
     counts, _ = run("ptb-xl", root, tmp_path, shard=16)
     assert (counts["records"], counts["rejected"]) == (24, 0)
     for record, block in stored_signals(tmp_path).items():
         path = next(root.glob(f"records500/*/{int(record):05d}_hr.hea"))
-        np.testing.assert_array_equal(block, through_wfdb(path))
+        np.testing.assert_array_equal(block, layouts.through_wfdb(path))
     for task, name in {"ptbxl_super": "super_class", "ptbxl_form": "form"}.items():
         assert agreement(tmp_path, task, f"ptbxl/{name}/ptbxl_{name}", "ecg_id") == []
 
@@ -239,7 +219,7 @@ def test_real_challenge_files_equal_wfdb(tmp_path, corpus, records):
     assert (counts["records"], counts["rejected"]) == (records, 0)
     for record, block in stored_signals(tmp_path).items():
         path = next((REAL / corpus).rglob(f"{record}.hea"))
-        np.testing.assert_array_equal(block, through_wfdb(path)[:, :5000])
+        np.testing.assert_array_equal(block, layouts.through_wfdb(path)[:, :5000])
     folder, key, wrong = {
         "csn": ("chapman/chapman", "ecg_path", [("JS00001", "AF")]),  # an AFIB, by substring
         "cpsc2018": ("icbeb/icbeb", "filename", []),
@@ -253,8 +233,8 @@ def agreement(out, task, folder, key):
     got = stored(out, *(label_column(task, code) for code in codes))
     merl = {}
     for split in ("train", "val", "test"):
-        with open(REAL / f"merl_splits/data_split/{folder}_{split}.csv", newline="") as file:
-            merl |= {Path(row[key]).stem: row for row in csv.DictReader(file)}
+        rows = read_rows(REAL / f"merl_splits/data_split/{folder}_{split}.csv")
+        merl |= {Path(row[key]).stem: row for row in rows}
     both = [r for r in got if r in merl and got[r][label_column(task, codes[0])] is not None]
     assert len(both) >= 5
     return [

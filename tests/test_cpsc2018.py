@@ -4,18 +4,10 @@ import numpy as np
 from scipy.io import loadmat, savemat
 
 from kmerl.corpora import cpsc2018
+from kmerl.files import write_csv
 from kmerl.signal import NAN
-from tests.official_layouts import (
-    REAL,
-    check_rejections,
-    real,
-    run,
-    signal,
-    stored,
-    stored_signals,
-    write_mat,
-    write_rows,
-)
+from tests import official_layouts as layouts
+from tests.official_layouts import REAL, real, run, signal, stored, stored_signals, write_mat
 
 
 def write_struct(path, digital, **changes):
@@ -26,7 +18,7 @@ def write_struct(path, digital, **changes):
 
 
 def reference(root, rows):
-    write_rows(root / "REFERENCE.csv", cpsc2018.COLUMNS, rows)
+    write_csv(root / "REFERENCE.csv", cpsc2018.COLUMNS, rows)
 
 
 def test_both_forms_give_the_same_store(tmp_path):
@@ -113,7 +105,7 @@ def test_a_malformed_struct_is_counted_with_its_reason(tmp_path):
         spoil(root / f"B{number:04d}.mat")
         wanted[f"B{number:04d}"] = why
     reference(root, [])
-    assert check_rejections("cpsc2018", root, tmp_path, wanted)["records"] == len(BAD)
+    assert layouts.check_rejections("cpsc2018", root, tmp_path, wanted)["records"] == len(BAD)
 
 
 def test_only_the_first_seconds_are_kept_where_that_is_asked(tmp_path):

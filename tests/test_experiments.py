@@ -19,6 +19,7 @@ from tests.import_closure import ROOT
 
 DATA = Path(os.environ.get("KMERL_REAL_DATA", ROOT.parent / "shared/data"))
 PAPER = DATA.parent / "paper/k-merl.txt"
+CASES = read_yaml(ROOT / "tests/cases/experiments.yaml")
 CATALOGUE = catalogue.read(ROOT / "experiments.yaml", ROOT / "params.yaml")
 SYMBOL = re.compile(r" \(\$?\\")  # "- ECG-Condition Alignment (\\mathcal{L}_{CQ})"
 HELD = {  # of each table of the paper, its numbers; of each figure, its columns
@@ -130,14 +131,21 @@ def test_every_target_is_a_stage_that_writes_the_metrics_that_are_shown():
             assert {writers[f"metrics/{file}.json"] for file in shown} <= run, (table.name, row)
 
 
-@pytest.mark.parametrize("name", CATALOGUE.experiments)
-def test_dvc_sets_what_an_experiment_says(tmp_path, name):
+def test_dvc_sets_what_an_experiment_says(tmp_path):
+    """Each value of each key once, as many keys at a time as there are."""
+    values = {}
+    for experiment in CATALOGUE.experiments.values():
+        for key, given in experiment.set.items():
+            if given not in values.setdefault(key, []):
+                values[key].append(given)
     file = tmp_path / "params.yaml"
-    file.write_text((ROOT / "params.yaml").read_text())
-    experiment = CATALOGUE.experiments[name]
-    apply_overrides(file, queueing.overrides(CATALOGUE, experiment, 2))
-    expected = catalogue.changed(profile("demo"), {"seed": 2, **CATALOGUE.every, **experiment.set})
-    assert read_yaml(file) == expected
+    for number in range(max(map(len, values.values()))):
+        given = {key: found[number] for key, found in values.items() if number < len(found)}
+        file.write_text((ROOT / "params.yaml").read_text())
+        one = catalogue.Experiment("one", given)
+        apply_overrides(file, queueing.overrides(CATALOGUE, one, 2))
+        expected = {"seed": 2, **CATALOGUE.every, **given}
+        assert read_yaml(file) == catalogue.changed(profile("demo"), expected)
 
 
 def test_values_that_hydra_could_misread():
@@ -153,88 +161,37 @@ def test_only_evaluation_changes_where_nothing_needs_training():
         assert new and not new & of_training
 
 
-SMALL = """
-every: {mask.scope: record}
-targets: [zero_shot]
-tables:
-  one:
-    caption: A table
-    source: ours
-    columns: {12 leads: zero_shot.average.12.auroc}
-    rows:
-      first: {label: A, paper: [76.52], set: {mask.min_leads: 9}}
-      second: {label: B, like: first, set: {mask.segments: 0.5}, needs: [gpu]}
-  two:
-    {caption: Another, source: ours, kind: points, columns: {12 leads: zero_shot.average.12.auroc},
-     rows: {second: {label: B, x: 1, metrics: {zero_shot: fine_tune}}}}
-"""
-
-
-def small(tmp_path: Path, old: str = "", new: str = "") -> catalogue.Catalogue:
-    assert old in SMALL
+def small(tmp_path, old="", new=""):
+    """The small experiments.yaml, with a word of it replaced."""
+    assert old in CASES["small"]
     file = tmp_path / "experiments.yaml"
-    file.write_text(SMALL.replace(old, new, 1))
+    file.write_text(CASES["small"].replace(old, new, 1))
     return catalogue.read(file, ROOT / "params.yaml")
 
 
 def test_an_experiment_like_another_has_its_keys_and_its_own(tmp_path):
     found = small(tmp_path)
     second = found.experiments["second"]
-    assert second.set == {"mask.min_leads": 9, "mask.segments": 0.5}
+    assert second.set == {"mask.min_leads": 8, "mask.segments": 0.5}
     assert (second.targets, second.needs) == (("zero_shot",), ("gpu",))
     table = found.tables["two"]
     assert table.metric(table.rows[0], "12 leads") == "fine_tune.average.12.auroc"
     assert found.metrics() == ["fine_tune.average.12.auroc", "zero_shot.average.12.auroc"]
     assert [each.name for each in found.of("one")] == ["first", "second"]
-    assert [each.name for each in found.of("second")] == ["second"]
+    assert [each.name for each in found.of("second", "all", "one")] == ["second", "first"]
     with pytest.raises(ParamsError, match="no table 'three'; choose one of one, two"):
         found.of("three")
     with pytest.raises(ParamsError, match="does not exist"):
         catalogue.read(tmp_path / "nowhere.yaml")
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("mask.min_leads", "mask.min_lead", r"first\.set: 'mask.min_lead': .*'min_leads'\?"),
-        ("mask.scope", "maks.scope", r"every: 'maks.scope': .*did you mean 'mask'\?"),
-        ("mask.segments", "seed.x", r"'seed.x': params.yaml has nothing below that"),
-        ("  two:", "  one:", "'one' stands there twice"),
-        ("      second: {label: B, l", "      first: {label: B, l", "'first' stands there twice"),
-        ("label: B, x: 1", "label: B, set: {}", r"two.*set: an earlier table has defined"),
-        ("label: A", "lable: A", r"first: unknown key 'lable'; typo\? did you mean 'label'"),
-        ("label: A, ", "", r"first\.label is missing"),
-        (", set: {mask.min_leads: 9}", "", r"first\.set is missing"),
-        ("first: {", "First: {", "'First' is no name"),
-        ("first: {", "first-s1: {", "ends like a seed"),
-        ("[76.52]", "[76.52, 1]", "has 2 values; the table has 1 columns"),
-        ("like: first", "like: firts", r"did you mean 'first'\?"),
-        ("needs: [gpu]", "needs: [gpus]", r"needs\[0\] is 'gpus'; it must be 'hub'"),
-        ("needs: [gpu]", "needs: gpu", "needs is 'gpu'; it must be a list"),
-        ("kind: points", "kind: dots", "'dots'; it must be 'table', 'curves', 'points' or 'bars'"),
-        ("{zero_shot: f", "{zeroshot: f", r"did you mean 'zero_shot'\?"),
-        ("targets: [zero_shot]", "", "targets is missing"),
-        ("    rows:", "    rows: x\n    note:", "rows is 'x'; it must be a mapping"),
-        ("  two:", "  second:", "'second' is a table and an experiment"),
-        ("tables:", "tables: [", "experiments.yaml: while parsing"),
-    ],
-)
+@pytest.mark.parametrize(("old", "new", "message"), CASES["slips"])
 def test_what_is_wrong_in_the_file_is_said(tmp_path, old, new, message):
     with pytest.raises(ValueError, match=message):
         small(tmp_path, old, new)
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ("pretrain.epochs: many", r"pretrain\.epochs is 'many'; it must be a valid integer"),
-        ("pretrain.learning_rate: '1e-4'", r"pretrain\.learning_rate is '1e-4'; .* valid number"),
-        ("mask.min_leads: 12", r"mask\.min_leads=12 and max_leads=11"),
-        ("method: mrel", r"method is 'mrel'; choose one of .*merl"),
-        ("options.lead_maskin: true", r"options\.lead_maskin: method 'kmerl'"),
-        ("method: merl, options.heads: a", r"options\.heads is 'a'; it must be a valid integer"),
-    ],
-)
+@pytest.mark.parametrize(("given", "message"), CASES["values"])
 def test_a_value_that_the_code_cannot_read_is_said(tmp_path, given, message):
     held = "mask.min_leads: 9"
     sections.check(small(tmp_path, held, "pretrain.learning_rate: 1e-4"), ROOT / "params.yaml")

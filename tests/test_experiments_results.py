@@ -4,8 +4,9 @@ from typer.testing import CliRunner
 
 from kmerl.cli import app
 from kmerl.experiments import collecting
-from kmerl.experiments.collecting import flat, scale, words
+from kmerl.experiments.collecting import scale, words
 from kmerl.experiments.lock import Lock
+from kmerl.experiments.stages import flat
 from tests.dvc_file import profile
 from tests.import_closure import ROOT
 
@@ -47,6 +48,7 @@ def lock(**changes) -> Lock:
 
 def test_metrics_of_another_model_or_other_parameters_are_not_this_runs():
     assert lock().is_of_this_run("metrics/zero_shot.json")
+    assert lock(params={"masks": 1}).is_of_this_run("metrics/zero_shot.json")  # of nothing read
     assert not lock().is_of_this_run("metrics/linear_probe.json")
     assert not lock(read="other").is_of_this_run("metrics/zero_shot.json")
     assert not lock(seed=1).is_of_this_run("metrics/zero_shot.json")

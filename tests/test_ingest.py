@@ -1,82 +1,62 @@
 """Ingest as a whole: bad records, other rates and lengths, same bytes, clear errors."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kmerl import params
-from kmerl.corpora.ingest import corpus_files
 from kmerl.corpora.records import CorpusError
 from kmerl.signal import NAN
 from kmerl.store import read_table
 from stages import ingest as stage
 from tests import official_layouts as layouts
-from tests.official_layouts import (
-    DEMO,
-    check_rejections,
-    run,
-    signal,
-    stored,
-    stored_signals,
-    write_dat,
-    write_mat,
-)
+from tests.official_layouts import run, signal, stored, stored_signals, write_dat, write_mat
 
 
-def cut(path, size):
-    path.write_bytes(path.read_bytes()[:size])
+def data(change):
+    """Writes a record's .dat anew, or another file as its bytes are changed."""
+    return lambda path: path.write_bytes(change(path.read_bytes()))
 
 
-def header(path):
-    return path.with_suffix(".hea")
+def header(change):
+    return lambda path: data(change)(path.with_suffix(".hea"))
 
 
-def fill(lead, samples, value):
-    def spoil(path):
-        digital = signal(9)
-        digital[lead, samples] = value
-        write_dat(path.with_suffix(""), digital)
-
-    return spoil
+def samples(change, names=layouts.UPPER):
+    return lambda path: write_dat(path.with_suffix(""), change(signal(9)), names)
 
 
-def edit_header(old, new):
-    return lambda p: header(p).write_text(header(p).read_text().replace(old, new))
+def with_value(lead, when, value):
+    digital = signal(9)
+    digital[lead, when] = value
+    return lambda _: digital
 
 
 ALL = slice(None)
 BAD = {  # what is done to a record's .dat (or .hea), the reason, and part of the detail
-    "truncated": (lambda p: cut(p, 60_000), "truncated", "2500 samples a lead"),
-    "longer than it says": (
-        lambda p: p.write_bytes(p.read_bytes() + bytes(2400)),
+    "truncated": (data(lambda b: b[:60_000]), "truncated", "2500 samples a lead"),
+    "longer": (
+        data(lambda b: b + bytes(2400)),
         "wrong_length",
-        "5100 samples a lead, the header says 5000",
+        "5100 samples a lead, the header says",
     ),
-    "empty .dat": (lambda p: cut(p, 0), "empty_file", "_hr.dat"),
+    "empty .dat": (data(lambda _: b""), "empty_file", "_hr.dat"),
     "no .dat": (Path.unlink, "missing_file", "_hr.dat"),
-    "no .hea": (lambda p: header(p).unlink(), "missing_header", "_hr.hea"),
-    "empty .hea": (lambda p: cut(header(p), 0), "empty_file", "_hr.hea"),
-    "garbage .hea": (
-        lambda p: header(p).write_bytes(b"\x93\xfa\x00 nothing"),
-        "unreadable_header",
-        "no record line",
-    ),
-    "a line short": (lambda p: cut(header(p), 400), "unreadable_header", ""),
-    "eleven leads": (
-        lambda p: write_dat(p.with_suffix(""), signal(1)[:11], layouts.UPPER[:11]),
-        "missing_lead",
-        "V6",
-    ),
-    "a lead twice": (edit_header(" V5", " V6"), "duplicate_lead", "V6"),
-    "no voltage": (edit_header("/mV", "/mmHg"), "unknown_unit", "mmHg"),
-    "unknown format": (edit_header(".dat 16 ", ".dat 999 "), "unreadable_signal", "wfdb"),
-    "absurd rate": (edit_header(" 500 ", " 5 "), "wrong_rate", "5 Hz"),
-    "all NaN": (fill(ALL, ALL, NAN), "all_nan", ""),
-    "a NaN lead": (fill(7, ALL, NAN), "nan_lead", "V2: 5000"),
-    "too many NaN": (fill(7, slice(1251), NAN), "nan_lead", "V2: 1251"),
-    "flat": (fill(ALL, ALL, 3), "flat", "12 constant leads"),
+    "no .hea": (lambda p: p.with_suffix(".hea").unlink(), "missing_header", "_hr.hea"),
+    "empty .hea": (header(lambda _: b""), "empty_file", "_hr.hea"),
+    "garbage": (header(lambda _: b"\x93\xfa\x00 nothing"), "unreadable_header", "no record line"),
+    "a line short": (header(lambda b: b[:400]), "unreadable_header", ""),
+    "eleven leads": (samples(lambda d: d[:11], layouts.UPPER[:11]), "missing_lead", "V6"),
+    "a lead twice": (header(lambda b: b.replace(b" V5", b" V6")), "duplicate_lead", "V6"),
+    "no voltage": (header(lambda b: b.replace(b"/mV", b"/mmHg")), "unknown_unit", "mmHg"),
+    "format": (header(lambda b: b.replace(b".dat 16 ", b".dat 999 ")), "unreadable_signal", "wfdb"),
+    "absurd rate": (header(lambda b: b.replace(b" 500 ", b" 5 ")), "wrong_rate", "5 Hz"),
+    "all NaN": (samples(with_value(ALL, ALL, NAN)), "all_nan", ""),
+    "a NaN lead": (samples(with_value(7, ALL, NAN)), "nan_lead", "V2: 5000"),
+    "too many NaN": (samples(with_value(7, slice(1251), NAN)), "nan_lead", "V2: 1251"),
+    "flat": (samples(with_value(ALL, ALL, 3)), "flat", "12 constant leads"),
 }
 
 
@@ -86,7 +66,7 @@ def test_a_bad_record_is_counted_with_its_reason_and_the_rest_go_on(tmp_path):
     for number, (spoil, *why) in zip(range(2, 100, 2), BAD.values(), strict=False):
         spoil(root / f"records500/00000/{number:05d}_hr.dat")
         wanted[str(number)] = why
-    counts = check_rejections("ptb-xl", root, tmp_path, wanted)
+    counts = layouts.check_rejections("ptb-xl", root, tmp_path, wanted)
     assert counts["records"] == len(BAD)
     assert set(stored(tmp_path)) == {str(number) for number in range(1, 2 * len(BAD), 2)}
 
@@ -148,7 +128,7 @@ def test_rates_and_lengths_become_one(tmp_path):
 
 def test_same_bytes_whatever_the_workers_and_whatever_an_earlier_run_left(tmp_path):
     root = layouts.ptbxl(tmp_path / "ptb-xl", 7)
-    cut(root / "records500/00000/00005_hr.dat", 9)
+    data(lambda b: b[:9])(root / "records500/00000/00005_hr.dat")
     run("ptb-xl", root, tmp_path / "one", shard=3, group=2)
     run("ptb-xl", root, tmp_path / "two", shard=1)
     (tmp_path / "two/store/.signals-00009.parquet.partial").write_bytes(b"killed")
@@ -158,6 +138,8 @@ def test_same_bytes_whatever_the_workers_and_whatever_an_earlier_run_left(tmp_pa
         for name in ("one", "two")
     )
     assert len(one) == 4  # three shards and rejected.csv
+    records = list(stored(tmp_path / "one"))
+    assert records == sorted(records, key=lambda record: hashlib.sha256(record.encode()).digest())
     assert one == two
     metrics = [(tmp_path / name / "metrics.json").read_bytes() for name in ("one", "two")]
     assert metrics[0] == metrics[1]
@@ -186,7 +168,7 @@ def test_errors_name_file_column_and_remedy(tmp_path):
 
 
 def test_the_stage_writes_where_the_chain_looks(tmp_path, monkeypatch):
-    text = DEMO.read_text().replace("raw/synthetic/ptb-xl", "official")
+    text = layouts.DEMO.read_text().replace("raw/synthetic/ptb-xl", "official")
     (tmp_path / "params.yaml").write_text(text)
     layouts.ptbxl(tmp_path / "official", 2)
     monkeypatch.chdir(tmp_path)
@@ -197,9 +179,3 @@ def test_the_stage_writes_where_the_chain_looks(tmp_path, monkeypatch):
         stage.main("csn")
     with pytest.raises(SystemExit, match="ingest ptbxl: unknown corpus"):
         stage.main("ptbxl")
-
-
-def test_a_corpus_has_its_files():
-    assert corpus_files("csn", DEMO).manifest == "SHA256SUMS.txt"
-    with pytest.raises(params.ParamsError, match="unknown corpus 'ptbxl'"):
-        corpus_files("ptbxl", DEMO)

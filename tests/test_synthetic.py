@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from kmerl.leads import LEADS
-from kmerl.synthetic import conduction, muscle, rhythms
+from kmerl.synthetic import conduction, rhythms
 from kmerl.synthetic.body import DOWER, digitised, electrodes_of
 from kmerl.synthetic.catalogue import CATALOGUE, compatible
 from kmerl.synthetic.heart import beat, frontal_axis, healthy_heart, with_axis
@@ -270,7 +270,3 @@ def test_paced_beats_have_a_stimulus_before_them():
     paced = conduction.paced(heart, np.random.default_rng(0))
     shape = dipole(paced.qrs.moved(0.2), 400, RATE)
     assert np.abs(np.diff(shape[1]))[92:100].max() > 0.3
-
-
-def test_infarct_walls_are_unit_vectors():
-    assert all(np.linalg.norm(muscle.wall(name)) == pytest.approx(1) for name in muscle.WALLS)

@@ -1,45 +1,43 @@
 """The synthetic cohort: who is in it, its files in official layouts, the truth, the same bytes."""
 
 import ast
-import csv
 import dataclasses
 import hashlib
 import itertools
 import json
 import warnings
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from kmerl.corpora.records import CORPORA as INGESTED
 from kmerl.leads import LEADS, canonical
 from kmerl.synthetic.catalogue import CATALOGUE, HIDES, NORMAL, is_normal
 from kmerl.synthetic.cohort import CORPORA, Synthesize, synthesize
-from kmerl.synthetic.layouts import cpsc2018, csn, mimic, ptbxl
-from kmerl.synthetic.patients import Visit, visits
+from kmerl.synthetic.layouts import cpsc2018, ptbxl
+from kmerl.synthetic.patients import visits
 from kmerl.synthetic.recording import RATE, record
 from kmerl.synthetic.words import LITERALLY
 from kmerl.tasks import merl_splits
 from kmerl.tasks.classes import TASKS, classes
 from kmerl.tasks.cohort import SPLITS
+from tests.cohorts import files_below, read_rows
+from tests.official_layouts import wfdb
 from tests.test_merl_splits import ROOT, released
-
-with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
-    warnings.simplefilter("ignore")
-    import wfdb
 
 SMALL = Synthesize(
     records={"mimic-iv-ecg": 40, "ptb-xl": 40, "cpsc2018": 8, "csn": 8},
     validation_share=0.1,
     test_share=0.2,
 )
-LAYOUTS = {"mimic-iv-ecg": mimic, "ptb-xl": ptbxl, "cpsc2018": cpsc2018, "csn": csn}
 
 
 @pytest.fixture(scope="module")
-def planned() -> list[Visit]:
+def planned():
     return list(visits(0, "mimic-iv-ecg", 1200))
 
 
@@ -73,34 +71,24 @@ def test_a_record_does_not_depend_on_how_many_there_are():
 
 
 @pytest.fixture(scope="module")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cohort(tmp_path_factory):
     root = tmp_path_factory.mktemp("cohort")
     synthesize(SMALL, 0, root=root / "raw", truth=root / "truth")
     return root
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def tree(root: Path) -> dict[str, str]:
-    files = (path for path in root.rglob("*") if path.is_file())
-    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_sums_are_those_of_every_file(cohort, corpus):
-    found = tree(cohort / "raw" / corpus)
-    del found["SHA256SUMS.txt"]
-    listed = (cohort / "raw" / corpus / "SHA256SUMS.txt").read_text().splitlines()
-    assert dict(reversed(line.split(" ", 1)) for line in listed) == found
-    assert len(rows(cohort / "truth" / f"{corpus}.csv")) == SMALL.records[corpus]
+    found = files_below(cohort / "raw" / corpus)
+    listed = found.pop("SHA256SUMS.txt").decode().splitlines()
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in found.items()}
+    assert dict(reversed(line.split(" ", 1)) for line in listed) == sums
+    assert len(read_rows(cohort / "truth" / f"{corpus}.csv")) == SMALL.records[corpus]
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_wfdb_reads_what_was_simulated(cohort, corpus):
-    layout = LAYOUTS[corpus]
+    layout = import_module(f"kmerl.synthetic.layouts.{INGESTED[corpus]}")
     for visit in list(visits(0, corpus, SMALL.records[corpus]))[:3]:
         recording = record(visit, layout.UNITS_PER_MV)
         head = next(path for path in layout.files(recording) if path.endswith(".hea"))
@@ -113,12 +101,16 @@ def test_wfdb_reads_what_was_simulated(cohort, corpus):
         assert read.init_value == [int(s) for s in recording.samples[order, 0]]
         sums = recording.samples[order].astype(int).sum(axis=1)
         assert [c % 65536 for c in read.checksum] == [int(s) % 65536 for s in sums]
+        assert max(read.checksum) < (0x8000 if corpus in ("cpsc2018", "csn") else 0x10000)
         assert (read.fs, read.adc_gain[0]) == (500, layout.UNITS_PER_MV)
 
 
 def test_mimic_tables_join_and_lead_order_is_the_carts(cohort):
     root = cohort / "raw" / "mimic-iv-ecg"
-    listed, machine = rows(root / "record_list.csv"), rows(root / "machine_measurements.csv")
+    listed, machine = (
+        read_rows(root / "record_list.csv"),
+        read_rows(root / "machine_measurements.csv"),
+    )
     assert {r["study_id"] for r in listed} == {r["study_id"] for r in machine}
     assert len({r["study_id"] for r in listed}) == SMALL.records["mimic-iv-ecg"]
     assert len(machine[0]) == 33
@@ -131,10 +123,13 @@ def test_mimic_tables_join_and_lead_order_is_the_carts(cohort):
 
 def test_ptbxl_tables(cohort):
     root = cohort / "raw" / "ptb-xl"
-    database, statements = rows(root / "ptbxl_database.csv"), rows(root / "scp_statements.csv")
+    database, statements = (
+        read_rows(root / "ptbxl_database.csv"),
+        read_rows(root / "scp_statements.csv"),
+    )
     codes = {row[""] for row in statements}
     assert len(codes) == 71
-    folds: dict[str, set[str]] = {}
+    folds = {}
     for row in database:
         given = ast.literal_eval(row["scp_codes"])
         assert given and set(given) <= codes
@@ -147,14 +142,16 @@ def test_ptbxl_tables(cohort):
 
 def test_challenge_corpora(cohort):
     root = cohort / "raw" / "cpsc2018"
-    for row in rows(root / "REFERENCE.csv"):
+    for row in read_rows(root / "REFERENCE.csv"):
         values = loadmat(root / f"{row['Recording']}.mat")["val"]
         assert values.dtype == np.int16 and values.shape[0] == 12
         assert 6 * RATE <= values.shape[1] <= 60 * RATE
         head = (root / f"{row['Recording']}.hea").read_text()
         code = cpsc2018.CLASSES[int(row["First_label"])][1]
         assert f"#Dx: {code}" in head
-    conditions = {r["Snomed_CT"] for r in rows(cohort / "raw/csn/ConditionNames_SNOMED-CT.csv")}
+    conditions = {
+        r["Snomed_CT"] for r in read_rows(cohort / "raw/csn/ConditionNames_SNOMED-CT.csv")
+    }
     for head in (cohort / "raw/csn").rglob("*.hea"):
         assert set(dx_of(head)) <= conditions | {PACED}
 
@@ -171,13 +168,13 @@ def test_merls_files_have_the_layout_and_the_faults_of_the_real_ones(cohort):
     assert [task for task, one in found.items() if one.moved] == ["ptbxl_sub"]
     assert [t for t, one in found.items() if one.rows_changed()] == ["ptbxl_sub", "csn"]
     assert set(found["ptbxl_sub"].changes()) == {"train"}
-    database = {row["ecg_id"]: row for row in rows(root / "ptb-xl/ptbxl_database.csv")}
+    database = {row["ecg_id"]: row for row in read_rows(root / "ptb-xl/ptbxl_database.csv")}
     for task in ("ptbxl_super", "ptbxl_rhythm"):
         one = found[task]
         for ecg, split in zip(one.records.tolist(), one.splits.tolist(), strict=True):
             fold = {"9": "val", "10": "test"}.get(database[ecg]["strat_fold"], "train")
             assert split == fold
-    for row in rows(root / "merl/data_split/chapman/chapman_train.csv"):
+    for row in read_rows(root / "merl/data_split/chapman/chapman_train.csv"):
         head = (root / "csn" / row["ecg_path"].removeprefix("/chapman/")).with_suffix(".hea")
         assert len(row["diagnose"].split(",")) == len(dx_of(head))
         for code, _ in classes("csn"):
@@ -203,10 +200,10 @@ def test_merls_files_have_the_columns_of_the_real_ones(cohort):
 
 
 def test_truth_tells_what_the_reports_say(cohort):
-    machine = rows(cohort / "raw/mimic-iv-ecg/machine_measurements.csv")
+    machine = read_rows(cohort / "raw/mimic-iv-ecg/machine_measurements.csv")
     texts = {r["study_id"]: [r[f"report_{i}"] for i in range(18)] for r in machine}
     kinds = dict.fromkeys(("positive", "hedged", "negated"), 0)
-    for row in rows(cohort / "truth/mimic-iv-ecg.csv"):
+    for row in read_rows(cohort / "truth/mimic-iv-ecg.csv"):
         findings, statements = json.loads(row["findings"]), json.loads(row["statements"])
         assert [s["text"] for s in statements] == [t for t in texts[row["record"]] if t]
         assert set(findings) <= set(CATALOGUE)
@@ -216,8 +213,10 @@ def test_truth_tells_what_the_reports_say(cohort):
             assert not set(statement["negated"]) & set(findings)
             assert set(statement["positive"]) <= {*findings, *SAID_BESIDE}
     assert kinds["positive"] > 2 * kinds["hedged"] > 0
-    written = {r["ecg_id"]: r["report"] for r in rows(cohort / "raw/ptb-xl/ptbxl_database.csv")}
-    for row in rows(cohort / "truth/ptb-xl.csv"):
+    written = {
+        r["ecg_id"]: r["report"] for r in read_rows(cohort / "raw/ptb-xl/ptbxl_database.csv")
+    }
+    for row in read_rows(cohort / "truth/ptb-xl.csv"):
         for statement in json.loads(row["statements"]):
             assert statement["text"] in written[row["record"]]
 
@@ -234,15 +233,13 @@ SAID_BESIDE = {
 
 def test_bytes_depend_on_the_seed_and_on_nothing_else(cohort, tmp_path):
     records = {"mimic-iv-ecg": 0, "ptb-xl": 40, "cpsc2018": 0, "csn": 8}
-    other = dataclasses.replace(SMALL, records=records)
-    synthesize(
-        other, 0, root=tmp_path / "raw", truth=tmp_path / "truth", workers=2, backend="threading"
-    )
+    other, raw = dataclasses.replace(SMALL, records=records), tmp_path / "raw"
+    synthesize(other, 0, root=raw, truth=tmp_path / "truth", workers=2, backend="threading")
     for corpus in ("ptb-xl", "csn"):
-        assert tree(tmp_path / "raw" / corpus) == tree(cohort / "raw" / corpus)
+        assert files_below(raw, corpus) == files_below(cohort / "raw", corpus)
     tables = {"record_list.csv", "machine_measurements.csv", "SHA256SUMS.txt"}
-    assert tables <= set(tree(tmp_path / "raw" / "mimic-iv-ecg"))
-    none = dataclasses.replace(SMALL, records={**records, "ptb-xl": 0, "csn": 2})
-    synthesize(none, 1, root=tmp_path / "raw", truth=tmp_path / "truth")
-    changed, same = tree(tmp_path / "raw" / "csn"), tree(cohort / "raw" / "csn")
-    assert all(changed[p] != same[p] for p in changed if p.endswith(".mat"))
+    assert tables <= set(files_below(raw / "mimic-iv-ecg"))
+    few = dataclasses.replace(SMALL, records={**records, "ptb-xl": 0, "csn": 2})
+    synthesize(few, 1, root=raw, truth=tmp_path / "truth")
+    changed, same = files_below(raw, "csn"), files_below(cohort / "raw", "csn")
+    assert all(changed[path] != same[path] for path in changed if path.endswith(".mat"))

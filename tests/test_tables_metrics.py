@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from kmerl.evaluation import metric_files
-from kmerl.files import read_json
-from tests.dvc_file import parsed
+from kmerl.files import read_json, read_yaml
 from tests.import_closure import ROOT
 
 PROTOCOLS = pytest.mark.parametrize("protocol", metric_files.FEW)
@@ -50,7 +49,7 @@ def test_a_stage_writes_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_dvc_compares_no_file_of_more_than_sixty_numbers() -> None:
     listed = [
         path
-        for stage in parsed(ROOT / "dvc.yaml")["stages"].values()
+        for stage in read_yaml(ROOT / "dvc.yaml")["stages"].values()
         for entry in stage.get("metrics", [])
         for path in entry
     ]

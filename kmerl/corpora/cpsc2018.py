@@ -10,11 +10,10 @@ train, 8 % validation, 20 % test, the proportions of MERL's split.
 from pathlib import Path
 
 from kmerl.corpora.records import (
-    Entry,
     Listing,
     Rejection,
     Scheme,
-    hashed_split,
+    entry_without_patient,
     listing_table,
     read_csv,
 )
@@ -23,7 +22,6 @@ from kmerl.corpora.wfdb_files import find_headers
 
 CORPUS = "cpsc2018"
 COLUMNS = ("Recording", "First_label", "Second_label", "Third_label")
-TRAIN, VAL = 0.72, 0.08
 
 CLASSES = {
     # REFERENCE.csv of the China Physiological Signal Challenge 2018
@@ -58,9 +56,9 @@ def listing(root: Path) -> Listing:
         CorpusError: REFERENCE.csv lacks a column.
     """
     numbers, bad = _reference(root)
-    entries = [_entry(path, numbers.get(Path(path).name)) for path in find_headers(root)]
-    entries += [_entry(path, numbers.get(Path(path).stem, [])) for path in find_structs(root)]
-    return Listing(listing_table(entries), Scheme({"cpsc2018": CLASSES}), tuple(bad))
+    paths = [*find_headers(root), *find_structs(root)]
+    entries = (entry_without_patient(CORPUS, path, numbers) for path in paths)
+    return Listing(listing_table(entries), Scheme({CORPUS: CLASSES}), bad)
 
 
 def _reference(root: Path) -> tuple[dict[str, list[str]], list[Rejection]]:
@@ -74,15 +72,3 @@ def _reference(root: Path) -> tuple[dict[str, list[str]], list[Rejection]]:
         for row in table.to_pylist()
     }
     return numbers, bad
-
-
-def _entry(path: str, codes: list[str] | None) -> Entry:
-    record = Path(path).name.removesuffix(".mat")
-    return Entry(
-        record=record,
-        patient=record,
-        split=hashed_split(CORPUS, record, TRAIN, VAL),
-        path=path,
-        report=[],
-        codes=codes,
-    )

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from kmerl.corpora.records import (
     CorpusError,
-    Entry,
     Listing,
     Scheme,
     corpus_file,
-    hashed_split,
+    entry_without_patient,
     listing_table,
     read_csv,
 )
@@ -25,7 +24,6 @@ from kmerl.tasks.classes import classes
 CORPUS = "csn"
 NAMES = "ConditionNames_SNOMED-CT.csv"
 COLUMNS = ("AcronymName", "Snomed_CT")
-TRAIN, VAL = 0.72, 0.08
 
 
 def listing(root: Path) -> Listing:
@@ -34,7 +32,7 @@ def listing(root: Path) -> Listing:
     Raises:
         CorpusError: ConditionNames_SNOMED-CT.csv, a column of it, or a class's acronym is missing.
     """
-    entries = [_entry(path) for path in find_headers(root)]
+    entries = (entry_without_patient(CORPUS, path, {}) for path in find_headers(root))
     return Listing(listing_table(entries), scheme(root))
 
 
@@ -43,20 +41,8 @@ def scheme(root: Path) -> Scheme:
     path = corpus_file(root, NAMES)
     table, _ = read_csv(path, COLUMNS)
     snomed = {row["AcronymName"].strip(): row["Snomed_CT"].strip() for row in table.to_pylist()}
-    codes = [c.code for c in classes("csn")]
+    codes = [c.code for c in classes(CORPUS)]
     missing = [code for code in codes if code not in snomed]
     if missing:
         raise CorpusError(f"{path} names no {', '.join(missing)}; restore the official file")
-    return Scheme({"csn": {snomed[code]: code for code in codes}}, frozenset(snomed.values()))
-
-
-def _entry(path: str) -> Entry:
-    record = Path(path).name
-    return Entry(
-        record=record,
-        patient=record,
-        split=hashed_split(CORPUS, record, TRAIN, VAL),
-        path=path,
-        report=[],
-        codes=None,
-    )
+    return Scheme({CORPUS: {snomed[code]: code for code in codes}}, frozenset(snomed.values()))

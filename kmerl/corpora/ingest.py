@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -48,13 +49,11 @@ class CorpusFiles:
 
 
 @dataclass(frozen=True)
-class Shard:
-    """What a worker is told: which records, and how to write them."""
+class Form:
+    """How the records of a corpus are read and written, which is the same for every shard."""
 
     corpus: str
     root: Path
-    path: Path
-    entries: list[Entry]
     scheme: Scheme
     layout: pa.Schema
     settings: Ingest
@@ -67,14 +66,13 @@ def corpus_files(corpus: str, path: Path | str = "params.yaml") -> CorpusFiles:
     """`corpora.<corpus>` of params.yaml.
 
     Raises:
-        ParamsError: the corpus is none of the four, or not in the file.
+        ParamsError: the corpus is not in the file.
     """
-    if corpus not in CORPORA:
-        raise params.ParamsError(f"unknown corpus {corpus!r}; choose from {', '.join(CORPORA)}")
-    section = params.read(path).get("corpora") or {}
-    if corpus not in section:
-        raise params.ParamsError(f"{path}: corpora.{corpus} is missing")
-    return params.build(CorpusFiles, section[corpus], f"corpora.{corpus}")
+    known = params.load("corpora", Corpora, path)
+    found = known.get(cast(Corpus, corpus))
+    if found is None:
+        raise params.ParamsError(f"unknown corpus {corpus!r}; {path} has {', '.join(known)}")
+    return found
 
 
 def ingest(
@@ -100,30 +98,21 @@ def ingest(
     fresh_directory(out)
     labels = [label_column(task, c.code) for task in tasks_of(corpus) for c in classes(task)]
     layout = schema(settings.rate, settings.samples, labels)
-    parts = [
-        (out / NAME.format(number), start)
-        for number, start in enumerate(range(0, max(len(listing.table), 1), settings.shard))
-    ]
+    form = Form(corpus, root, listing.scheme, layout, settings)
+    starts = range(0, max(len(listing.table), 1), settings.shard)
+    parts = (listing.table.slice(start, settings.shard) for start in starts)
     jobs = (
         delayed(write_shard)(
-            Shard(
-                corpus,
-                root,
-                path,
-                _entries(listing, start, settings),
-                listing.scheme,
-                layout,
-                settings,
-            )
+            out / NAME.format(number), [Entry(**row) for row in part.to_pylist()], form
         )
-        for path, start in parts
+        for number, part in enumerate(parts)
     )
-    parallel = Parallel(min(workers, len(parts)), backend=backend, return_as="generator")
+    parallel = Parallel(min(workers, len(starts)), backend=backend, return_as="generator")
     counts, rejected = Counter[str](), list(listing.rejected)
-    for part, bad in track(parallel(jobs), f"ingest {corpus}", total=len(parts), unit="shards"):
+    for part, bad in track(parallel(jobs), f"ingest {corpus}", total=len(starts), unit="shards"):
         counts += part
         rejected += bad
-    write_rejected(out / "rejected.csv", rejected)
+    write_csv(out / "rejected.csv", Rejection._fields, sorted(rejected))
     write_json(metrics, {corpus: summary(counts, rejected)})
 
 
@@ -139,46 +128,32 @@ def read_listing(corpus: str, root: Path, settings: Ingest) -> Listing:
             f"corpus's official folder, or run `dvc repro synthesize` for the synthetic cohort"
         )
     listing: Listing = import_module(f"kmerl.corpora.{CORPORA[corpus]}").listing(root)
-    table, rejected = listing.table, list(listing.rejected)
-    table, repeated = _first_of_each(table)
-    rejected += [Rejection(record, "duplicate_id", "listed before") for record in repeated]
-    if corpus in settings.require_report:
-        reported = np.asarray(pc.list_value_length(table["report"])) > 0
-        without = table.filter(pa.array(~reported))["record"].to_pylist()
-        rejected += [Rejection(record, "missing_report", "no statement") for record in without]
-        table = table.filter(pa.array(reported))
-    return Listing(table.take(_store_order(table["record"])), listing.scheme, tuple(rejected))
-
-
-def _first_of_each(table: pa.Table) -> tuple[pa.Table, list[str]]:
-    """The first row of each record id, and the ids of the others."""
-    seen: set[str] = set()
-    first = np.zeros(len(table), bool)
-    for row, record in enumerate(table["record"].to_pylist()):
-        first[row] = record not in seen
+    rejected, seen, kept = list(listing.rejected), set[str](), []
+    statements = pc.list_value_length(listing.table["report"]).to_pylist()
+    for row, record in enumerate(listing.table["record"].to_pylist()):
+        if record in seen:
+            rejected.append(Rejection(record, "duplicate_id", "listed before"))
+        elif corpus in settings.require_report and not statements[row]:
+            rejected.append(Rejection(record, "missing_report", "no statement"))
+        else:
+            kept.append((hashlib.sha256(record.encode()).digest(), row))
         seen.add(record)
-    return table.filter(pa.array(first)), table.filter(pa.array(~first))["record"].to_pylist()
+    order = pa.array([row for _, row in sorted(kept)], pa.int64())
+    return Listing(listing.table.take(order), listing.scheme, rejected)
 
 
-def _store_order(records: pa.ChunkedArray) -> pa.Array:
-    digests = [hashlib.sha256(record.encode()).digest() for record in records.to_pylist()]
-    return pa.array(sorted(range(len(digests)), key=digests.__getitem__), pa.int64())
-
-
-def _entries(listing: Listing, start: int, settings: Ingest) -> list[Entry]:
-    return [Entry(**row) for row in listing.table.slice(start, settings.shard).to_pylist()]
-
-
-def write_shard(shard: Shard) -> tuple[Counter[str], list[Rejection]]:
+def write_shard(
+    path: Path, entries: list[Entry], form: Form
+) -> tuple[Counter[str], list[Rejection]]:
     """Read, convert and write the records of one shard; its counts and its rejections."""
     counts, rejected = Counter[str](), []
     with (
-        atomic(shard.path) as partial,
-        ShardWriter(partial, shard.layout, shard.settings.group) as writer,
+        atomic(path) as partial,
+        ShardWriter(partial, form.layout, form.settings.group) as writer,
     ):
-        for entry in shard.entries:
+        for entry in entries:
             try:
-                row, signal, noted = read_record(entry, shard)
+                row, signal, noted = read_record(entry, form)
             except RejectedRecord as reason:
                 rejected.append(Rejection(entry.record, reason.reason, reason.detail))
                 continue
@@ -187,19 +162,19 @@ def write_shard(shard: Shard) -> tuple[Counter[str], list[Rejection]]:
     return counts, rejected
 
 
-def read_record(entry: Entry, shard: Shard) -> tuple[dict[str, object], np.ndarray, dict[str, int]]:
+def read_record(entry: Entry, form: Form) -> tuple[dict[str, object], np.ndarray, dict[str, int]]:
     """A record's columns, its int16 (12, samples) signal, and what was noted about it.
 
     Raises:
         RejectedRecord: the record cannot be used.
     """
     try:
-        recording, dx = _read(shard.root / entry.path)
+        recording, dx = _read(form.root / entry.path)
     except OSError as error:
         name = Path(entry.path).name
         raise RejectedRecord("unreadable_file", f"{name}: errno {error.errno}") from None
-    seconds = shard.settings.kept_seconds(shard.corpus)
-    signal, nan = conform(recording, shard.settings, seconds)
+    seconds = form.settings.kept_seconds(form.corpus)
+    signal, nan = conform(recording, form.settings, seconds)
     codes = dx.split(",") if entry.codes is None else entry.codes
     codes = sorted(code.strip() for code in codes if code.strip())
     row: dict[str, object] = {
@@ -210,11 +185,13 @@ def read_record(entry: Entry, shard: Shard) -> tuple[dict[str, object], np.ndarr
         "source_samples": recording.signal.shape[1],
         "report": entry.report,
         "codes": codes,
-        **_facts(signal, nan),
     }
-    for task, labels in shard.scheme.labels(codes).items():
+    facts = {"min": signal.min(axis=1), "max": signal.max(axis=1), "nan": nan}
+    for fact, values in facts.items():
+        row |= {f"{fact}.{lead}": int(value) for lead, value in zip(LEADS, values, strict=True)}
+    for task, labels in form.scheme.labels(codes).items():
         row |= {label_column(task, code): value for code, value in labels.items()}
-    return row, signal, _noted(recording, shard.settings, seconds, nan)
+    return row, signal, _noted(recording, form.settings, seconds, nan)
 
 
 def _read(path: Path) -> tuple[TwelveLeads, str]:
@@ -224,15 +201,6 @@ def _read(path: Path) -> tuple[TwelveLeads, str]:
     path = path.with_name(path.name + ".hea")
     header = read_header(path)
     return read_recording(path, header), header.comment("Dx")
-
-
-def _facts(signal: np.ndarray, nan: np.ndarray) -> dict[str, object]:
-    facts = {"min": signal.min(axis=1), "max": signal.max(axis=1), "nan": nan}
-    return {
-        f"{fact}.{lead}": int(values[i])
-        for fact, values in facts.items()
-        for i, lead in enumerate(LEADS)
-    }
 
 
 def _noted(recording: TwelveLeads, settings: Ingest, kept: int, nan: np.ndarray) -> dict[str, int]:
@@ -246,12 +214,6 @@ def _noted(recording: TwelveLeads, settings: Ingest, kept: int, nan: np.ndarray)
         "cropped": int(seconds > kept),
         "padded": int(min(seconds, kept) < settings.seconds),
     }
-
-
-def write_rejected(path: Path, rejected: list[Rejection]) -> None:
-    """rejected.csv: record, reason, detail, sorted."""
-    rows = [(r.record, r.reason, r.detail) for r in sorted(rejected)]
-    write_csv(path, ("record", "reason", "detail"), rows)
 
 
 def summary(counts: Counter[str], rejected: list[Rejection]) -> dict[str, int]:

@@ -11,15 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kmerl.corpora.records import (
-    LISTING,
-    Listing,
-    Rejection,
-    Scheme,
-    corpus_file,
-    hashed_split,
-    read_csv,
-)
+from kmerl.corpora.records import LISTING, Listing, Scheme, corpus_file, hashed_split, read_csv
 
 CORPUS = "mimic-iv-ecg"
 STATEMENTS = tuple(f"report_{i}" for i in range(18))
@@ -55,7 +47,7 @@ def listing(root: Path) -> Listing:
         },
         schema=LISTING,
     )
-    return Listing(table, Scheme(), _rejections(bad_records, bad_measured))
+    return Listing(table, Scheme(), bad_records + bad_measured)
 
 
 def statement_lists(measured: pa.Table) -> pa.ListArray:
@@ -74,7 +66,3 @@ def statement_lists(measured: pa.Table) -> pa.ListArray:
     offsets = np.zeros(len(measured) + 2, np.int32)
     np.cumsum(np.bincount(row, minlength=len(measured) + 1), out=offsets[1:])
     return pa.ListArray.from_arrays(pa.array(offsets), flat)
-
-
-def _rejections(*found: list[Rejection]) -> tuple[Rejection, ...]:
-    return tuple(rejection for part in found for rejection in part)

@@ -38,7 +38,7 @@ def listing(root: Path) -> Listing:
             entries.append(_entry(row))
         except RejectedRecord as rejected:
             bad.append(Rejection(row["ecg_id"], rejected.reason, rejected.detail))
-    return Listing(listing_table(entries), scheme(root), tuple(bad))
+    return Listing(listing_table(entries), scheme(root), bad)
 
 
 def scheme(root: Path) -> Scheme:
@@ -46,18 +46,15 @@ def scheme(root: Path) -> Scheme:
     table, _ = read_csv(corpus_file(root, "scp_statements.csv"), STATEMENT_COLUMNS)
     rows = table.to_pylist()
 
-    def classes_by(column: str) -> dict[str, str]:
-        return {row[""]: row[column].strip("_") for row in rows if row[column]}
-
-    def codes_in(column: str) -> dict[str, str]:
-        return {row[""]: row[""].strip("_") for row in rows if row[column]}
+    def classes_by(column: str, named: str) -> dict[str, str]:
+        return {row[""]: row[named].strip("_") for row in rows if row[column]}
 
     return Scheme(
         {
-            "ptbxl_super": classes_by("diagnostic_class"),
-            "ptbxl_sub": classes_by("diagnostic_subclass"),
-            "ptbxl_form": codes_in("form"),
-            "ptbxl_rhythm": codes_in("rhythm"),
+            "ptbxl_super": classes_by("diagnostic_class", "diagnostic_class"),
+            "ptbxl_sub": classes_by("diagnostic_subclass", "diagnostic_subclass"),
+            "ptbxl_form": classes_by("form", ""),  # by the code itself
+            "ptbxl_rhythm": classes_by("rhythm", ""),
         }
     )
 

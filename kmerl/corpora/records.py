@@ -2,10 +2,10 @@
 
 import csv
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
@@ -13,13 +13,11 @@ from pyarrow import csv as arrow_csv
 from kmerl.tasks.classes import classes
 
 Corpus = Literal["mimic-iv-ecg", "ptb-xl", "cpsc2018", "csn"]
-CORPORA: dict[str, str] = {
-    "mimic-iv-ecg": "mimic",
-    "ptb-xl": "ptbxl",
-    "cpsc2018": "cpsc2018",
-    "csn": "csn",
-}
+CORPORA = {"mimic-iv-ecg": "mimic", "ptb-xl": "ptbxl", "cpsc2018": "cpsc2018", "csn": "csn"}
 """The corpora, and the modules of `kmerl.corpora` that know their layouts."""
+
+MERL_TRAIN, MERL_VAL = 0.72, 0.08
+"""Shares of MERL's splits of CPSC2018 and CSN; the rest is tested on."""
 
 Reason = Literal[
     "all_nan",
@@ -44,7 +42,6 @@ Reason = Literal[
     "wrong_rate",
 ]
 """Why a record is left out of the store: the `reason` column of rejected.csv."""
-REASONS: tuple[str, ...] = get_args(Reason)
 
 
 class CorpusError(ValueError):
@@ -59,8 +56,7 @@ class RejectedRecord(Exception):  # noqa: N818 - a verdict on a record, no error
         self.reason, self.detail = reason, detail
 
 
-@dataclass(frozen=True, order=True)
-class Rejection:
+class Rejection(NamedTuple):
     """A line of rejected.csv."""
 
     record: str
@@ -125,7 +121,7 @@ class Listing:
 
     table: pa.Table
     scheme: Scheme
-    rejected: tuple[Rejection, ...] = ()
+    rejected: Sequence[Rejection] = ()
 
 
 def listing_table(entries: Iterable[Entry]) -> pa.Table:
@@ -135,16 +131,20 @@ def listing_table(entries: Iterable[Entry]) -> pa.Table:
     return pa.table(columns, schema=LISTING)
 
 
-def hashed_share(corpus: str, patient: str) -> float:
-    """A number in [0, 1) that is the same for a patient on every machine and in every run."""
-    digest = hashlib.sha256(f"{corpus}:{patient}".encode()).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48
-
-
 def hashed_split(corpus: str, patient: str, train: float, val: float) -> str:
-    """train, val or test by a stable hash of the patient; `train` and `val` are their shares."""
-    share = hashed_share(corpus, patient)
+    """train, val or test by a hash of the patient that is the same on every machine and in every
+    run; `train` and `val` are their shares."""
+    digest = hashlib.sha256(f"{corpus}:{patient}".encode()).digest()
+    share = int.from_bytes(digest[:6], "big") / 2**48
     return "train" if share < train else "val" if share < train + val else "test"
+
+
+def entry_without_patient(corpus: str, path: str, codes: Mapping[str, list[str]]) -> Entry:
+    """A record of a corpus that names no patients and has no reports: split as MERL's are, with
+    what a table of codes has of it."""
+    record = Path(path).name.removesuffix(".mat")
+    split = hashed_split(corpus, record, MERL_TRAIN, MERL_VAL)
+    return Entry(record, record, split, path, report=[], codes=codes.get(record))
 
 
 def corpus_file(root: Path, name: str) -> Path:

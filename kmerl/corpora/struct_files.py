@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kmerl.corpora.records import RejectedRecord
-from kmerl.corpora.wfdb_files import MICROVOLT, TwelveLeads
+from kmerl.corpora.wfdb_files import MICROVOLT, TwelveLeads, size_of
 from kmerl.leads import LEADS
 from kmerl.signal import to_int16
 
@@ -32,10 +32,7 @@ def read_struct(path: Path) -> TwelveLeads:
     Raises:
         RejectedRecord: no such file, an empty one, none that holds the struct, or another shape.
     """
-    if not path.is_file():
-        raise RejectedRecord("missing_file", path.name)
-    if path.stat().st_size == 0:
-        raise RejectedRecord("empty_file", path.name)
+    size_of(path)
     data = _data(path)
     if data.shape[0] < len(LEADS):
         raise RejectedRecord("missing_lead", f"{path.name}: {data.shape[0]} rows of {len(LEADS)}")

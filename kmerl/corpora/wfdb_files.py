@@ -77,6 +77,19 @@ def find_headers(root: Path) -> list[str]:
     return sorted(str(p.relative_to(root).with_suffix("")) for p in root.rglob("*.hea"))
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file of samples.
+
+    Raises:
+        RejectedRecord: no such file, or an empty one.
+    """
+    if not path.is_file():
+        raise RejectedRecord("missing_file", path.name)
+    if not (size := path.stat().st_size):
+        raise RejectedRecord("empty_file", path.name)
+    return size
+
+
 def read_header(path: Path) -> Header:
     """Parse `path` (.hea).
 
@@ -90,22 +103,18 @@ def read_header(path: Path) -> Header:
         raise RejectedRecord("empty_file", path.name)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     comments = tuple(line[1:].strip() for line in lines if line.startswith("#"))
-    return _header(path.name, [line for line in lines if not line.startswith("#")], comments)
-
-
-def _header(file: str, lines: list[str], comments: tuple[str, ...]) -> Header:
+    lines = [line for line in lines if not line.startswith("#")]
     record = _RECORD.match(lines[0]) if lines else None
     if record is None:
-        raise RejectedRecord("unreadable_header", f"{file}: no record line")
+        raise RejectedRecord("unreadable_header", f"{path.name}: no record line")
     segments, count = int(record["segments"] or 1), int(record["signals"])
     if segments == 1 and len(lines) != 1 + count:
-        raise RejectedRecord(
-            "unreadable_header", f"{file}: {count} signals announced, {len(lines) - 1} described"
-        )
-    signals = tuple(_signal_line(file, line) for line in lines[1:]) if segments == 1 else ()
+        told = f"{path.name}: {count} signals announced, {len(lines) - 1} described"
+        raise RejectedRecord("unreadable_header", told)
+    signals = tuple(_signal_line(path.name, line) for line in lines[1:]) if segments == 1 else ()
     rate = float(record["rate"] or 250)  # WFDB's default rate
     if rate <= 0:
-        raise RejectedRecord("unreadable_header", f"{file}: sampling rate {rate:g} Hz")
+        raise RejectedRecord("unreadable_header", f"{path.name}: sampling rate {rate:g} Hz")
     return Header(record["name"], rate, int(record["samples"] or 0), signals, comments, segments)
 
 
@@ -180,12 +189,7 @@ def _is_plain(signals: tuple[SignalLine, ...]) -> bool:
 def _read_int16(path: Path, header: Header) -> np.ndarray:
     """The samples of a format 16 file: int16 (signal, sample), a view of the interleaved file."""
     count, offset = len(header.signals), header.signals[0].offset
-    if not path.is_file():
-        raise RejectedRecord("missing_file", path.name)
-    size = path.stat().st_size
-    if size == 0:
-        raise RejectedRecord("empty_file", path.name)
-    in_file = max(size - offset, 0) // (2 * count)
+    in_file = max(size_of(path) - offset, 0) // (2 * count)
     samples = header.samples or in_file
     if in_file != samples or samples == 0:
         reason: Reason = "truncated" if in_file < samples else "wrong_length"

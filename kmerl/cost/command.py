@@ -49,7 +49,6 @@ def cost_command(
 
     with clear_errors():
         known = catalogue.read()
-        wanted = list(known.tables) if tables == ["all"] else tables
         path = Path(f"params/{profile}.yaml" if profile else "params.yaml")
         here = runtime.device(runtime.load())
         if flops is None:
@@ -58,6 +57,6 @@ def cost_command(
         else:
             seconds = steps.Known(lambda step: steps.operations(step) / flops, "")
             source = f"GPU-hours at {flops:g} operations a second"
-        found = cost.cost(known, wanted, params.read(path), seeds, seconds)
+        found = cost.cost(known, tables, params.read(path), seeds, seconds)
         heading = f"{source}; {path}, {seeds} seed{'s' * (seeds > 1)} each"
         typer.echo(f"{cost.as_text(found, heading)}\n{NOTE}")

@@ -40,24 +40,20 @@ def cost(
         values: all of a profile's params.yaml.
         seeds: of each experiment.
     """
-    names = list(dict.fromkeys(one.name for table in tables for one in catalogue.of(table)))
     counted: dict[str, float] = {}  # by a stage and all that decides its output
     found: dict[str, Hours] = {}
-    for name in track(names, "measuring", unit="experiments"):
-        experiment = catalogue.experiments[name]
+    for experiment in track(catalogue.of(*tables), "measuring", unit="experiments"):
         own = changed(values, {**catalogue.every, **experiment.set})
         pipeline = stages.read(own)
         needed = pipeline.upstream(experiment.targets)
         hours: dict[str, float | None] = {}
         for stage in (stage for stage in STAGES if stage in needed):
-            decided = pipeline.decided_by(stage)
-            key = json.dumps([stage, decided], sort_keys=True)
+            key = json.dumps([stage, pipeline.decided_by(stage)], sort_keys=True)
             if key in counted:
                 hours[stage] = None if counted[key] else 0.0
             else:
-                runs = seeds if "seed" in decided else 1
-                hours[stage] = counted[key] = STAGES[stage](own, seconds) * runs / 3600
-        found[name] = hours
+                hours[stage] = counted[key] = STAGES[stage](own, seconds) * seeds / 3600
+        found[experiment.name] = hours
     return found
 
 

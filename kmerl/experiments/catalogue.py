@@ -1,8 +1,9 @@
 """experiments.yaml: every row and point of the paper's tables and figures, by name."""
 
 import copy
+import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -93,42 +94,40 @@ class Catalogue:
     experiments: Mapping[str, Experiment]
     tables: Mapping[str, Table]
 
-    def of(self, name: str) -> list[Experiment]:
-        """The experiments of a table, each once, in the order of its rows; of an experiment, it.
+    def of(self, *names: str) -> list[Experiment]:
+        """The experiments of tables, in the order of their rows, each once; `names` may be
+        experiments too, and "all" is every one.
 
         Raises:
             ParamsError: nothing has this name; the message lists the tables.
         """
-        if name in self.tables:
-            names = dict.fromkeys(row.experiment for row in self.tables[name].rows)
-            return [self.experiments[name] for name in names]
-        if name in self.experiments:
-            return [self.experiments[name]]
-        known = ", ".join(self.tables)
-        raise ParamsError(
-            f"there is no table {name!r}; choose one of {known}, or one of their rows"
-        )
+        found: dict[str, None] = {}
+        for name in names:
+            if name in self.tables:
+                found |= dict.fromkeys(row.experiment for row in self.tables[name].rows)
+            elif name in self.experiments or name == "all":
+                found |= dict.fromkeys(self.experiments if name == "all" else [name])
+            else:
+                raise ParamsError(
+                    f"there is no table {name!r}; choose one of {', '.join(self.tables)}, or one "
+                    "of their rows"
+                )
+        return [self.experiments[name] for name in found]
 
     def metrics(self) -> list[str]:
         """Every metric that a cell of any table shows, sorted."""
-        return sorted(
-            {
-                table.metric(row, column)
-                for table in self.tables.values()
-                for row in table.rows
-                for column in table.columns
-            }
-        )
+        return sorted({metric for _, metric, _ in self._cells()})
 
     def printed(self, experiment: str) -> dict[str, float]:
         """The paper's values of an experiment by metric, in per cent, from every table."""
-        return {
-            table.metric(row, column): value
-            for table in self.tables.values()
-            for row in table.rows
-            if row.experiment == experiment
-            for column, value in row.paper.items()
-        }
+        cells = (cell for cell in self._cells() if cell[0] == experiment)
+        return {metric: value for _, metric, value in cells if value is not None}
+
+    def _cells(self) -> Iterator[tuple[str, str, float | None]]:
+        """Each cell's experiment, the metric that it shows, and the paper's value."""
+        for table in self.tables.values():
+            for row, column in itertools.product(table.rows, table.columns):
+                yield row.experiment, table.metric(row, column), row.paper.get(column)
 
 
 def _name(text: str) -> str:
@@ -223,10 +222,7 @@ def changed(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
 
 
 def check_known(word: str, known: Iterable[str], where: str, what: str) -> None:
-    """
-    Raises:
-        ParamsError: the word is none of those; the message has the nearest one, or all.
-    """
+    """A ParamsError where the word is none of those; it has the nearest one, or all."""
     if word not in known:
         raise ParamsError(f"{where}: {word!r} is no {what}; {nearest(word, known)}")
 

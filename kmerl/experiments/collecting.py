@@ -4,16 +4,15 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
-from kmerl.evaluation import metric_files
 from kmerl.experiments import git
 from kmerl.experiments.catalogue import Catalogue, Experiment
 from kmerl.experiments.lock import Lock
 from kmerl.experiments.runs import Run, Value
+from kmerl.experiments.stages import below, flat
 from kmerl.files import parse_yaml
 
 _QUEUED_NAME = re.compile(r"(?P<experiment>.+)-s(?P<seed>\d+)")
@@ -21,19 +20,10 @@ OF_THE_MACHINE = ("seed", "runtime", "corpora", "splits.merl", "llm.base_url", "
 """Keys in which a run may differ from a profile and still be at its scale: where files lie."""
 
 
-@dataclass(frozen=True)
-class Collected:
-    """Runs by (experiment, scale, seed), the newest of each, and what was left out with why."""
-
-    runs: Mapping[tuple[str, str, int], Run]
-    ignored: Mapping[str, str]
-
-
-def collect(catalogue: Catalogue) -> Collected:
-    """Every experiment of this repository that ended well and that `catalogue` names."""
-    runs: dict[tuple[str, str, int], Run] = {}
-    ignored = {}
-    metrics = catalogue.metrics()
+def collect(catalogue: Catalogue) -> tuple[dict[tuple[str, str, int], Run], dict[str, str]]:
+    """Every experiment of this repository that ended well and that `catalogue` names, by its key,
+    the newest of each; and what was left out with why."""
+    runs, ignored = {}, {}
     for ref in git.experiment_refs():
         named = _QUEUED_NAME.fullmatch(ref.name)
         experiment = catalogue.experiments.get(named["experiment"]) if named else None
@@ -45,32 +35,25 @@ def collect(catalogue: Catalogue) -> Collected:
         if other:
             ignored[ref.name] = other
             continue
-        run = _run(ref, experiment, int(named["seed"]), params, metrics, catalogue.every)
-        runs[run.experiment, run.scale, run.seed] = run
-    return Collected(runs, ignored)
+        run = _run(ref, experiment, int(named["seed"]), params, catalogue)
+        runs[run.key] = run
+    return runs, ignored
 
 
 def _run(
-    ref: git.Ref,
-    experiment: Experiment,
-    seed: int,
-    params: Mapping[str, Any],
-    metrics: list[str],
-    every: Mapping[str, Any],
+    ref: git.Ref, experiment: Experiment, seed: int, params: Mapping[str, Any], known: Catalogue
 ) -> Run:
     text = git.read(ref.revision, "dvc.lock") or b""
     lock = Lock(parse_yaml(text, "dvc.lock") or {}, params)
-    found: dict[str, Value] = {}
-    held: dict[str, Any] = {}
-    for metric in metrics:
-        name, *keys = metric.split(".")
-        if name not in held:
-            path = f"metrics/{name}.json"
-            held[name] = _json(git.read(ref.revision, path)) if lock.is_of_this_run(path) else {}
-        value = _value(held[name], keys)
-        if value.value is not None:
-            found[metric] = value
-    changed = (*OF_THE_MACHINE, *every, *experiment.set)
+    metrics = known.metrics()
+    paths = {name: f"metrics/{name}.json" for name in {metric.split(".")[0] for metric in metrics}}
+    held = {
+        name: _json(git.read(ref.revision, path))
+        for name, path in paths.items()
+        if lock.is_of_this_run(path)
+    }
+    found = {metric: _value(held, metric.split(".")) for metric in metrics}
+    changed = (*OF_THE_MACHINE, *known.every, *experiment.set)
     return Run(
         experiment=experiment.name,
         seed=seed,
@@ -79,7 +62,7 @@ def _run(
         commit=ref.commit,
         revision=ref.revision,
         lock=hashlib.sha256(text).hexdigest(),
-        values=found,
+        values={metric: value for metric, value in found.items() if value.value is not None},
     )
 
 
@@ -91,7 +74,7 @@ def scale(
     """The profile whose values these are but for the keys `changed`, or "own"."""
 
     def compared(values: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in values.items() if not _below(key, changed)}
+        return {k: v for k, v in values.items() if not any(below(k, key) for key in changed)}
 
     here = compared(params)
     return next((name for name, values in known.items() if compared(values) == here), "own")
@@ -126,11 +109,6 @@ def profiles(commit: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """{"mask.min_leads": 9} for {"mask": {"min_leads": 9}}; an empty mapping has no key."""
-    return {".".join(path): value for path, value in metric_files.flat(values)}
-
-
 def _other_values(params: Mapping[str, Any], experiment: Experiment, seed: int) -> str:
     """Where the run is not what experiments.yaml says today; empty where it is."""
     for key, value in {"seed": seed, **experiment.set}.items():
@@ -143,10 +121,6 @@ def _value(held: Any, keys: list[str]) -> Value:
     for key in keys[:-1]:
         held = held.get(key, {})
     return Value(*(held.get(keys[-1] + end) for end in ("", "_lo", "_hi")))
-
-
-def _below(key: str, sections: tuple[str, ...]) -> bool:
-    return any(key == section or key.startswith(f"{section}.") for section in sections)
 
 
 def _yaml(revision: str, path: str) -> Any:

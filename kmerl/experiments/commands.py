@@ -1,8 +1,6 @@
 """`kmerl experiments`: the paper's tables and figures by name, in DVC's queue and out of it."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -37,7 +35,7 @@ def list_command(
     name: Annotated[str | None, typer.Argument(help="One of them, or of their rows.")] = None,
 ) -> None:
     """Tables and figures; of one, its experiments and the keys that each sets."""
-    with _clear_errors():
+    with clear_errors():
         known = catalogue.read()
         if name is not None:
             typer.echo(_listed(known.of(name)))
@@ -66,12 +64,11 @@ def queue_command(
     """
     from kmerl.experiments import sections
 
-    with _clear_errors():
+    with clear_errors():
         known = catalogue.read()
         sections.check(known)
-        wanted = list(known.tables) if tables == ["all"] else tables
         needs = [need for need in given.split(",") if need]
-        planned = queueing.plan(known, wanted, seeds, needs, queueing.states(), again)
+        planned = queueing.plan(known, tables, seeds, needs, queueing.states(), again)
         open_ones = [one for one in planned if not one.skip]
         for one in planned:
             if one.skip:
@@ -89,7 +86,7 @@ def status_command(
     ] = None,
 ) -> None:
     """Where each experiment stands; of a failed one, the stage and the last line of its error."""
-    with _clear_errors():
+    with clear_errors():
         found = queueing.states().values()
         width = max((len(state.name) for state in found), default=0)
         for state in found:
@@ -106,32 +103,19 @@ def collect_command() -> None:
 
     Runs that stand there already and are not of this repository stay.
     """
-    with _clear_errors():
+    with clear_errors():
         known = catalogue.read()
-        collected = collecting.collect(known)
-        kept = {
-            (run.experiment, run.scale, run.seed): run
-            for run in runs.read()
-            if run.experiment in known.experiments
-        }
-        runs.write({**kept, **collected.runs}.values())
-        for name, why in sorted(collected.ignored.items()):
+        found, ignored = collecting.collect(known)
+        kept = {run.key: run for run in runs.read() if run.experiment in known.experiments}
+        runs.write({**kept, **found}.values())
+        for name, why in sorted(ignored.items()):
             typer.echo(f"ignored  {name}: {why}")
-        before = len(kept.keys() - collected.runs.keys())
-        scales = Counter(run.scale for run in collected.runs.values())
+        before = len(kept.keys() - found.keys())
+        scales = Counter(run.scale for run in found.values())
         at = ", ".join(f"{count} at scale {scale}" for scale, count in sorted(scales.items()))
-        typer.echo(f"{len(collected.runs)} runs{f' ({at})' if at else ''} in {runs.FILE}")
+        typer.echo(f"{len(found)} runs{f' ({at})' if at else ''} in {runs.FILE}")
         if before:
             typer.echo(f"{before} that stood there before are kept")
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """DVC's own errors are a person's to put right, too."""
-    from kmerl.experiments.dvc_queue import DvcException
-
-    with clear_errors(DvcException):
-        yield
 
 
 def _listed(chosen: list[Experiment]) -> str:

@@ -4,15 +4,15 @@ All that we touch of DVC's internals is here. No version of DVC promises them, w
 pyproject.toml holds its minor version.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-__all__ = ["DvcException", "Entry", "add", "entries"]
+OPEN = ("Queued", "Running")
 
 
 class Entry(NamedTuple):
@@ -26,6 +26,16 @@ class Entry(NamedTuple):
     exit: int | None = None
 
 
+@contextmanager
+def _repository() -> Iterator[Repo]:
+    """Ours; DVC's own errors, a person's to put right too, are ValueErrors."""
+    try:
+        with Repo() as repo:
+            yield repo
+    except DvcException as error:
+        raise ValueError(str(error)) from None
+
+
 def add(name: str, targets: Sequence[str], params: Sequence[str], replace: bool) -> None:
     """Queue an experiment at HEAD.
 
@@ -33,7 +43,7 @@ def add(name: str, targets: Sequence[str], params: Sequence[str], replace: bool)
         params: as `dvc exp run -S` takes them.
         replace: one of this name that ran at HEAD makes room.
     """
-    with Repo() as repo:
+    with _repository() as repo:
         if replace:
             repo.experiments.remove(exp_names=[name])
         repo.experiments.run(queue=True, name=name, targets=list(targets), params=list(params))
@@ -41,15 +51,12 @@ def add(name: str, targets: Sequence[str], params: Sequence[str], replace: bool)
 
 def entries() -> list[Entry]:
     """All that were queued, the oldest first; of one second, what is not done yet comes last."""
-    with Repo() as repo:
+    with _repository() as repo:
         queue = repo.experiments.celery_queue
+        ordered = sorted(queue.status(), key=lambda one: (one["timestamp"], one["status"] in OPEN))
         found = []
-        for one in sorted(queue.status(), key=_age):
+        for one in ordered:
             process = queue.proc.get(one["rev"])
             known = (process.pid, Path(process.stdout), process.returncode) if process else ()
             found.append(Entry(one["name"], one["status"].lower(), *known))
     return found
-
-
-def _age(one: Mapping[str, Any]) -> tuple[datetime, bool]:
-    return one["timestamp"], one["status"] in ("Queued", "Running")

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(\S+)")
+_REF = re.compile(r"^([0-9a-f]{40}) refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,8 @@ def experiment_refs() -> list[Ref]:
     """Those of this repository, the oldest first."""
     form = "%(objectname) %(refname)"
     listed = _git("for-each-ref", "--sort=committerdate", f"--format={form}", "refs/exps/").decode()
-    found = (line.split(" ", 1) for line in listed.splitlines())
-    matched = ((revision, _REF.fullmatch(ref)) for revision, ref in found)
-    return [Ref(ref[3], revision, ref[1] + ref[2]) for revision, ref in matched if ref]
+    found = _REF.findall(listed)
+    return [Ref(name, revision, first + rest) for revision, first, rest, name in found]
 
 
 def head() -> str:

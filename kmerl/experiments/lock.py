@@ -4,19 +4,17 @@ An experiment runs some stages only. The metrics of the others are files of the 
 was queued at, hence of another model; the lock tells them apart.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from kmerl.experiments.stages import below, flat
 
 
 class Lock:
-    """Stages and what each read and wrote, beside the parameters of the experiment."""
+    """Stages of a dvc.lock, and what each read and wrote, beside the params.yaml of the same
+    revision, which is flat ("mask.min_leads")."""
 
     def __init__(self, lock: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-        """
-        Args:
-            lock: dvc.lock.
-            params: params.yaml of the same revision, flat ("mask.min_leads").
-        """
         self.stages: Mapping[str, Any] = lock.get("stages", {})
         self.params = params
         self.writer = {
@@ -34,11 +32,15 @@ class Lock:
     def _ran(self, name: str) -> bool:
         if name not in self.known:
             stage = self.stages[name]
-            self.known[name] = (
-                all(_same(self.params, key, value) for key, value in _read(stage))
-                and all(self._newest(dep) for dep in stage.get("deps", []))
-            )  # fmt: skip
+            self.known[name] = all(
+                self._holds(values) for values in stage.get("params", {}).values()
+            ) and all(self._newest(dep) for dep in stage.get("deps", []))
         return self.known[name]
+
+    def _holds(self, read: Mapping[str, Any]) -> bool:
+        """Are the leaves and the sections that a stage read what the parameters are?"""
+        here = {k: v for k, v in self.params.items() if any(below(k, key) for key in read)}
+        return flat(read) == here
 
     def _newest(self, dep: Mapping[str, Any]) -> bool:
         """Is what was read what its stage wrote last? What no stage writes is not judged."""
@@ -46,22 +48,3 @@ class Lock:
             return True
         name, written = self.writer[dep["path"]]
         return bool(dep.get("md5") == written) and self._ran(name)
-
-
-def _read(stage: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for values in stage.get("params", {}).values():
-        yield from values.items()
-
-
-def _same(params: Mapping[str, Any], key: str, value: Any) -> bool:
-    """`value` is a leaf, or a section whose leaves are all compared."""
-    if isinstance(value, Mapping):
-        here = [known for known in params if known.startswith(f"{key}.")]
-        return len(here) == _leaves(value) and all(
-            _same(params, f"{key}.{inner}", held) for inner, held in value.items()
-        )
-    return key in params and bool(params[key] == value)
-
-
-def _leaves(value: Any) -> int:
-    return sum(map(_leaves, value.values())) if isinstance(value, Mapping) else 1

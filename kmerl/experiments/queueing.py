@@ -3,11 +3,11 @@
 The queue, its workers and its results are DVC's; nothing is scheduled here.
 """
 
+import itertools
 import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,16 +68,13 @@ def plan(
     given = tuple(given)
     for need in given:
         check_known(need, NEEDS, "--with", "need")
-    wanted = dict.fromkeys(each.name for table in tables for each in catalogue.of(table))
     planned = []
-    for seed in range(seeds):
-        for experiment in (catalogue.experiments[name] for name in wanted):
-            one = Planned(experiment, seed)
-            missing = [need for need in experiment.needs if need not in given]
-            skip = _known_already(states.get(one.name), again)
-            if missing:
-                skip = f"needs {', '.join(f'{need} ({NEEDS[need]})' for need in missing)}"
-            planned.append(Planned(experiment, seed, skip))
+    for seed, experiment in itertools.product(range(seeds), catalogue.of(*tables)):
+        one = Planned(experiment, seed)
+        missing = [f"{need} ({NEEDS[need]})" for need in experiment.needs if need not in given]
+        known = _known_already(states.get(one.name), again)
+        skip = f"needs {', '.join(missing)}" if missing else known
+        planned.append(Planned(experiment, seed, skip))
     return planned
 
 
@@ -165,9 +162,8 @@ def reason(log: str) -> str:
 
 
 def _alive(pid: int) -> bool:
-    with suppress(PermissionError):  # of another user's
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)  # it is another user's
     return True

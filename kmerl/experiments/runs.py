@@ -42,6 +42,11 @@ class Run:
     lock: str
     values: dict[str, Value]
 
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """One run is kept of each."""
+        return self.experiment, self.scale, self.seed
+
 
 def read(path: Path | str = FILE) -> list[Run]:
     """All runs of the file; none, where there is no file.
@@ -61,7 +66,7 @@ def read(path: Path | str = FILE) -> list[Run]:
 
 def write(runs: Iterable[Run], path: Path | str = FILE) -> None:
     """Sorted by experiment, scale and seed, five significant digits: equal runs, equal bytes."""
-    ordered = sorted(runs, key=lambda run: (run.experiment, run.scale, run.seed))
+    ordered = sorted(runs, key=lambda run: run.key)
     rows = [dataclasses.asdict(run) | {"values": _triples(run)} for run in ordered]
     text = json.dumps(files.rounded(rows, digits=5), indent=1, sort_keys=True, allow_nan=False)
     files.write_text(path, _TRIPLE.sub(_one_line, text) + "\n")

@@ -8,6 +8,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from kmerl.evaluation import metric_files
 from kmerl.files import read_yaml
 
 FILE = Path("dvc.yaml")
@@ -56,15 +57,18 @@ class Pipeline:
             for stage in self.stages
         }
 
+    @cached_property
+    def order(self) -> list[str]:
+        """Each stage's address, behind those of its parents."""
+        return list(TopologicalSorter(self.parents).static_order())
+
     def upstream(self, targets: Iterable[str]) -> set[str]:
         """Names of the stages that run where `targets`, names too, are asked for."""
-        found: set[str] = set()
-        waiting = [stage.address for stage in self.stages if stage.name in set(targets)]
-        while waiting:
-            address = waiting.pop()
-            if address not in found:
-                found.add(address)
-                waiting += self.parents[address]
+        wanted = set(targets)
+        found = {stage.address for stage in self.stages if stage.name in wanted}
+        for address in reversed(self.order):
+            if address in found:
+                found |= self.parents[address]
         return {address.split("@")[0] for address in found}
 
     def decided_by(self, stage: str) -> dict[str, Any]:
@@ -83,7 +87,7 @@ class Pipeline:
             for listed in stage.params
             if any(nested(key, listed.replace(".", "/")) for key in changed)
         }
-        for address in TopologicalSorter(self.parents).static_order():
+        for address in self.order:
             if self.parents[address] & found:
                 found.add(address)
         return {address.split("@")[0] for address in found}
@@ -107,6 +111,16 @@ def value(values: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
         inner = inner[part]
     return inner
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """{"mask.min_leads": 9} for {"mask": {"min_leads": 9}}; an empty mapping has no key."""
+    return {".".join(path): value for path, value in metric_files.flat(values)}
+
+
+def below(key: str, section: str) -> bool:
+    """Whether a dotted key is `section`, or of it."""
+    return key == section or key.startswith(f"{section}.")
 
 
 def filled(text: str, values: Mapping[str, Any]) -> Any:
