@@ -80,7 +80,7 @@ def test_instance_discrimination_equals_the_loop(tokens):
 
 
 def test_three_quarters_of_each_leads_patches_are_dropped():
-    model = st_mem.Method(st_mem.MethodParams(NANO, st_mem.Options()), torch.zeros(1, 1), 5000)
+    model = st_mem.Method(NANO, st_mem.Options(), 5000)
     assert model.encoder.segments == 33
     whole = dataclasses.replace(batch(), signal=torch.zeros(RECORDS, 12, 5000))
     kept = model._kept(whole, generator())
@@ -170,10 +170,8 @@ def test_positions_of_st_mem_are_sines_of_ever_longer_waves():
 
 @pytest.mark.parametrize(("size", "expected"), [("nano", (96, 3)), ("small", (256, 4))])
 def test_a_decoder_is_no_wider_than_its_encoder(size, expected):
-    params = st_mem.MethodParams(
-        EncoderParams(size, "lead", 100, True, True), st_mem.Options(patch=50)
-    )
-    block = st_mem.Method(params, torch.zeros(1, 1), SAMPLES).decoder.blocks[0]
+    params = EncoderParams(size, "lead", 100, True, True)
+    block = st_mem.Method(params, st_mem.Options(patch=50), SAMPLES).decoder.blocks[0]
     assert (block.out.out_features, block.heads) == expected
 
 
