@@ -1,7 +1,7 @@
 """CRT and ST-MEM: what is dropped, what reaches the encoder, and what is compared with what."""
 
 import dataclasses
-import math
+import itertools
 
 import pytest
 import torch
@@ -15,9 +15,9 @@ from kmerl.methods.st_mem import (
     normalised_patches,
     sine_positions,
 )
-from kmerl.models.vit import EncoderParams
 from tests.gradients import generator, same_in_value_and_gradient, total
 from tests.methods import NANO, RECORDS, SAMPLES, batch, small
+from tests.test_losses import cosine
 
 PATCH = 50  # of tests.methods.SMALL
 
@@ -31,19 +31,14 @@ def drawn(*shape: int) -> torch.Tensor:
 
 def test_error_of_dropped_patches_equals_the_loop():
     predicted, target = drawn(2, 2, 5, 2).requires_grad_(), drawn(2, 2, 5, 2) + 1
-    kept = torch.stack([torch.randperm(5, generator=generator(i))[:2] for i in range(4)])
-    kept = kept.view(2, 2, 2)
-    total, count = 0.0, 0
-    for record in range(2):
-        for lead in range(2):
-            for patch in range(5):
-                if patch not in kept[record, lead].tolist():
-                    for sample in range(2):
-                        place = record, lead, patch, sample
-                        total = total + (predicted[place] - target[place]) ** 2
-                        count += 1
-    assert count == 2 * 2 * 3 * 2
-    same_in_value_and_gradient(dropped_error(predicted, target, kept), total / count, (predicted,))
+    kept = torch.tensor([[[0, 3], [2, 1]], [[4, 0], [3, 4]]])
+    errors = [
+        (predicted[record, lead, patch] - target[record, lead, patch]).square()
+        for record, lead, patch in itertools.product(range(2), range(2), range(5))
+        if patch not in kept[record, lead].tolist()
+    ]
+    expected = torch.cat(errors).mean()
+    same_in_value_and_gradient(dropped_error(predicted, target, kept), expected, (predicted,))
 
 
 def test_a_target_patch_has_mean_0_and_unbiased_deviation_1():
@@ -56,22 +51,16 @@ def test_a_target_patch_has_mean_0_and_unbiased_deviation_1():
 
 
 def loop_discrimination(given, encoded):
-    total = 0.0
+    total, places = 0.0, list(itertools.permutations(range(given.shape[1]), 2))
     for before, after in zip(given, encoded, strict=True):
-        shares = [
-            (one @ two / one.norm() / two.norm()).exp()
-            for i, one in enumerate(before)
-            for j, two in enumerate(after)
-            if i != j
-        ]
-        total = total + sum(shares).log()
+        total = total + sum(cosine(before[i], after[j]).exp() for i, j in places).log()
     return total / len(given)
 
 
 @pytest.mark.parametrize("tokens", [2, 7])
 def test_instance_discrimination_equals_the_loop(tokens):
-    given, encoded = drawn(3, tokens, 4).requires_grad_(), (drawn(3, tokens, 4) + 1).detach()
-    encoded.requires_grad_()
+    given = drawn(3, tokens, 4).requires_grad_()
+    encoded = (given.detach() + 1).requires_grad_()
     loss = instance_discrimination(given, encoded)
     same_in_value_and_gradient(loss, loop_discrimination(given, encoded), (given, encoded))
 
@@ -116,9 +105,8 @@ def test_a_separator_stands_at_both_ends_of_each_lead():
     encoder.blocks, encoder.norm = nn.Sequential(), nn.Identity()
     tokens = encoder.encode(shown.signal, shown.leads, None)
     assert tokens.shape == (RECORDS, 12, 1 + 8 + 1, 96)
-    for end in (0, -1):
-        separator = encoder.separator + encoder.lead
-        assert torch.equal(tokens[0, :, end], separator)
+    assert torch.equal(tokens[0, :, 0], encoder.separator + encoder.lead)
+    assert torch.equal(tokens[0, :, -1], tokens[0, :, 0])
     assert torch.equal(encoder(shown.signal, shown.leads), tokens[:, :, 1:-1].flatten(1, 2))
 
 
@@ -161,17 +149,15 @@ def test_where_patches_do_not_fill_a_record_its_ends_are_not_read():
 
 
 def test_positions_of_st_mem_are_sines_of_ever_longer_waves():
-    positions = sine_positions(30, 8)
-    for place in (0, 1, 29):
-        for index, wave in enumerate((1, 10, 100, 1000)):
-            assert positions[place, index] == pytest.approx(math.sin(place / wave), abs=1e-5)
-            assert positions[place, 4 + index] == pytest.approx(math.cos(place / wave), abs=1e-5)
+    angle = torch.arange(30).unsqueeze(1) / torch.tensor([1, 10, 100, 1000])
+    expected = torch.cat([angle.sin(), angle.cos()], dim=1)
+    torch.testing.assert_close(sine_positions(30, 8), expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(("size", "expected"), [("nano", (96, 3)), ("small", (256, 4))])
 def test_a_decoder_is_no_wider_than_its_encoder(size, expected):
-    params = EncoderParams(size, "lead", 100, True, True)
-    block = st_mem.Method(params, st_mem.Options(patch=50), SAMPLES).decoder.blocks[0]
+    params = dataclasses.replace(NANO, size=size)
+    block = st_mem.LeadDecoder(params, st_mem.Options(), 8).blocks[0]
     assert (block.out.out_features, block.heads) == expected
 
 
@@ -181,9 +167,8 @@ def test_a_decoder_is_no_wider_than_its_encoder(size, expected):
 def test_domains_are_standardised_and_leads_go_by_name():
     leads = torch.tensor([[7, 1, 4]]).expand(5, -1)
     signal = drawn(5, 3, SAMPLES) * 3 + 8
-    time, magnitude, phase = domains = spectral_domains(signal, leads)
-    assert time.shape == (5, 12, SAMPLES)
-    assert magnitude.shape == phase.shape == (5, 12, SAMPLES // 2)
+    domains = spectral_domains(signal, leads)
+    assert [domain.shape for domain in domains] == [(5, 12, 400), (5, 12, 200), (5, 12, 200)]
     for domain in domains:
         given = domain[:, [7, 1, 4]]
         torch.testing.assert_close(given.mean(dim=(1, 2)), torch.zeros(5).double())
@@ -192,9 +177,9 @@ def test_domains_are_standardised_and_leads_go_by_name():
         assert not domain[:, [lead for lead in range(12) if lead not in (7, 1, 4)]].any()
     centred = signal - signal.mean(dim=(1, 2), keepdim=True)
     expected = centred / centred.std(dim=(1, 2), correction=0, keepdim=True)
-    torch.testing.assert_close(time[:, [7, 1, 4]], expected, atol=1e-5, rtol=1e-5)
-    for domain, same in zip(domains, spectral_domains(5 * signal - 3, leads), strict=True):
-        torch.testing.assert_close(domain, same, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(domains[0][:, [7, 1, 4]], expected, atol=1e-5, rtol=1e-5)
+    same = spectral_domains(5 * signal - 3, leads)
+    torch.testing.assert_close(domains, same, atol=1e-5, rtol=1e-5)
 
 
 def test_spectrum_has_a_waves_frequency_and_phase():
@@ -206,13 +191,6 @@ def test_spectrum_has_a_waves_frequency_and_phase():
     assert magnitude[0, :3].argmax(dim=1).tolist() == [8, 8, 8]  # frequency 0 is left out
     zero, quarter, half = phase[0, :3, 8]
     torch.testing.assert_close((half - zero).abs(), 2 * (quarter - zero), atol=0.02, rtol=0.02)
-
-
-def test_flat_records_stay_finite():
-    model, shown = small("crt"), batch()
-    flat = dataclasses.replace(shown, signal=torch.full_like(shown.signal, 0.3))
-    assert all(term.isfinite() for term in model(flat, generator()).values())
-    assert small("st_mem")(flat, generator())["reconstruction"].isfinite()
 
 
 def test_the_share_that_is_dropped_grows_with_training_and_is_the_last_in_validation():
@@ -240,9 +218,8 @@ def test_patches_are_in_the_order_of_time_and_frequency():
     for part, domain in zip(patches, spectral_domains(shown.signal, shown.leads), strict=True):
         assert torch.equal(part[:, 2], domain[:, :, 100:150])
     encoder = CrossDomainEncoder(NANO, 500, 20)  # 12.5 patches of a spectrum: 12 are read
-    assert [len(part[0]) for part in encoder.cut(torch.randn(1, 12, 500), shown.leads[:1])] == [
-        25, 12, 12,
-    ]  # fmt: skip
+    counts = [len(part[0]) for part in encoder.cut(torch.randn(1, 12, 500), shown.leads[:1])]
+    assert counts == [25, 12, 12]
 
 
 def test_nothing_of_a_dropped_patch_reaches_the_encoder_of_crt():
@@ -264,19 +241,13 @@ def test_kept_patches_have_their_own_position_and_domain():
     model, patches, _ = crt_parts()
     every = [torch.arange(part.shape[1]).expand(RECORDS, -1) for part in patches]
     whole = model.encoder.encode(patches)
-    given = model.encoder.encode(patches, every)
-    torch.testing.assert_close(given.tokens, whole.tokens)
+    torch.testing.assert_close(model.encoder.encode(patches, every).tokens, whole.tokens)
     turned = model.encoder.encode(patches, [places.flip(1) for places in every])
     for name in ("tokens", "given"):
         parts = getattr(turned, name).split([part.shape[1] for part in patches], dim=1)
         found = torch.cat([part.flip(1) for part in parts], dim=1)
         torch.testing.assert_close(found, getattr(whole, name), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(turned.summaries, whole.summaries, atol=1e-5, rtol=1e-5)
-
-
-def test_a_record_is_encoded_alike_in_any_batch():
-    model, patches, _ = crt_parts()
-    whole = model.encoder.encode(patches)
     alone = model.encoder.encode([part[5:6] for part in patches])
     torch.testing.assert_close(alone.tokens[0], whole.tokens[5], atol=1e-5, rtol=1e-5)
     summaries = model.encoder(batch().signal, batch().leads)  # their mean is the feature
@@ -293,14 +264,11 @@ def test_the_decoder_of_crt_predicts_each_patch_in_its_own_place():
     tokens = encoded.tokens.detach().requires_grad_()
     predicted = model.decoder(dataclasses.replace(encoded, tokens=tokens), places)
     assert [part.shape for part in predicted] == [part[:1].shape for part in patches]
-    expected = {(0, 6): [0], (0, 1): [1], (1, 3): [2], (2, 0): [3]}
-    for domain, part in enumerate(predicted):
-        for patch in range(part.shape[1]):
-            (gradient,) = torch.autograd.grad(
-                part[0, patch].square().sum(), tokens, retain_graph=True
-            )
-            reached = gradient[0].abs().sum(dim=1).nonzero().flatten().tolist()
-            assert reached == expected.get((domain, patch), [])
+    expected = {6: [0], 1: [1], 8 + 3: [2], 8 + 4 + 0: [3]}  # by patch of all domains
+    for place, patch in enumerate(torch.cat(predicted, dim=1)[0]):
+        (gradient,) = torch.autograd.grad(patch.square().sum(), tokens, retain_graph=True)
+        reached = gradient[0].abs().sum(dim=1).nonzero().flatten().tolist()
+        assert reached == expected.get(place, [])
 
 
 def test_the_loss_of_crt_is_the_error_of_all_patches_and_the_constraint():
@@ -309,12 +277,10 @@ def test_the_loss_of_crt_is_the_error_of_all_patches_and_the_constraint():
     terms = model(shown, generator())
     encoded = model.encoder.encode(patches, kept)
     predicted = model.decoder(encoded, kept)
-    total, count = 0.0, 0
-    for part, target in zip(predicted, patches, strict=True):
-        total += float((part - target).double().square().sum())
-        count += target.numel()
-    assert count == RECORDS * 12 * SAMPLES * 2
-    assert float(terms["reconstruction"]) == pytest.approx(total / count, rel=1e-5)
+    pairs = zip(predicted, patches, strict=True)
+    errors = torch.cat([(part - target).square().flatten() for part, target in pairs])
+    assert len(errors) == RECORDS * 12 * SAMPLES * 2
+    torch.testing.assert_close(terms["reconstruction"], errors.mean())
     given, after = model.project_given(encoded.given), model.project_encoded(encoded.tokens)
     torch.testing.assert_close(terms["constraint"], 0.5 * loop_discrimination(given, after))
     assert small("crt", constraint=0.0)(shown, generator()).keys() == {"reconstruction"}
@@ -324,23 +290,21 @@ def test_the_loss_of_crt_is_the_error_of_all_patches_and_the_constraint():
 
 
 @pytest.mark.parametrize("name", ["crt", "st_mem"])
-def test_both_train_in_mixed_precision(name):
-    model = small(name)
+def test_both_train_in_mixed_precision_and_on_flat_records(name):
+    model, shown = small(name), batch()
     with torch.autocast("cpu", torch.bfloat16):
-        loss = total(model(batch(), generator()))
+        loss = total(model(shown, generator()))
     loss.backward()
-    whole = total(small(name)(batch(), generator()))
+    whole = total(small(name)(shown, generator()))
     assert loss.item() == pytest.approx(whole.item(), rel=0.05)
+    flat = dataclasses.replace(shown, signal=torch.full_like(shown.signal, 0.3))
+    assert total(model(flat, generator())).isfinite()
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: LeadPatchEncoder(NANO, 200, 150), r"options\.patch=150: a record of 200"),
-        (lambda: CrossDomainEncoder(NANO, 400, 30), r"options\.patch=30: a record of 400"),
-        (lambda: CrossDomainEncoder(NANO, 400, 400), r"options\.patch=400: a record of 400"),
-    ],
+    ("kind", "samples", "patch"),
+    [(LeadPatchEncoder, 200, 150), (CrossDomainEncoder, 400, 30), (CrossDomainEncoder, 400, 400)],
 )
-def test_patches_that_cannot_be_are_refused(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
+def test_patches_that_cannot_be_are_refused(kind, samples, patch):
+    with pytest.raises(ValueError, match=rf"options\.patch={patch}: a record of {samples}"):
+        kind(NANO, samples, patch)
