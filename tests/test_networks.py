@@ -1,5 +1,7 @@
 """Encoders of twelve leads, heads and batch norm."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -7,12 +9,7 @@ from torch import nn
 from kmerl.models.backbone import ResNet, TwelveLeadViT
 from kmerl.models.heads import mlp
 from kmerl.models.norm import BatchNorm
-from kmerl.models.vit import EncoderParams
-
-
-def params(size: str = "nano") -> EncoderParams:
-    return EncoderParams(size, "lead", 100, True, True)
-
+from tests.methods import NANO
 
 EVERY_LEAD = torch.arange(12).expand(2, -1)
 
@@ -23,7 +20,7 @@ def parameters(module: nn.Module) -> int:
 
 @pytest.mark.parametrize(("size", "width"), [("nano", 128), ("micro", 192), ("tiny", 512)])
 def test_resnet_has_the_shape_of_merls(size, width):
-    encoder = ResNet(params(size)).eval()
+    encoder = ResNet(dataclasses.replace(NANO, size=size)).eval()
     assert encoder.width == width
     with torch.no_grad():
         assert encoder(torch.randn(2, 12, 5000), EVERY_LEAD).shape == (2, 313, width)
@@ -35,27 +32,23 @@ def test_resnet18_counts_what_its_eight_blocks_need():
         before = 64 if stage == 0 else width // 2
         stages += before * width * 3 + 3 * width * width * 3 + 4 * 2 * width
         stages += (before * width + 2 * width) if stage else 0
-    assert parameters(ResNet(params("base"))) == first + 2 * 64 + stages
+    assert parameters(ResNet(dataclasses.replace(NANO, size="base"))) == first + 2 * 64 + stages
 
 
 def test_a_residual_block_adds_its_shortcut():
-    encoder = ResNet(params())
-    block = encoder.layers[3]
+    block = ResNet(NANO).layers[3]
     nn.init.zeros_(block.norm.weight)
     features = torch.randn(2, 16, 40)
     torch.testing.assert_close(block(features), features.relu())
 
 
 def test_vit_has_merls_tokens_and_size():
-    encoder = TwelveLeadViT(params("tiny"), 5000)
+    encoder = TwelveLeadViT(dataclasses.replace(NANO, size="tiny"), 5000)
     assert encoder(torch.randn(2, 12, 5000), EVERY_LEAD).shape == (2, 100, 192)
     assert 5.4e6 < parameters(encoder) < 5.55e6  # MERL's: 5.47 million
     assert 0.9 < encoder.tokenizer.temporal.std() < 1.1
-
-
-def test_vit_refuses_a_record_that_its_tokens_do_not_fill():
     with pytest.raises(ValueError, match="520 samples"):
-        TwelveLeadViT(params(), 520)
+        TwelveLeadViT(NANO, 520)
 
 
 @pytest.mark.parametrize("last", ["linear", "linear with bias", "norm", "norm without scale"])
@@ -65,14 +58,8 @@ def test_heads_end_as_they_are_told(last):
     hidden = [nn.Linear, BatchNorm, nn.ReLU]
     assert [type(layer) for layer in head] == hidden * 2 + kinds
     assert head(torch.randn(3, 8)).shape == (3, 4)
-    linear = [layer for layer in head if isinstance(layer, nn.Linear)]
-    biases = [layer.bias is not None for layer in linear]
+    biases = [layer.bias is not None for layer in head if isinstance(layer, nn.Linear)]
     assert biases == [False, False, last == "linear with bias"]
     if kinds[-1] is BatchNorm:
         assert head[-1].affine is (last == "norm")
     assert [type(layer) for layer in mlp(8, out=4)] == [nn.Linear]
-
-
-def test_batch_norm_keeps_half_precision():
-    features = torch.randn(4, 3).bfloat16()
-    assert BatchNorm(3)(features).dtype == torch.bfloat16
