@@ -41,6 +41,7 @@ def test_dynamic_lead_masking_draws_9_10_and_11_equally_and_every_lead_in_order(
     assert seen.min() / seen.max() > 0.9
     assert len(seen) == 12
     assert all(len(draw) == 4 and (np.diff(draw, axis=1) > 0).all() for draw in draws)
+    assert np.mean([(draw[0] == draw[1]).all() for draw in draws]) < 0.1  # drawn apart
 
 
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(2, 50), st.sampled_from([0.25, 0.5, 0.75]))
