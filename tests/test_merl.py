@@ -41,6 +41,8 @@ def test_terms_are_the_two_contrasts_of_the_model(backbone, fidelity):
     cross = directions * loop_both_ways(ecg, model.project_text(shown.text), 0.07)
     own = 3.0 * directions * loop_both_ways(*pair, 0.07)
     assert terms.keys() == {"cross_modal", "uni_modal"}
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
+    assert {norm.over_processes for norm in norms} == {fidelity == "fixed"}
     weights = [p for p in model.parameters() if p.requires_grad]
     same_in_value_and_gradient(terms["cross_modal"] + terms["uni_modal"], cross + own, weights)
 
@@ -101,12 +103,6 @@ def test_attention_pool_equals_the_loop():
             heads.append(sum(s * (value @ t)[head] for s, t in zip(shares, placed, strict=True)))
         out = pooling.attention.out_proj
         torch.testing.assert_close(found, out.weight @ torch.cat(heads) + out.bias)
-
-
-def test_as_released_no_batch_norm_sees_other_processes():
-    norms = [m for m in small("merl", fidelity="faithful").modules() if isinstance(m, BatchNorm)]
-    assert len(norms) == 20  # one first, two in each of eight blocks, three shortcuts
-    assert not any(norm.over_processes for norm in norms)
 
 
 # ---------------------------------------------------------------- lead masking

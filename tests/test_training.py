@@ -90,10 +90,6 @@ def test_a_batch_knows_whose_records_it_holds(here):
         assert torch.equal(batch.labels, pairs.labels[batch.patient].float())
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL."""
-
-
 @pytest.mark.parametrize("method", ["kmerl", "byol"])  # byol has a target that follows
 def test_a_killed_training_resumes_to_the_same_bytes(here, monkeypatch, method):
     options = {"hidden": 16} if method == "byol" else {}
@@ -107,11 +103,11 @@ def test_a_killed_training_resumes_to_the_same_bytes(here, monkeypatch, method):
     def die_once_in_the_second_epoch(self, network, epoch, *rest):
         epochs.append(epoch)
         if epochs == [0, 1]:
-            raise Killed
+            raise KeyboardInterrupt  # stands for a kill
         return real(self, network, epoch, *rest)
 
     monkeypatch.setattr(loop.Pretraining, "_epoch", die_once_in_the_second_epoch)
-    with pytest.raises(Killed):
+    with pytest.raises(KeyboardInterrupt):
         train(here, **chosen)
     assert len(list(Path(CHECKPOINTS).glob("*.pt"))) == 1
     train(here, **chosen)
@@ -145,13 +141,14 @@ def test_mask_and_share_change_the_model(here):
     one, pairs = trained()
     assert trained() == (one, pairs)
     assert pairs == (32, 32, 8)
-    others = [
-        trained(**{f"mask__{key}": value})
-        for key, value in (("min_leads", 11), ("leads", "none"), ("scope", "record"))
-    ]
-    others += [trained(mask__scope="batch"), trained(pretrain__share=50)]
-    assert [counted for _, counted in others] == 4 * [pairs] + [(16, 32, 8)]
-    assert all(other != one for other, _ in others)
+    masks = ("min_leads", 11), ("leads", "none"), ("scope", "record"), ("scope", "batch")
+    for key, value in masks:
+        other, counted = trained(**{f"mask__{key}": value})
+        assert other != one
+        assert counted == pairs
+    other, pairs = trained(pretrain__share=50)
+    assert other != one
+    assert pairs == (16, 32, 8)
 
 
 @pytest.mark.parametrize(("keep", "epoch"), [("best", 1), ("last", 2)])

@@ -165,9 +165,7 @@ def contrastive_loss_as_released(
     return F.cross_entropy(similarity, target) + F.cross_entropy(similarity.T, target)
 
 
-def _own_rows_learn(
-    rows: Float[Tensor, "local width"],
-) -> Float[Tensor, "whole width"]:
+def _own_rows_learn(rows: Float[Tensor, "local width"]) -> Float[Tensor, "whole width"]:
     before, local = rank() * len(rows), len(rows)
     everyone = gather(rows.detach())
     return torch.cat([everyone[:before], rows, everyone[before + local :]])
