@@ -71,9 +71,7 @@ def test_a_saved_model_is_the_same_model(name, tmp_path):
     save(tmp_path, config(name), model)
     again_config, again = load(tmp_path)
     assert again_config == config(name)
-    state = model.state_dict()
-    assert again.state_dict().keys() == state.keys()
-    assert all(torch.equal(state[key], value) for key, value in again.state_dict().items())
+    torch.testing.assert_close(again.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
 @TRAINED
@@ -100,14 +98,11 @@ def test_chance_comes_from_the_generator_alone_and_steps_lower_the_loss(name):
 def test_every_method_trains_from_params_alone(here, name):
     options = {k: v for k, v in config(name).sections.get("options", {}).items() if k != "rate"}
     _, metrics = train(here, method=name, options=options, pretrain__epochs=1)
-    trained, model = load(here / "models")
-    assert trained.method == name
+    found, model = load(here / "models")
+    assert found.method == name
     watched = ["feature"] + ["projection"] * ("projector" in dict(model.named_children()))
     monitors = {f"{what}_{number}" for what in watched for number in ("std", "rank")}
     assert {"loss", "val_loss", *monitors} <= metrics.keys()
-    with torch.no_grad():
-        tokens = model.encoder(torch.randn(2, 3, trained.samples), torch.tensor([[0, 5, 9]] * 2))
-    assert pool(tokens).shape == (2, model.encoder.width)
 
 
 TOY = """
@@ -138,10 +133,8 @@ seen = []
 
 
 def test_a_method_is_one_new_file(here, monkeypatch):
-    folder = here / "more"
-    folder.mkdir()
-    (folder / "toy_of_a_test.py").write_text(TOY)
-    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(folder)])
+    (here / "toy_of_a_test.py").write_text(TOY)
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(here)])
     _, metrics = train(here, method="toy_of_a_test", options={"weight": 3}, pretrain__epochs=2)
     assert load(here / "models")[0].sections["options"] == {"weight": 3}
     assert metrics["loss"] == metrics["toy"] > 0
