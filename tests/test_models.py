@@ -1,4 +1,4 @@
-"""Tokens, masks, encoder and F_CQ: the properties the paper's method rests on."""
+"""Tokens, masks, encoders, heads and F_CQ: the properties the paper's method rests on."""
 
 import dataclasses
 
@@ -7,9 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from kmerl.methods.kmerl import QueryNetwork, QueryParams
+from kmerl.models.backbone import ResNet, TwelveLeadViT
+from kmerl.models.heads import mlp
 from kmerl.models.masking import MaskParams, draw_leads, draw_segments, segments_kept
+from kmerl.models.norm import BatchNorm
 from kmerl.models.tokens import JointTokenizer, LeadTokenizer
 from kmerl.models.vit import LeadEncoder
 from kmerl.training.model import create
@@ -227,3 +231,59 @@ def test_masked_range_of_each_strategy():
     assert mask.masked_range == (9, 11)
     assert dataclasses.replace(mask, leads="fixed").masked_range == (9, 9)
     assert dataclasses.replace(mask, leads="none").masked_range == (0, 0)
+
+
+# ---------------------------------------------------------------- encoders of twelve leads, heads
+
+EVERY_LEAD = torch.arange(12).expand(2, -1)
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(("size", "width"), [("nano", 128), ("micro", 192), ("tiny", 512)])
+def test_resnet_has_the_shape_of_merls(size, width):
+    encoder = ResNet(dataclasses.replace(ENCODER, size=size)).eval()
+    assert encoder.width == width
+    with torch.no_grad():
+        assert encoder(torch.randn(2, 12, 5000), EVERY_LEAD).shape == (2, 313, width)
+
+
+def test_resnet18_counts_what_its_eight_blocks_need():
+    first, stages = 12 * 64 * 7, 0
+    for stage, width in enumerate((64, 128, 256, 512)):
+        before = 64 if stage == 0 else width // 2
+        stages += before * width * 3 + 3 * width * width * 3 + 4 * 2 * width
+        stages += (before * width + 2 * width) if stage else 0
+    assert parameters(ResNet(dataclasses.replace(ENCODER, size="base"))) == first + 2 * 64 + stages
+
+
+def test_a_residual_block_adds_its_shortcut():
+    block = ResNet(ENCODER).layers[3]
+    nn.init.zeros_(block.norm.weight)
+    features = torch.randn(2, 16, 40)
+    torch.testing.assert_close(block(features), features.relu())
+
+
+def test_vit_has_merls_tokens_and_size():
+    encoder = TwelveLeadViT(dataclasses.replace(ENCODER, size="tiny"), 5000)
+    assert encoder(torch.randn(2, 12, 5000), EVERY_LEAD).shape == (2, 100, 192)
+    assert 5.4e6 < parameters(encoder) < 5.55e6  # MERL's: 5.47 million
+    assert 0.9 < encoder.tokenizer.temporal.std() < 1.1
+    with pytest.raises(ValueError, match="520 samples"):
+        TwelveLeadViT(ENCODER, 520)
+
+
+@pytest.mark.parametrize("last", ["linear", "linear with bias", "norm", "norm without scale"])
+def test_heads_end_as_they_are_told(last):
+    kinds = [nn.Linear, BatchNorm] if last.startswith("norm") else [nn.Linear]
+    head = mlp(8, 16, 20, out=4, last=last)
+    hidden = [nn.Linear, BatchNorm, nn.ReLU]
+    assert [type(layer) for layer in head] == hidden * 2 + kinds
+    assert head(torch.randn(3, 8)).shape == (3, 4)
+    biases = [layer.bias is not None for layer in head if isinstance(layer, nn.Linear)]
+    assert biases == [False, False, last == "linear with bias"]
+    if kinds[-1] is BatchNorm:
+        assert head[-1].affine is (last == "norm")
+    assert [type(layer) for layer in mlp(8, out=4)] == [nn.Linear]
