@@ -157,8 +157,7 @@ NAMES, TOKENS = (
 
 def query_network(**changes) -> QueryNetwork:
     torch.manual_seed(0)
-    values = {**QUERY.__dict__, **changes}
-    return QueryNetwork(QueryParams(**values), text_width=12, token_width=20).eval()
+    return QueryNetwork(dataclasses.replace(QUERY, **changes), text_width=12, token_width=20).eval()
 
 
 def test_each_name_is_answered_for_each_record_in_any_order_and_batch():

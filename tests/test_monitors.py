@@ -28,9 +28,9 @@ def test_spread_sees_one_direction_and_rank_few_dimensions():
         assert effective_rank(one) == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize(("records", "width"), [(40, 6), (6, 40)])
-def test_rank_is_the_exponential_entropy_of_the_variances(records, width):
-    features = gaussian(records, width).double() * torch.arange(1, width + 1)
+@pytest.mark.parametrize("shape", [(40, 6), (6, 40)])
+def test_rank_is_the_exponential_entropy_of_the_variances(shape):
+    features = gaussian(*shape).double() * torch.arange(1, shape[1] + 1)
     variances = torch.linalg.svdvals(torch.cov(F.normalize(features).T))
     shares = variances / variances.sum()
     expected = float(torch.special.entr(shares).sum().exp())

@@ -223,6 +223,8 @@ FAST = {"pretrain__learning_rate": 1e30, "pretrain__clip": 0.0, "pretrain__warmu
 def test_what_cannot_be_trained_is_named(here, chosen, error, message):
     with pytest.raises(error, match=message):
         train(here, **chosen)
+    with pytest.raises(FileNotFoundError, match="dvc repro pretrain"):
+        load(here / "models")
 
 
 def test_a_batch_must_divide_among_processes():
@@ -237,8 +239,3 @@ def test_learning_rate_warms_up_and_anneals_to_zero():
     assert max(rates) == rates[9] == pytest.approx(1.0)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[-1] < 1e-3
-
-
-def test_a_model_that_is_not_there_says_how_to_make_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match="dvc repro pretrain"):
-        load(tmp_path)
