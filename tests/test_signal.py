@@ -26,8 +26,8 @@ def test_resampling_gives_the_same_wave_at_500_hz(rate):
 
 
 def test_repair_is_linear_between_neighbours_and_flat_at_the_ends():
-    holed = np.array([[0, NAN, NAN, 30, NAN], [NAN, NAN, 7, NAN, 9], [NAN] * 5], np.int16)
-    repaired = [[0, 10, 20, 30, 30], [7, 7, 7, 8, 9], [NAN] * 5]
+    holed = np.array([[0, NAN, NAN, 29, NAN], [NAN, NAN, 7, NAN, 9], [NAN] * 5], np.int16)
+    repaired = [[0, 10, 19, 29, 29], [7, 7, 7, 8, 9], [NAN] * 5]
     np.testing.assert_array_equal(repair(holed), repaired)
     assert holed[0, 1] == NAN
 

@@ -148,6 +148,9 @@ def test_same_seed_and_epoch_same_batches_whatever_the_threads(store):
     assert first == batches_of(again, 3)  # an epoch does not depend on those before it
     assert first != batches_of(reader(store), 4)
     assert first != batches_of(reader(store, seed=1), 3)
+    by_batch = reader(store, scope="batch")
+    three, four = ([b.leads[0].tolist() for b in by_batch.epoch(epoch)] for epoch in (3, 4))
+    assert three != four
 
 
 def test_epochs_mix_shards_and_without_a_mask_have_every_lead(store):
