@@ -9,23 +9,24 @@ import numpy as np
 import torch
 
 from kmerl import params
-from kmerl.methods.kmerl import Method, MethodParams
-from kmerl.models.inputs import Batch, SignalParams
+from kmerl.methods import Method
+from kmerl.models.inputs import Batch
 from kmerl.params import build
-from kmerl.store import read_table, row_groups
+from kmerl.store import read_table
 from kmerl.training.data import Pairs, loader
 from kmerl.training.loop import PretrainParams
+from kmerl.training.model import initial, lead_mask
 from kmerl.training.optimiser import Optimiser
+from kmerl.training.session import described
 
 ENTITIES, TEXT_WIDTH, STEPS, ROUNDS = 60, 384, 8, 5
 
 
 class Step:
-    """One training step of the model that params.yaml describes."""
+    """One training step of a model."""
 
-    def __init__(self, method: MethodParams, pretrain: PretrainParams, samples: int) -> None:
-        torch.manual_seed(0)
-        self.model = Method(method, torch.randn(ENTITIES, TEXT_WIDTH), samples)
+    def __init__(self, model: Method, pretrain: PretrainParams) -> None:
+        self.model = model
         self.optimiser = Optimiser(
             self.model, pretrain.weight_decay, pretrain.clip, pretrain.precision, "cpu"
         )
@@ -49,12 +50,12 @@ def measure(store: Path, settings: Path = Path("params.yaml")) -> dict[str, floa
         settings: the params.yaml whose model and batch are timed.
     """
     values = params.read(settings)
-    sections = {name: values[name] for name in MethodParams.__dataclass_fields__}
-    method = build(MethodParams, sections, "params")
+    pairs = _pairs(store)
+    config = described(values, tuple(pairs.names), TEXT_WIDTH)
     pretrain = build(PretrainParams, values["pretrain"], "pretrain")
-    signal = build(SignalParams, values["signal"], "signal")
-    source = loader(_pairs(store), "train", pretrain.batch, method.mask, signal, 0, (0, 1), "cpu")
-    step = Step(method, pretrain, row_groups(store).samples)
+    mask = lead_mask(config.method, config.sections)
+    source = loader(pairs, "train", pretrain.batch, mask, config.signal, 0, (0, 1), "cpu")
+    step = Step(initial(config, 0, pairs.entities), pretrain)
     held = list(itertools.islice(source.epoch(0), STEPS))
     step.rate(held)
     memory, streamed = [], []

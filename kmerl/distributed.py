@@ -95,8 +95,4 @@ def of_first(values: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
 
 def mean(values: Tensor) -> Tensor:
     """The mean over ranks, without gradient: for logging."""
-    if world_size() == 1:
-        return values.detach()
-    values = values.detach().clone()
-    dist.all_reduce(values)
-    return values / world_size()
+    return average(values.detach())

@@ -1,6 +1,7 @@
 """A tiny data/ directory as the earlier stages leave it, for tests of what follows them."""
 
 import csv
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from safetensors.numpy import save_file
 
 from kmerl import files
 from kmerl.leads import LEADS
-from kmerl.store import ShardWriter, label_column, schema
+from kmerl.store import NAME, ShardWriter, label_column, schema
 from kmerl.tasks import merl_splits
 from kmerl.tasks.classes import classes, tasks_of
 
@@ -26,23 +27,27 @@ def write_store(
     signals: np.ndarray,
     columns: Mapping[str, Sequence],
     labels: Sequence[str] = (),
+    shards: Sequence[int] = (),
 ) -> Path:
     """A store of int16 (record, 12, sample) signals, with no record rejected.
 
-    `columns` has a value a row: record, patient and split, and each of `labels`.
+    `columns` has a value a row: record, patient and split, and each of `labels`; `shards` has
+    their sizes, if there is more than one.
     """
     directory.mkdir(parents=True)
-    with (
-        files.atomic(directory / "signals-00000.parquet") as path,
-        ShardWriter(path, schema(RATE, SAMPLES, labels), 4) as out,
-    ):
-        for number, signal in enumerate(signals):
-            row = {"source_rate": RATE, "source_samples": SAMPLES, "report": [], "codes": []}
-            row |= {name: values[number] for name, values in columns.items()}
-            for lead, values in zip(LEADS, signal, strict=True):
-                row |= {f"min.{lead}": int(values.min()), f"max.{lead}": int(values.max())}
-                row[f"nan.{lead}"] = 0
-            out.add(row, signal)
+    rows, layout = enumerate(signals), schema(RATE, SAMPLES, labels)
+    for shard, size in enumerate(shards or [len(signals)]):
+        with (
+            files.atomic(directory / NAME.format(shard)) as path,
+            ShardWriter(path, layout, 4) as out,
+        ):
+            for number, signal in itertools.islice(rows, size):
+                row = {"source_rate": RATE, "source_samples": SAMPLES, "report": [], "codes": []}
+                row |= {name: values[number] for name, values in columns.items()}
+                for lead, values in zip(LEADS, signal, strict=True):
+                    row |= {f"min.{lead}": int(values.min()), f"max.{lead}": int(values.max())}
+                    row[f"nan.{lead}"] = 0
+                out.add(row, signal)
     (directory / "rejected.csv").write_text("record,reason,detail\nr900,flat,11 leads\n")
     return directory
 

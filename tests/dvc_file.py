@@ -71,16 +71,18 @@ def paths_named(source: str) -> set[str]:
 
 
 def method_sections(paths: Iterable[str]) -> set[str]:
-    """Fields of each method's `MethodParams`: the sections that make its model."""
-    classes = [
-        node
+    """Parameters of each method's `Method`: among them the sections that make its model."""
+    made = [
+        inside.args.args
         for path in paths
         if is_method(path)
-        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef) and node.name == "MethodParams"
+        for node in ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and node.name == "Method"
+        for inside in node.body
+        if isinstance(inside, ast.FunctionDef) and inside.name == "__init__"
     ]
-    assert classes, "no method declares MethodParams"
-    return {ast.unparse(f.target) for c in classes for f in c.body if isinstance(f, ast.AnnAssign)}
+    assert made, "no method is made of sections"
+    return {parameter.arg for args in made for parameter in args} & set(SECTIONS)
 
 
 @cache

@@ -14,15 +14,9 @@ def total(terms: dict[str, Tensor]) -> Tensor:
     return torch.stack(list(terms.values())).sum()
 
 
-def descend(
-    model: nn.Module,
-    steps: int,
-    loss: Callable[[int], Tensor],
-    optimiser: torch.optim.Optimizer | None = None,
-) -> list[float]:
+def descend(model: nn.Module, steps: int, loss: Callable[[int], Tensor]) -> list[float]:
     """The losses of some steps of training, each given its number."""
-    optimiser = optimiser or torch.optim.Adam(model.parameters(), 2e-3)
-    values = []
+    optimiser, values = torch.optim.Adam(model.parameters(), 2e-3), []
     for step in range(steps):
         found = loss(step)
         optimiser.zero_grad()

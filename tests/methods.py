@@ -29,7 +29,7 @@ def file(name: str) -> ModuleType:
     return importlib.import_module(f"kmerl.methods.{name}")
 
 
-def option_defaults(name: str) -> dict[str, Any]:
+def defaults(name: str) -> dict[str, Any]:
     return sections_of(name, DEMO).get("options", {})
 
 
@@ -38,7 +38,7 @@ TRAINED_NAMES = [name for name in NAMES if not file(name).Method.untrained]
 
 def config(name: str, **options: Any) -> ModelConfig:
     """A small model's config; `options` of the method beside or in place of `SMALL`."""
-    small = {key: value for key, value in SMALL.items() if key in option_defaults(name)}
+    small = {key: value for key, value in SMALL.items() if key in defaults(name)}
     whole = {
         **DEMO,
         "mask": {**DEMO["mask"], "segments": 0.0},
@@ -63,23 +63,21 @@ def small(name: str, **options: Any) -> Method:
     return create(config(name, **options), torch.randn(ENTITIES, TEXT_WIDTH))
 
 
-def batch(
-    rows: slice = slice(None), dtype: torch.dtype = torch.float32, records: int = RECORDS
-) -> Batch:
+def batch(rows: slice = slice(None), dtype: torch.dtype = torch.float32) -> Batch:
     """Rows of a fixed batch: on all leads a rhythm and a shape of the record's own, and noise.
 
     A patient has one record in each half, so that two processes share the patients."""
     chance = generator(1)
-    rate = torch.rand(records, 1, 1, generator=chance) * 20 + 5
-    shape = torch.randn(records, len(LEADS), 1, generator=chance)
+    rate = torch.rand(RECORDS, 1, 1, generator=chance) * 20 + 5
+    shape = torch.randn(RECORDS, len(LEADS), 1, generator=chance)
     signal = shape * torch.sin(rate * torch.linspace(0, 6.28, SAMPLES))
     signal = signal + 0.1 * torch.randn(signal.shape, generator=chance)
-    labels = (torch.rand(records, ENTITIES, generator=chance) > 0.5).to(dtype)
-    text = torch.randn(records, TEXT_WIDTH, generator=chance).to(dtype)
+    labels = (torch.rand(RECORDS, ENTITIES, generator=chance) > 0.5).to(dtype)
+    text = torch.randn(RECORDS, TEXT_WIDTH, generator=chance).to(dtype)
     return Batch(
         signal=signal[rows].to(dtype),
-        leads=torch.arange(len(LEADS)).repeat(records, 1)[rows],
+        leads=torch.arange(len(LEADS)).repeat(RECORDS, 1)[rows],
         text=text[rows],
         labels=labels[rows],
-        patient=torch.arange(records)[rows] % (records // 2),
+        patient=torch.arange(RECORDS)[rows] % (RECORDS // 2),
     )

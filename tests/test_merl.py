@@ -1,5 +1,8 @@
 """MERL: both contrasts against loops, and what `fidelity: faithful` does on purpose."""
 
+import dataclasses
+import itertools
+
 import pytest
 import torch
 
@@ -12,11 +15,10 @@ from kmerl.models.vit import pool
 from kmerl.training.model import lead_mask
 from tests.gradients import descend, generator, same_in_value_and_gradient
 from tests.methods import DEMO, NANO, RECORDS, batch, config, small
-from tests.test_losses import loop_of_directions
+from tests.test_losses import loop_both_ways
 
 MODELS = pytest.mark.parametrize(
-    ("backbone", "fidelity"),
-    [(backbone, kind) for backbone in ("resnet18", "vit") for kind in ("fixed", "faithful")],
+    ("backbone", "fidelity"), [*itertools.product(("resnet18", "vit"), ("fixed", "faithful"))]
 )
 
 
@@ -36,9 +38,11 @@ def test_terms_are_the_two_contrasts_of_the_model(backbone, fidelity):
         pair = tuple(features @ view.weight.T for view in model.views)
         assert all(view.bias is None for view in model.views)
     directions = 1.0 if fidelity == "faithful" else 0.5
-    cross = directions * sum(loop_of_directions(ecg, model.project_text(shown.text), 0.07))
-    own = 3.0 * directions * sum(loop_of_directions(*pair, 0.07))
+    cross = directions * loop_both_ways(ecg, model.project_text(shown.text), 0.07)
+    own = 3.0 * directions * loop_both_ways(*pair, 0.07)
     assert terms.keys() == {"cross_modal", "uni_modal"}
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
+    assert {norm.over_processes for norm in norms} == {fidelity == "fixed"}
     weights = [p for p in model.parameters() if p.requires_grad]
     same_in_value_and_gradient(terms["cross_modal"] + terms["uni_modal"], cross + own, weights)
 
@@ -46,7 +50,10 @@ def test_terms_are_the_two_contrasts_of_the_model(backbone, fidelity):
 @MODELS
 def test_every_variant_learns_to_match_and_to_answer_names(backbone, fidelity):
     model = small("merl", backbone=backbone, fidelity=fidelity)
-    losses = descend(model, 40, lambda step: model(batch(), generator(step))["cross_modal"])
+    one, two = (model(batch(), generator(seed)) for seed in (0, 1))
+    torch.testing.assert_close(one["cross_modal"], two["cross_modal"])
+    assert abs(one["uni_modal"] - two["uni_modal"]) > 1e-3  # chance enters nothing else
+    losses = descend(model, 12, lambda step: model(batch(), generator(step))["cross_modal"])
     assert losses[-1] < 0.5 * losses[0]
     model.train()  # batch norm of these few steps has no running statistics to go by
     with torch.no_grad():
@@ -58,18 +65,7 @@ def test_every_variant_learns_to_match_and_to_answer_names(backbone, fidelity):
     assert (cosine.argmax(dim=1) == torch.arange(RECORDS)).float().mean() > 0.7
     torch.testing.assert_close(swapped, cosine.flip(1))
     assert not isinstance(model, Query)
-
-
-@MODELS
-def test_chance_enters_uma_and_nothing_else(backbone, fidelity):
-    model = small("merl", backbone=backbone, fidelity=fidelity)
-    one, two = (model(batch(), generator(seed)) for seed in (0, 1))
-    torch.testing.assert_close(one["cross_modal"], two["cross_modal"])
-    assert abs(one["uni_modal"] - two["uni_modal"]) > 1e-3
-
-
-def test_a_weight_of_zero_removes_uma():
-    model = small("merl", uma=0.0)
+    model.options = dataclasses.replace(model.options, uma=0.0)
     assert model(batch(), generator()).keys() == {"cross_modal"}
 
 
@@ -86,10 +82,9 @@ def test_two_views_drop_a_share_apart_and_keep_the_mean():
 # ---------------------------------------------------------------- its ResNet18's attention pooling
 
 
-@pytest.mark.parametrize("samples", [400, 500, 401, 5000])
+@pytest.mark.parametrize("samples", [400, 401, 5000])
 def test_token_count_is_what_the_encoder_gives(samples):
-    encoder = ResNet(NANO)
-    tokens = encoder(torch.randn(1, 1, samples), torch.tensor([[0]]))
+    tokens = ResNet(NANO)(torch.randn(1, 1, samples), torch.tensor([[0]]))
     assert tokens.shape[1] == token_count(samples)
 
 
@@ -108,12 +103,6 @@ def test_attention_pool_equals_the_loop():
             heads.append(sum(s * (value @ t)[head] for s, t in zip(shares, placed, strict=True)))
         out = pooling.attention.out_proj
         torch.testing.assert_close(found, out.weight @ torch.cat(heads) + out.bias)
-
-
-def test_as_released_no_batch_norm_sees_other_processes():
-    norms = [m for m in small("merl", fidelity="faithful").modules() if isinstance(m, BatchNorm)]
-    assert len(norms) == 20  # one first, two in each of eight blocks, three shortcuts
-    assert not any(norm.over_processes for norm in norms)
 
 
 # ---------------------------------------------------------------- lead masking

@@ -3,10 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from kmerl.methods import simsiam
+from kmerl.methods import astcl, simsiam
 from kmerl.training.monitors import effective_rank, spread, watched
-from tests.gradients import descend, generator
+from tests.gradients import descend, generator, total
 from tests.methods import batch, small
 
 
@@ -14,54 +15,52 @@ def gaussian(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=generator())
 
 
-def test_spread_features_have_deviation_and_rank_of_their_width():
-    features = gaussian(4000, 16)
-    assert spread(features) == pytest.approx(1, abs=0.02)
-    assert effective_rank(features) == pytest.approx(16, abs=0.1)
+def test_spread_sees_one_direction_and_rank_few_dimensions():
+    even, few = gaussian(4000, 16), gaussian(1000, 3) @ gaussian(3, 64)
+    assert spread(even) == pytest.approx(1, abs=0.02)
+    assert effective_rank(even) == pytest.approx(16, abs=0.1)
+    assert effective_rank(few) < 3.01
+    assert spread(few) > 0.5
+    for jitter in (0.0, 1e-6):
+        one = gaussian(1, 16) + jitter * gaussian(100, 16)
+        one = one * torch.rand(100, 1) * 5  # lengths do not matter
+        assert spread(one) < 1e-4
+        assert effective_rank(one) == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize("jitter", [0.0, 1e-6])
-def test_one_direction_for_all_is_a_collapse(jitter):
-    features = gaussian(1, 16) + jitter * gaussian(100, 16)
-    features = features * torch.rand(100, 1) * 5  # lengths do not matter
-    assert spread(features) < 1e-4
-    assert effective_rank(features) == pytest.approx(1, abs=1e-3)
-
-
-def test_rank_sees_features_that_live_in_few_dimensions():
-    features = gaussian(1000, 3) @ gaussian(3, 64)
-    assert effective_rank(features) < 3.01
-    assert spread(features) > 0.5
-
-
-@pytest.mark.parametrize(("records", "width"), [(40, 6), (6, 40)])
-def test_rank_is_the_exponential_entropy_of_the_variances(records, width):
-    features = gaussian(records, width).double() * torch.arange(1, width + 1)
+@pytest.mark.parametrize("shape", [(40, 6), (6, 40)])
+def test_rank_is_the_exponential_entropy_of_the_variances(shape):
+    features = gaussian(*shape).double() * torch.arange(1, shape[1] + 1)
     variances = torch.linalg.svdvals(torch.cov(F.normalize(features).T))
     shares = variances / variances.sum()
     expected = float(torch.special.entr(shares).sum().exp())
     assert effective_rank(features) == pytest.approx(expected, rel=1e-5)
 
 
-def trained() -> dict[str, float]:
-    """What the monitors say of a SimSiam after a short training without any batch norm in its
-    encoder, which would keep features apart."""
-    model, records = small("simsiam", backbone="vit"), batch(records=32)
-    optimiser = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
-    losses = descend(
-        model, 60, lambda step: model(records, generator(step))["prediction"], optimiser
-    )
-    with torch.no_grad():
-        seen = watched(model.eval(), records)
-    return {"loss": losses[-1], **{name: spread(vectors) for name, vectors in seen.items()}}
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [(simsiam, {}), (astcl, {"ahead": 0.5, "context_depth": 1, "adversary": 0.0})],
+)
+def test_a_method_without_its_guards_is_seen_to_collapse(module, options, monkeypatch):
+    """Batch norm, predictor and stop-gradient away: all records become one direction."""
 
+    def trained(guarded):
+        model = small(module.__name__.split(".")[-1], backbone="vit", **options)
+        if not guarded:
+            model.projector = nn.Linear(model.encoder.width, 16)
+            model.predictor = model.centre = nn.Identity()
+        *_, loss = descend(model, 12, lambda step: total(model(batch(), generator(step))))
+        with torch.no_grad():
+            seen = watched(model.eval(), batch())
+        return loss, spread(seen["feature"]), spread(seen["projection"])
 
-def test_simsiam_without_its_stop_gradient_is_seen_to_collapse(monkeypatch):
-    sound = trained()
-    monkeypatch.setattr(
-        simsiam, "negative_cosine", lambda p, target: -F.cosine_similarity(p, target, dim=1).mean()
-    )
-    collapsed = trained()
-    assert collapsed["loss"] < sound["loss"]  # the loss likes it
-    assert collapsed["feature"] < 0.75 * sound["feature"]
-    assert collapsed["projection"] < 0.75 * sound["projection"]
+    def learning(one, two, *_):
+        return -F.cosine_similarity(one, two).mean()
+
+    loss, feature, projection = trained(guarded=True)
+    for name in ("negative_cosine", "patient_cosine"):
+        monkeypatch.setattr(module, name, learning, raising=False)
+    collapsed = trained(guarded=False)
+    assert collapsed[0] < loss  # which likes it
+    assert collapsed[1] < 0.25 * feature
+    assert collapsed[2] < 0.25 * projection

@@ -8,8 +8,6 @@ from hypothesis.extra.numpy import arrays
 
 from kmerl.signal import LIMIT, NAN, normalise, repair, resample, to_int16
 
-SIGNALS = arrays(np.int16, (3, 40), elements=st.integers(-5000, 5000))
-
 
 def sine(rate: float, seconds: float = 10, frequency: float = 5, offset: float = 0) -> np.ndarray:
     time = np.arange(round(rate * seconds)) / rate
@@ -27,23 +25,11 @@ def test_resampling_gives_the_same_wave_at_500_hz(rate):
     assert error.max() < 25  # and no step at the ends from the offset of 3000
 
 
-@settings(max_examples=30, deadline=None)
-@given(SIGNALS, arrays(bool, (3, 40)))
-def test_repair_changes_nan_alone_and_stays_between_neighbours(signal, nan):
-    holed = np.where(nan, NAN, signal).astype(np.int16)
-    repaired = repair(holed)
-    np.testing.assert_array_equal(repaired[~nan], signal[~nan])
-    for lead in range(3):
-        measured = signal[lead][~nan[lead]]
-        if measured.size == 0:
-            assert (repaired[lead] == NAN).all()
-            continue
-        assert measured.min() <= repaired[lead].min() <= repaired[lead].max() <= measured.max()
-
-
-def test_repair_is_linear():
-    holed = np.array([[0, NAN, NAN, 30, NAN]], np.int16)
-    np.testing.assert_array_equal(repair(holed), [[0, 10, 20, 30, 30]])
+def test_repair_is_linear_between_neighbours_and_flat_at_the_ends():
+    holed = np.array([[0, NAN, NAN, 29, NAN], [NAN, NAN, 7, NAN, 9], [NAN] * 5], np.int16)
+    repaired = [[0, 10, 19, 29, 29], [7, 7, 7, 8, 9], [NAN] * 5]
+    np.testing.assert_array_equal(repair(holed), repaired)
+    assert holed[0, 1] == NAN
 
 
 def test_values_beyond_int16_are_clipped_and_counted():
@@ -56,6 +42,8 @@ def test_values_beyond_int16_are_clipped_and_counted():
 @given(arrays(np.int16, (3, 20), elements=st.integers(-32000, 32000)))
 def test_minmax_spans_the_unit_interval_and_zscore_is_standard(signal):
     scaled, standard = normalise(signal, "minmax"), normalise(signal, "zscore")
+    wider = normalise(3 * signal.astype(int) + 50, "minmax")
+    np.testing.assert_allclose(scaled, wider, atol=1e-5)
     assert scaled.dtype == standard.dtype == np.float32
     varies = float(np.ptp(signal.astype(int)) > 0)
     assert scaled.min() == 0
@@ -70,13 +58,6 @@ def test_a_lead_that_is_constant_becomes_zero():
     assert np.abs(normalise(flat, "zscore")).max() < 1e-3
 
 
-def test_minmax_ignores_offset_and_scale():
-    signal = sine(500)[None, :2]
-    np.testing.assert_allclose(
-        normalise(signal, "minmax"), normalise(signal * 3 + 50, "minmax"), atol=1e-6
-    )
-
-
 def test_minmax_over_a_given_range_and_millivolt():
     signal = np.array([[[0, 500, 1000]]], np.int16)
     low, high = np.array([-1000], np.int16), np.array([1000], np.int16)
@@ -84,8 +65,5 @@ def test_minmax_over_a_given_range_and_millivolt():
     np.testing.assert_allclose(normalise(signal, "millivolt"), [[[0, 0.5, 1.0]]])
     full = np.array([[[-32767, 32767]]], np.int16)  # a range that int16 cannot hold
     np.testing.assert_allclose(normalise(full, "minmax"), [[[0, 1]]])
-
-
-def test_unknown_normalisation_names_the_parameter():
     with pytest.raises(ValueError, match=r"signal\.normalise.*minmax"):
-        normalise(sine(500), "minmx")
+        normalise(signal, "minmx")

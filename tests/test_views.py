@@ -6,16 +6,8 @@ import torch
 from kmerl.methods import astcl, ts_tcc
 from kmerl.methods.astcl import band_pass, ecg_noise
 from kmerl.methods.ts_tcc import permute
-from kmerl.models.views import (
-    ViewOptions,
-    crop,
-    deviation,
-    noise,
-    scale,
-    time_out,
-    two_views,
-    view,
-)
+from kmerl.models import views
+from kmerl.models.views import ViewOptions, crop, deviation, noise, scale, time_out, view
 from tests.gradients import generator
 
 SAMPLES, RATE = 400, 500
@@ -27,18 +19,14 @@ def signal() -> torch.Tensor:
     return torch.randn(6, 12, SAMPLES, generator=generator(9))
 
 
-def test_a_view_with_nothing_to_change_is_the_record(signal):
+def test_a_view_with_nothing_to_change_is_the_record_and_others_are_drawn_apart(signal):
     torch.testing.assert_close(view(signal, STILL, generator()), signal)
-
-
-def test_records_are_drawn_apart(signal):
-    same = signal[:1].repeat(2, 1, 1)
-    one, other = view(same, ViewOptions(), generator())
+    one, other = view(signal[:1].repeat(2, 1, 1), ViewOptions(), generator())
     assert not torch.allclose(one, other, atol=0.1)
 
 
 VIEWS = {
-    "views": lambda signal, chance: two_views(signal, ViewOptions(), chance),
+    "views": lambda signal, chance: views.two_views(signal, ViewOptions(), chance),
     "ts_tcc": lambda signal, chance: ts_tcc.two_views(signal, ts_tcc.Options(), chance),
     "astcl": lambda signal, chance: astcl.two_views(signal, astcl.Options(), chance),
 }
@@ -61,16 +49,14 @@ def test_views_follow_the_generator_and_the_units_of_the_signal(signal, kind, si
 def test_a_stretched_crop_is_a_part_of_the_record_at_its_length():
     ramp = torch.linspace(0, 1, SAMPLES).expand(500, 12, -1)
     cropped = crop(ramp, 0.5, True, generator())
-    first, last = cropped[:, 0, 0], cropped[:, 0, -1]
-    assert ((first >= 0) & (last <= 1 + 1e-6)).all()
-    share = last - first
+    assert cropped.min() >= 0
+    assert cropped.max() <= 1 + 1e-6
+    share = cropped[:, 0, -1] - cropped[:, 0, 0]
     assert share.min() >= 0.5 - 1e-6
     assert share.max() > 0.98
     assert abs(share.mean() - 0.75) < 0.02
-    steps = cropped.diff(dim=2)
-    torch.testing.assert_close(
-        steps, (share / (SAMPLES - 1)).view(-1, 1, 1).expand_as(steps), atol=1e-6, rtol=1e-3
-    )
+    steps = cropped.diff(dim=2) * (SAMPLES - 1)
+    torch.testing.assert_close(steps, share.view(-1, 1, 1).expand_as(steps), atol=4e-4, rtol=1e-3)
 
 
 def test_a_crop_without_stretch_keeps_its_speed_and_ends_in_zeros():
@@ -79,10 +65,8 @@ def test_a_crop_without_stretch_keeps_its_speed_and_ends_in_zeros():
     kept = (cropped > 0).sum(dim=1)
     assert kept.min() >= SAMPLES // 2
     for row, count in zip(cropped, kept.tolist(), strict=True):
-        torch.testing.assert_close(
-            row[:count].diff(), torch.full((count - 1,), 1 / (SAMPLES - 1)), atol=1e-5, rtol=0
-        )
-        assert (row[count:] == 0).all()
+        assert (row[:count].diff() - 1 / (SAMPLES - 1)).abs().max() < 1e-5
+        assert not row[count:].any()
 
 
 def test_gain_is_a_leads_own_within_its_bounds_and_even_both_ways():
@@ -110,9 +94,8 @@ def test_time_out_blanks_one_span_of_all_leads():
     share = blank.float().mean(dim=1)
     assert share.min() > 0.19
     assert share.max() < 0.41
-    assert (blank.int().diff(dim=1).abs().sum(dim=1) <= 2).all()
-    touched = blank.any(dim=0).float().mean()
-    assert touched == 1
+    assert blank.int().diff(dim=1).abs().sum(dim=1).max() <= 2
+    assert blank.any(dim=0).all()
 
 
 def wave(hertz: float, samples: int = 5000) -> torch.Tensor:
@@ -142,27 +125,19 @@ def test_shuffling_keeps_every_sample_and_moves_all_leads_alike():
     first, last = shuffled[:, 0, 0], shuffled[:, 0, -1]
     assert len(first.unique()) > 50
     assert (first > last).float().mean() > 0.3
+    assert torch.equal(permute(place, 1, generator()), place)
 
 
-def test_one_segment_is_the_record():
-    signal = torch.randn(3, 12, 50, generator=generator())
-    assert torch.equal(permute(signal, 1, generator()), signal)
-
-
-def test_the_strong_view_of_ts_tcc_keeps_leads_apart():
+def test_the_strong_view_of_ts_tcc_keeps_leads_apart(signal):
     """Its public code fills all leads with the first (issue 17 there)."""
-    signal = torch.arange(12.0).view(1, 12, 1) * 100 + torch.randn(
-        6, 12, 400, generator=generator()
-    )
-    options = ts_tcc.Options(noise=0.0)
-    weak, strong = ts_tcc.two_views(signal, options, generator())
+    signal = signal + torch.arange(12.0).view(1, 12, 1) * 100
+    weak, strong = ts_tcc.two_views(signal, ts_tcc.Options(noise=0.0), generator())
     expected = signal.sort(dim=2).values
     torch.testing.assert_close(strong.sort(dim=2).values, expected, rtol=1e-6, atol=1e-4)
     assert (strong - signal).abs().mean() > 0.1
-    about = signal - signal.mean(dim=2, keepdim=True)
-    gains = (weak - signal.mean(dim=2, keepdim=True)) / about
-    gains = gains.where(about.abs() > 0.1, gains.median(dim=2, keepdim=True).values)
-    torch.testing.assert_close(gains, gains[..., :1].expand_as(gains), rtol=1e-2, atol=0)
+    level = signal.mean(dim=2, keepdim=True)
+    gains = weak.std(dim=2, keepdim=True) / signal.std(dim=2, keepdim=True)
+    torch.testing.assert_close(weak - level, gains * (signal - level), rtol=1e-3, atol=1e-3)
     assert gains.min() > 0.79
     assert gains.max() < 1.26
 
@@ -177,8 +152,6 @@ def test_noise_has_the_drawn_ratio_to_the_record():
     assert ratio.min() > 5 - 0.01
     assert ratio.max() < 20 + 0.01
     assert abs(ratio.mean() - 12.5) < 0.6
-    exact = ecg_noise(signal, RATE, 6.0, 6.0, generator())
-    torch.testing.assert_close(deviation(exact), deviation(signal) * 10**-0.3)
 
 
 def test_noise_is_wander_muscle_mains_and_white_in_each_records_proportions():
@@ -195,21 +168,17 @@ def test_noise_is_wander_muscle_mains_and_white_in_each_records_proportions():
     assert (leads - torch.eye(3)).abs().max() < 0.5
 
 
-def test_short_and_slow_records_have_the_noise_that_fits():
-    signal = torch.randn(4, 12, 100, generator=generator())
-    noise = ecg_noise(signal, 60, 10.0, 10.0, generator())
-    torch.testing.assert_close(deviation(noise), deviation(signal) * 10**-0.5)
-    assert torch.isfinite(noise).all()
+def test_short_and_slow_records_have_the_noise_that_fits(signal):
+    noise = ecg_noise(signal[..., :100], 60, 10.0, 10.0, generator())
+    torch.testing.assert_close(deviation(noise), deviation(signal[..., :100]) * 10**-0.5)
 
 
 @pytest.mark.parametrize(
     ("hertz", "gain"), [(0.05, 0.0), (0.5, 0.7071), (2, 1.0), (15, 1.0), (40, 0.7071), (150, 0.0)]
 )
 def test_the_band_passes_what_an_ecg_is_made_of_without_delay(hertz, gain):
-    signal = wave(hertz)
-    passed = band_pass(signal, RATE, 0.5, 40.0)
-    middle = slice(1000, 4000)  # away from the mirrored ends
-    torch.testing.assert_close(passed[..., middle], gain * signal[..., middle], atol=0.03, rtol=0)
+    difference = band_pass(wave(hertz), RATE, 0.5, 40.0) - gain * wave(hertz)
+    assert difference[..., 1000:4000].abs().max() < 0.03  # away from the mirrored ends
 
 
 def test_a_drift_does_not_jump_where_the_record_ends():
@@ -224,8 +193,6 @@ def test_views_of_astcl_are_noisier_and_cleaner_and_of_the_records_size():
     for changed in (noisy, clean):
         torch.testing.assert_close(deviation(changed), deviation(signal))
         torch.testing.assert_close(changed.mean(dim=2), signal.mean(dim=2), atol=0.05, rtol=0)
-    lines = power(signal - 3, 6, 8) + power(signal - 3, 99, 101)
-    assert lines.min() > 0.999
     left = power(noisy - 3, 6, 8) + power(noisy - 3, 99, 101)
     assert left.max() < 0.99  # 20 dB
     assert left.min() > 0.7  # 5 dB

@@ -1,6 +1,5 @@
 """Can the code read what experiments set? Apart from the catalogue, as it imports that code."""
 
-import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from kmerl import params
 from kmerl.experiments.catalogue import FILE, Catalogue, changed
 from kmerl.params import ParamsError, build
-from kmerl.training.model import sections_of
+from kmerl.training.model import checked_sections, sections_of
 
 CLASSES = {
     "seed": "builtins:int",
@@ -27,7 +26,7 @@ CLASSES = {
     "label_matrix": "kmerl.knowledge.labels:LabelMatrix",
     "text_encoder": "kmerl.text:TextEncoderParams",
     "method": "builtins:str",
-    "options": "builtins:dict",  # each method knows its own: kmerl.training.model.settings
+    "options": "builtins:dict",  # each method knows its own: kmerl.training.model.sections_of
     "signal": "kmerl.models.inputs:SignalParams",
     "encoder": "kmerl.models.vit:EncoderParams",
     "mask": "kmerl.models.masking:MaskParams",
@@ -77,6 +76,4 @@ def check_values(values: Mapping[str, Any], sections: Iterable[str] = CLASSES) -
     """
     for section in sections:
         build(pkgutil.resolve_name(CLASSES[section]), values[section], section)
-    made_of = sections_of(values["method"], values)
-    method = importlib.import_module(f"kmerl.methods.{values['method']}")
-    build(method.MethodParams, made_of, "")
+    checked_sections(values["method"], sections_of(values["method"], values))

@@ -2,12 +2,13 @@
 
 To add a method, add `kmerl/methods/<name>.py`; nothing else is edited. It exports
 
-- `MethodParams`: a `checked` class whose fields are the sections of params.yaml that make the
-  model. Hyper-parameters of the method's own are its field `options: Options`: a `checked` class
+- `Method`: the contract below, which mypy checks. It is made of the sections of params.yaml that
+  its `__init__` has as parameters, each of a `checked` class; of `record_samples`, the length of a
+  record; and, where it asks for them, of `entities`: text vectors (entities, text width) of the
+  labels' columns.
+- `Options`, if the method has hyper-parameters of its own: the class of its parameter `options`,
   with defaults and their sources, which `options:` of params.yaml overrides. A field `rate` of it
   is the records' own, ingest.rate, and can be nothing else.
-- `Method`, made as `Method(params, entities, record_samples)`: the contract below, which mypy
-  checks. Text vectors `entities` (entities, text width) are those of the labels' columns.
 
 What several methods share is in `kmerl/models` and `kmerl/losses.py`. No file here imports another:
 a stage depends on the chosen one alone.
@@ -40,8 +41,8 @@ class Method(nn.Module, ABC):
     """What evaluation freezes."""
 
     @staticmethod
-    def lead_mask(params: Any) -> MaskParams:
-        """Which leads the training reader leaves out; `params` are the file's `MethodParams`."""
+    def lead_mask(sections: Mapping[str, Any]) -> MaskParams:
+        """Which leads the training reader leaves out; `sections` are checked, and by name."""
         return EVERY_LEAD
 
     @abstractmethod

@@ -59,24 +59,14 @@ class Options(ForesightOptions):
             raise ValueError(f"low={self.low} must be below high={self.high}")
 
 
-@checked
-class MethodParams:
-    """Sections of params.yaml that make the model."""
-
-    encoder: EncoderParams
-    options: Options
-
-
 class Method(methods.Method):
-    def __init__(
-        self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
-    ) -> None:
+    def __init__(self, encoder: EncoderParams, options: Options, record_samples: int) -> None:
         super().__init__()
-        self.options = params.options
-        hidden, out = self.options.hidden, self.options.out
-        self.encoder = twelve_lead_encoder(self.options.backbone, params.encoder, record_samples)
+        self.options = options
+        hidden, out = options.hidden, options.out
+        self.encoder = twelve_lead_encoder(options.backbone, encoder, record_samples)
         width = self.encoder.width
-        self.foresight = Foresight(self.encoder, record_samples, self.options)
+        self.foresight = Foresight(self.encoder, record_samples, options)
         self.centre = BatchNorm(width, affine=False)
         self.projector = mlp(width, hidden, out=out, last="norm without scale")
         self.predictor = mlp(out, hidden, out=out, last="linear with bias")

@@ -27,23 +27,12 @@ class Options(ViewOptions):
     redundancy: float = 0.0051  # weight of each off-diagonal square; the code's, for `out` 8192
 
 
-@checked
-class MethodParams:
-    """Sections of params.yaml that make the model."""
-
-    encoder: EncoderParams
-    options: Options
-
-
 class Method(methods.Method):
-    def __init__(
-        self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
-    ) -> None:
+    def __init__(self, encoder: EncoderParams, options: Options, record_samples: int) -> None:
         super().__init__()
-        self.options = params.options
-        hidden = self.options.hidden
-        self.encoder = twelve_lead_encoder(self.options.backbone, params.encoder, record_samples)
-        self.projector = mlp(self.encoder.width, hidden, hidden, out=self.options.out)
+        self.options = options
+        self.encoder = twelve_lead_encoder(options.backbone, encoder, record_samples)
+        self.projector = mlp(self.encoder.width, *[options.hidden] * 2, out=options.out)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """How far the correlation of two views is from the identity."""

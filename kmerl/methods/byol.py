@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from kmerl import methods
@@ -27,22 +26,12 @@ class Options(ViewOptions):
     momentum: Share = 0.99  # at the start, rising to 1; the code's for 100 epochs (.97 for 40)
 
 
-@checked
-class MethodParams:
-    """Sections of params.yaml that make the model."""
-
-    encoder: EncoderParams
-    options: Options
-
-
 class Method(methods.Method):
-    def __init__(
-        self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
-    ) -> None:
+    def __init__(self, encoder: EncoderParams, options: Options, record_samples: int) -> None:
         super().__init__()
-        self.options = params.options
-        hidden, out = self.options.hidden, self.options.out
-        self.encoder = twelve_lead_encoder(self.options.backbone, params.encoder, record_samples)
+        self.options = options
+        hidden, out = options.hidden, options.out
+        self.encoder = twelve_lead_encoder(options.backbone, encoder, record_samples)
         self.projector = mlp(self.encoder.width, hidden, out=out)
         self.predictor = mlp(out, hidden, out=out)
         self.target = Target(self.encoder, self.projector)

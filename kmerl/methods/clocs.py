@@ -34,25 +34,15 @@ class Options:
     temperature: Positive = 0.1  # the code's
 
 
-@checked
-class MethodParams:
-    """Sections of params.yaml that make the model."""
-
-    encoder: EncoderParams
-    options: Options
-
-
 class Method(methods.Method):
     encoder: "HalfEncoder"
 
-    def __init__(
-        self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
-    ) -> None:
+    def __init__(self, encoder: EncoderParams, options: Options, record_samples: int) -> None:
         super().__init__()
-        self.options = params.options
-        alone = self.options.views != "cmsc"
-        self.encoder = HalfEncoder(self.options.backbone, params.encoder, record_samples, alone)
-        self.embed = mlp(self.encoder.width, out=self.options.out, last="linear with bias")
+        self.options = options
+        alone = options.views != "cmsc"
+        self.encoder = HalfEncoder(options.backbone, encoder, record_samples, alone)
+        self.embed = mlp(self.encoder.width, out=options.out, last="linear with bias")
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """The contrast between two views, mean over all pairs of views (the public code keeps that

@@ -38,25 +38,15 @@ class Options:
             raise ValueError(f"drop_first={self.drop_first} is above drop_last={self.drop_last}")
 
 
-@checked
-class MethodParams:
-    """Sections of params.yaml that make the model."""
-
-    encoder: EncoderParams
-    options: Options
-
-
 class Method(methods.Method):
     encoder: "CrossDomainEncoder"
 
-    def __init__(
-        self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
-    ) -> None:
+    def __init__(self, encoder: EncoderParams, options: Options, record_samples: int) -> None:
         super().__init__()
-        self.options = params.options
-        patch, depth = self.options.patch, self.options.decoder_depth
-        self.encoder = CrossDomainEncoder(params.encoder, record_samples, patch)
-        self.decoder = CrossDomainDecoder(params.encoder, self.encoder.counts, patch, depth)
+        self.options = options
+        patch, depth = options.patch, options.decoder_depth
+        self.encoder = CrossDomainEncoder(encoder, record_samples, patch)
+        self.decoder = CrossDomainDecoder(encoder, self.encoder.counts, patch, depth)
         width = self.encoder.width
         self.project_given = nn.Linear(width, width)
         self.project_encoded = nn.Linear(width, width)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -49,37 +49,34 @@ class LossParams:
     temperature: Positive
 
 
-@checked
-class MethodParams:
-    """Sections of params.yaml that make the model."""
-
-    encoder: EncoderParams
-    mask: MaskParams
-    query_network: QueryParams
-    loss: LossParams
-
-
 class Method(methods.Method):
     encoder: LeadEncoder
 
     def __init__(
-        self, params: MethodParams, entities: Float[Tensor, "query text"], record_samples: int
+        self,
+        encoder: EncoderParams,
+        mask: MaskParams,
+        query_network: QueryParams,
+        loss: LossParams,
+        entities: Float[Tensor, "query text"],
+        record_samples: int,
     ) -> None:
         super().__init__()
-        self.mask = params.mask
-        self.loss = params.loss
+        self.mask = mask
+        self.loss = loss
         self.register_buffer("entities", entities)
         text_width = entities.shape[1]
-        self.encoder = LeadEncoder(params.encoder, record_samples)
+        self.encoder = LeadEncoder(encoder, record_samples)
         width = self.encoder.width
-        self.query_network = QueryNetwork(params.query_network, text_width, width)
+        self.query_network = QueryNetwork(query_network, text_width, width)
         self.project_ecg = _projector(width)
         self.project_text = _projector(text_width)
 
     @staticmethod
-    def lead_mask(params: MethodParams) -> MaskParams:
+    def lead_mask(sections: Mapping[str, Any]) -> MaskParams:
         """Which leads the training reader leaves out (Sec. 3.3)."""
-        return params.mask
+        mask: MaskParams = sections["mask"]
+        return mask
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """Contrast (Eq. 2) and query (Eq. 3); `generator` draws the segments that LSM masks."""

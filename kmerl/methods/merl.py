@@ -8,7 +8,7 @@ dropout inside the frozen text encoder, and the choice of the epoch by labels of
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -46,30 +46,26 @@ class Options:
             raise ValueError(f"out={self.out} is not a multiple of heads={self.heads}")
 
 
-@checked
-class MethodParams:
-    """Sections of params.yaml that make the model."""
-
-    encoder: EncoderParams
-    mask: MaskParams
-    options: Options
-
-
 class Method(methods.Method):
     def __init__(
-        self, params: MethodParams, entities: Float[Tensor, "query text"], record_samples: int
+        self,
+        encoder: EncoderParams,
+        mask: MaskParams,  # for `lead_mask` alone
+        options: Options,
+        entities: Float[Tensor, "query text"],
+        record_samples: int,
     ) -> None:
         super().__init__()
-        self.options = params.options
-        hidden, out = self.options.hidden, self.options.out
-        self.encoder = twelve_lead_encoder(self.options.backbone, params.encoder, record_samples)
+        self.options = options
+        hidden, out = options.hidden, options.out
+        self.encoder = twelve_lead_encoder(options.backbone, encoder, record_samples)
         width, text_width = self.encoder.width, entities.shape[1]
         self.narrow: nn.Module = nn.Identity()
         self.attend: AttentionPool | None = None
         self.project_ecg: nn.Module = nn.Identity()
-        if self.options.backbone == "resnet18":
+        if options.backbone == "resnet18":
             self.narrow = nn.Linear(width, out)
-            self.attend = AttentionPool(out, token_count(record_samples), self.options.heads)
+            self.attend = AttentionPool(out, token_count(record_samples), options.heads)
             width = out
         else:
             self.project_ecg = mlp(width, hidden, out=out, last="norm")
@@ -77,14 +73,14 @@ class Method(methods.Method):
             nn.Linear(text_width, hidden), nn.GELU(), nn.Linear(hidden, out)
         )
         self.views: nn.ModuleList | None = None
-        if self.options.fidelity == "faithful":
+        if options.fidelity == "faithful":
             self._faithful(width)
 
     @staticmethod
-    def lead_mask(params: MethodParams) -> MaskParams:
+    def lead_mask(sections: Mapping[str, Any]) -> MaskParams:
         """All leads, or with `lead_masking` those of section `mask`; the others are zero. Segments
         are never masked: this encoder has no token of one lead."""
-        return params.mask if params.options.lead_masking else EVERY_LEAD
+        return sections["mask"] if sections["options"].lead_masking else EVERY_LEAD
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """CMA and UMA, weighted; `generator` draws the dropout, in validation too."""
@@ -169,9 +165,7 @@ def contrastive_loss_as_released(
     return F.cross_entropy(similarity, target) + F.cross_entropy(similarity.T, target)
 
 
-def _own_rows_learn(
-    rows: Float[Tensor, "local width"],
-) -> Float[Tensor, "whole width"]:
+def _own_rows_learn(rows: Float[Tensor, "local width"]) -> Float[Tensor, "whole width"]:
     before, local = rank() * len(rows), len(rows)
     everyone = gather(rows.detach())
     return torch.cat([everyone[:before], rows, everyone[before + local :]])

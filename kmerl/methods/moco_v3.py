@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from kmerl import methods
@@ -29,22 +28,12 @@ class Options(ViewOptions):
     momentum: Share = 0.99  # at the start, rising to 1; the code's (.996 for 1000 epochs)
 
 
-@checked
-class MethodParams:
-    """Sections of params.yaml that make the model."""
-
-    encoder: EncoderParams
-    options: Options
-
-
 class Method(methods.Method):
-    def __init__(
-        self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
-    ) -> None:
+    def __init__(self, encoder: EncoderParams, options: Options, record_samples: int) -> None:
         super().__init__()
-        self.options = params.options
-        hidden, out = self.options.hidden, self.options.out
-        self.encoder = twelve_lead_encoder(self.options.backbone, params.encoder, record_samples)
+        self.options = options
+        hidden, out = options.hidden, options.out
+        self.encoder = twelve_lead_encoder(options.backbone, encoder, record_samples)
         width = self.encoder.width
         if isinstance(self.encoder, TwelveLeadViT):
             _freeze_patches(self.encoder)

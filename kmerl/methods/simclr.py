@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from kmerl import methods
@@ -28,23 +27,13 @@ class Options(ViewOptions):
     same_patient: Literal["negative", "ignored"] = "negative"  # a patient's other records
 
 
-@checked
-class MethodParams:
-    """Sections of params.yaml that make the model."""
-
-    encoder: EncoderParams
-    options: Options
-
-
 class Method(methods.Method):
-    def __init__(
-        self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
-    ) -> None:
+    def __init__(self, encoder: EncoderParams, options: Options, record_samples: int) -> None:
         super().__init__()
-        self.options = params.options
-        self.encoder = twelve_lead_encoder(self.options.backbone, params.encoder, record_samples)
-        hidden = self.options.hidden
-        self.projector = mlp(self.encoder.width, hidden, hidden, out=self.options.out, last="norm")
+        self.options = options
+        self.encoder = twelve_lead_encoder(options.backbone, encoder, record_samples)
+        hidden = options.hidden
+        self.projector = mlp(self.encoder.width, hidden, hidden, out=options.out, last="norm")
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """The contrast between two views, drawn from `generator`, over all processes."""

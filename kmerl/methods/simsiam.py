@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from kmerl import methods
@@ -31,24 +30,14 @@ class Options(ViewOptions):
             raise ValueError(f"bottleneck={self.bottleneck} is wider than out={self.out}")
 
 
-@checked
-class MethodParams:
-    """Sections of params.yaml that make the model."""
-
-    encoder: EncoderParams
-    options: Options
-
-
 class Method(methods.Method):
-    def __init__(
-        self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
-    ) -> None:
+    def __init__(self, encoder: EncoderParams, options: Options, record_samples: int) -> None:
         super().__init__()
-        self.options = params.options
-        hidden, out = self.options.hidden, self.options.out
-        self.encoder = twelve_lead_encoder(self.options.backbone, params.encoder, record_samples)
+        self.options = options
+        hidden, out = options.hidden, options.out
+        self.encoder = twelve_lead_encoder(options.backbone, encoder, record_samples)
         self.projector = mlp(self.encoder.width, hidden, hidden, out=out, last="norm without scale")
-        self.predictor = mlp(out, self.options.bottleneck, out=out, last="linear with bias")
+        self.predictor = mlp(out, options.bottleneck, out=out, last="linear with bias")
         for block in self.encoder.modules():
             if isinstance(block, ResidualBlock):  # starts as its shortcut, as in the code
                 nn.init.zeros_(block.norm.weight)

@@ -28,31 +28,14 @@ class Options:
     decoder_depth: Count = 4  # the code's
 
 
-@checked
-class MethodParams:
-    """Sections of params.yaml that make the model."""
-
-    encoder: EncoderParams
-    options: Options
-
-
 class Method(methods.Method):
     encoder: "LeadPatchEncoder"
 
-    def __init__(
-        self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
-    ) -> None:
+    def __init__(self, encoder: EncoderParams, options: Options, record_samples: int) -> None:
         super().__init__()
-        self.options = params.options
-        patch = self.options.patch
-        self.encoder = LeadPatchEncoder(params.encoder, record_samples, patch)
-        self.decoder = LeadDecoder(
-            params.encoder,
-            self.options.decoder_width,
-            self.options.decoder_depth,
-            self.encoder.segments,
-            patch,
-        )
+        self.options = options
+        self.encoder = LeadPatchEncoder(encoder, record_samples, options.patch)
+        self.decoder = LeadDecoder(encoder, options, self.encoder.segments)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """Error of the dropped patches, drawn from `generator`: about 1 before training."""
@@ -151,21 +134,20 @@ class LeadDecoder(nn.Module):
     since twelve leads are projections of one dipole, and the encoder would have less to say.
     """
 
-    def __init__(
-        self, encoder: EncoderParams, widest: int, depth: int, segments: int, patch: int
-    ) -> None:
+    def __init__(self, encoder: EncoderParams, options: Options, segments: int) -> None:
         super().__init__()
         size = SIZES[encoder.size]
         width, heads = size.width, size.heads
-        if width > widest:
-            width, heads = widest, max(1, widest // HEAD_WIDTH)
+        if width > options.decoder_width:
+            width = options.decoder_width
+            heads = max(1, width // HEAD_WIDTH)
         self.enter = nn.Linear(size.width, width)
         self.mask = nn.Parameter(EMBEDDING_STD * torch.randn(width))
         self.time: Tensor
         self.register_buffer("time", sine_positions(segments, width), persistent=False)
-        self.blocks = stack(width, heads, depth)
+        self.blocks = stack(width, heads, options.decoder_depth)
         self.norm = nn.LayerNorm(width)
-        self.leave = nn.Linear(width, patch)
+        self.leave = nn.Linear(width, options.patch)
         self.apply(_xavier)
 
     def forward(

@@ -36,28 +36,14 @@ class Options(ForesightOptions):
     # own; the code: .001 to 2 of its data's units
 
 
-@checked
-class MethodParams:
-    """Sections of params.yaml that make the model."""
-
-    encoder: EncoderParams
-    options: Options
-
-
 class Method(methods.Method):
-    def __init__(
-        self, params: MethodParams, _entities: Float[Tensor, "query text"], record_samples: int
-    ) -> None:
+    def __init__(self, encoder: EncoderParams, options: Options, record_samples: int) -> None:
         super().__init__()
-        self.options = params.options
-        self.encoder = twelve_lead_encoder(self.options.backbone, params.encoder, record_samples)
-        self.foresight = Foresight(self.encoder, record_samples, self.options)
-        self.project_context = mlp(
-            self.options.context_width,
-            self.options.hidden,
-            out=self.options.out,
-            last="linear with bias",
-        )
+        self.options = options
+        self.encoder = twelve_lead_encoder(options.backbone, encoder, record_samples)
+        self.foresight = Foresight(self.encoder, record_samples, options)
+        widths = options.context_width, options.hidden
+        self.project_context = mlp(*widths, out=options.out, last="linear with bias")
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """Temporal contrast, summed over both directions, and contextual contrast."""
@@ -65,11 +51,8 @@ class Method(methods.Method):
         weak, strong = (self.foresight.steps_of(self.encoder(v, batch.leads)) for v in views)
         weak_context, strong_came = self._contrast(weak, strong, generator)
         strong_context, weak_came = self._contrast(strong, weak, generator)
-        agree = nt_xent(
-            self.project_context(weak_context),
-            self.project_context(strong_context),
-            self.options.temperature,
-        )
+        one, two = (self.project_context(seen) for seen in (weak_context, strong_context))
+        agree = nt_xent(one, two, self.options.temperature)
         return {
             "temporal": self.options.temporal * (strong_came + weak_came),
             "context": self.options.context * agree,

@@ -10,7 +10,7 @@ from kmerl.leads import LEADS
 from kmerl.models.inputs import twelve_leads
 from kmerl.models.norm import BatchNorm
 from kmerl.models.tokens import JointTokenizer
-from kmerl.models.vit import SIZES, Encoder, EncoderParams, stack
+from kmerl.models.vit import SIZES, Encoder, EncoderParams, LeadEncoder
 
 FIRST_WIDTH = {"nano": 16, "micro": 24}  # ours, for two CPU cores; all larger sizes are MERL's
 FIRST_WIDTH_MERL = 64
@@ -92,7 +92,7 @@ def token_count(record_samples: int) -> int:
     return -(-record_samples // (FIRST_STRIDE * math.prod(STRIDES)))
 
 
-class TwelveLeadViT(Encoder):
+class TwelveLeadViT(LeadEncoder):
     """MERL's: twelve leads to one normalised token each fifty samples.
 
     MERL normalises after the mean over tokens, this encoder before it, as K-MERL's does, so that
@@ -100,20 +100,11 @@ class TwelveLeadViT(Encoder):
     """
 
     def __init__(self, encoder: EncoderParams, record_samples: int) -> None:
-        super().__init__()
         if record_samples % PATCH:
             raise ValueError(
                 f"a record of {record_samples} samples is not a multiple of the {PATCH} samples "
                 "of a token; change ingest.seconds or ingest.rate"
             )
-        size = SIZES[encoder.size]
-        self.width = size.width
-        self.tokenizer = JointTokenizer(size.width, PATCH, record_samples, temporal_deviation=1.0)
-        self.blocks = stack(size.width, size.heads, size.depth)
-        self.norm = nn.LayerNorm(size.width)
-
-    def forward(
-        self, signal: Float[Tensor, "batch lead sample"], leads: Int[Tensor, "batch lead"]
-    ) -> Float[Tensor, "batch token width"]:
-        """Tokens in the order of time."""
-        return self.norm(self.blocks(self.tokenizer(signal, leads)))
+        width = SIZES[encoder.size].width
+        tokenizer = JointTokenizer(width, PATCH, record_samples, temporal_deviation=1.0)
+        super().__init__(encoder, record_samples, tokenizer)

@@ -90,14 +90,20 @@ class Encoder(nn.Module, ABC):
         """
 
 
-class LeadEncoder(Encoder):
-    """K-MERL's (Sec. 3.2, Fig. 8): any subset of leads to normalised tokens z_e."""
+Tokenizer = LeadTokenizer | JointTokenizer
 
-    def __init__(self, encoder: EncoderParams, record_samples: int) -> None:
+
+class LeadEncoder(Encoder):
+    """K-MERL's (Sec. 3.2, Fig. 8): any subset of leads to normalised tokens z_e, cut as section
+    `encoder` says or by a given tokenizer."""
+
+    def __init__(
+        self, encoder: EncoderParams, record_samples: int, tokenizer: Tokenizer | None = None
+    ) -> None:
         super().__init__()
         size = SIZES[encoder.size]
         self.width = size.width
-        self.tokenizer = _tokenizer(encoder, record_samples)
+        self.tokenizer = tokenizer or _tokenizer(encoder, record_samples)
         self.blocks = stack(size.width, size.heads, size.depth)
         self.norm = nn.LayerNorm(size.width)
 
@@ -120,7 +126,7 @@ class LeadEncoder(Encoder):
         return self.norm(self.blocks(self.tokenizer(signal, leads, kept)))
 
 
-def _tokenizer(encoder: EncoderParams, record_samples: int) -> LeadTokenizer | JointTokenizer:
+def _tokenizer(encoder: EncoderParams, record_samples: int) -> Tokenizer:
     width, temporal = SIZES[encoder.size].width, encoder.temporal_embedding
     if encoder.tokens == "joint":
         deviation = EMBEDDING_STD if temporal else None

@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import json
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -17,7 +17,7 @@ from kmerl import files, methods, seeds
 from kmerl.methods import Method
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
-from kmerl.params import ParamsError, build, checked
+from kmerl.params import SECTIONS, ParamsError, build, checked
 from kmerl.text import TextEncoderParams
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -47,18 +47,27 @@ def sections_of(method: str, whole: Mapping[str, Any]) -> dict[str, Any]:
         ParamsError: there is no such method or option; the message lists those that exist. Or
             options.rate is another than ingest.rate.
     """
-    hints = get_type_hints(_file(method)[0])
-    missing = [name for name in hints if name not in whole]
+    kinds = _kinds(_class(method), SECTIONS)
+    missing = [name for name in kinds if name not in whole]
     if missing:
         raise ParamsError(f"section {missing[0]!r} is missing; method {method!r} needs it")
-    options = _options(method, hints.get("options"), whole)
-    return {name: options if name == "options" else whole[name] for name in hints}
+    options = _options(method, kinds.get("options"), whole)
+    return {name: options if name == "options" else whole[name] for name in kinds}
+
+
+def checked_sections(method: str, sections: Mapping[str, Any]) -> dict[str, Any]:
+    """What `sections_of` answers, each section as its class.
+
+    Raises:
+        ParamsError: a value is not allowed; the message names its key.
+    """
+    kinds = _kinds(_class(method), SECTIONS)
+    return {name: build(kind, sections[name], name) for name, kind in kinds.items()}
 
 
 def lead_mask(method: str, sections: Mapping[str, Any]) -> MaskParams:
     """Which leads the method's training leaves out."""
-    params, kind = _file(method)
-    return kind.lead_mask(build(params, sections, ""))
+    return _class(method).lead_mask(checked_sections(method, sections))
 
 
 def create(config: ModelConfig, entities: Tensor | None = None) -> Method:
@@ -70,8 +79,9 @@ def create(config: ModelConfig, entities: Tensor | None = None) -> Method:
     """
     if entities is None:
         entities = torch.zeros(len(config.entities), config.text_width)
-    params, kind = _file(config.method)
-    return kind(build(params, config.sections, ""), entities, config.samples)
+    kind, sections = _class(config.method), checked_sections(config.method, config.sections)
+    data = {"entities": entities, "record_samples": config.samples}
+    return kind(**sections, **{name: data[name] for name in _kinds(kind, data)})
 
 
 def initial(config: ModelConfig, seed: int, entities: Tensor | None = None) -> Method:
@@ -137,10 +147,16 @@ def _rate(chosen: Mapping[str, Any], whole: Mapping[str, Any]) -> int:
     return rate
 
 
-def _file(method: str) -> tuple[type[Any], type[Method]]:
-    """`MethodParams` and `Method` of the method's file (see `kmerl.methods`)."""
+def _kinds(kind: type[Method], names: Collection[str]) -> dict[str, Any]:
+    """The classes of those parameters of `kind` that have one of these names."""
+    hints = get_type_hints(kind.__init__)
+    return {name: hint for name, hint in hints.items() if name in names}
+
+
+def _class(method: str) -> type[Method]:
+    """`Method` of the method's file (see `kmerl.methods`)."""
     known = sorted(module.name for module in pkgutil.iter_modules(methods.__path__))
     if method not in known:
         raise ParamsError(f"method is {method!r}; choose one of {', '.join(known)}")
-    module = importlib.import_module(f"kmerl.methods.{method}")
-    return module.MethodParams, module.Method
+    found: type[Method] = importlib.import_module(f"kmerl.methods.{method}").Method
+    return found

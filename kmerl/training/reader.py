@@ -26,11 +26,6 @@ DrawLeads = Callable[[np.random.Generator, int], np.ndarray]
 """(generator, subsets) -> int (subsets, kept): standard-order lead indices, `kept` for all."""
 
 
-def every_lead(generator: np.random.Generator, subsets: int) -> np.ndarray:
-    """A `DrawLeads` that masks nothing."""
-    return np.tile(np.arange(len(LEADS)), (subsets, 1))
-
-
 @dataclass(frozen=True)
 class Batch:
     """A training batch of one rank; voltages in int16 microvolt."""
