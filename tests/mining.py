@@ -11,7 +11,6 @@ import openai.resources.chat  # noqa: F401  # not within the time-out of a first
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from kmerl import params, runtime
 from kmerl.knowledge.vllm import client
@@ -32,12 +31,15 @@ MINING = ("extract", "verify", "merge", "aggregate")
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short pauses, no certificates for loopback, no key of the environment, yaml by libyaml."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    monkeypatch.setattr(yaml, "safe_load", lambda text: yaml.load(text, Loader=loader))
+    """Short pauses, no certificates for loopback, no key of the environment."""
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *_: None)
     monkeypatch.setattr(client, "FIRST_PAUSE", 0.01)
     monkeypatch.delenv(client.API_KEY, raising=False)
+
+
+def run(*stages: object) -> None:
+    for stage in stages or CHAIN:
+        stage.main()
 
 
 def write_store(
@@ -72,3 +74,7 @@ def mined(root: Path) -> dict[str, bytes]:
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     files.append(root / "metrics" / "mining.json")
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+def labels(root: Path | str = ".") -> pa.Table:
+    return pq.read_table(Path(root) / "data/labels/labels.parquet")
