@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kmerl.files import read_yaml
 from kmerl.knowledge.backend import Coverage, Verdict
-from kmerl.knowledge.lexicon.backend import LexiconBackend
 from kmerl.knowledge.lexicon.backend import lexicon as open_lexicon
 from kmerl.knowledge.lexicon.patterns import LexiconError, expressions
 from kmerl.knowledge.merge import contradiction
@@ -15,6 +15,7 @@ from kmerl.knowledge.mining import open_backend
 from kmerl.knowledge.quality import code_table
 from kmerl.knowledge.reports import scp_sentences
 
+NAMES = Path(__file__).parent / "cases" / "names.yaml"
 CART_STATEMENTS = Path(__file__).parent / "cart_statements.txt"
 READ_STATEMENTS = Path(__file__).with_name("lexicon_statements.txt")  # text | +entity, ?entity
 POSITIVE, HEDGED, NEGATED = Verdict.POSITIVE, Verdict.HEDGED, Verdict.NEGATED
@@ -22,11 +23,11 @@ SIGNS = {"+": POSITIVE, "?": HEDGED, "-": NEGATED}
 
 
 @pytest.fixture(scope="module")
-def lexicon() -> LexiconBackend:
+def lexicon():
     return open_lexicon()
 
 
-def read(lexicon: LexiconBackend, text: str) -> dict[str, Verdict]:
+def read(lexicon, text):
     """Entity -> verdict, through the four public questions and nothing else."""
     (names,) = lexicon.extract([text])
     (verdicts,) = lexicon.verify([text], [names])
@@ -55,20 +56,8 @@ def test_an_abbreviation_shares_the_verdict(lexicon, text, verdict):
     assert lexicon.verify([text], [names]) == [[verdict, verdict]]
 
 
-DIFFERENT = """left bundle branch block | right bundle branch block
-linksschenkelblock | rechtsschenkelblock
-anterior infarct | inferior infarct
-anteroseptal infarct | anterior infarct
-first degree av block | second degree av block
-av-block i. grades | av-block iii. grades
-complete rbbb | incomplete rbbb
-pac(s) | pvc(s)
-st elevation | st depression
-left atrial enlargement | right atrial enlargement"""
-
-
 def test_never_merges_what_differs(lexicon):
-    for one, other in (line.split(" | ") for line in DIFFERENT.splitlines()):
+    for one, other in read_yaml(NAMES)["different"]:
         first, second = read(lexicon, one), read(lexicon, other)
         assert first and second and set(first).isdisjoint(second), one
 
