@@ -1,27 +1,31 @@
-"""The steps of mining: reports to statements, verification, merging, superclasses, labels."""
+"""The steps of mining, reports to labels, and how it is scored: by counts, truth and codes."""
 
 import json
-import shutil
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from kmerl import params
-from kmerl.files import read_yaml
 from kmerl.knowledge.aggregate import HierarchyError, aggregate, check
 from kmerl.knowledge.extract import extract
 from kmerl.knowledge.labels import label_matrix, readable
 from kmerl.knowledge.lexicon.backend import lexicon
 from kmerl.knowledge.lexicon.vocabulary import vocabulary
 from kmerl.knowledge.merge import merge
+from kmerl.knowledge.quality import (
+    against_truth,
+    compare,
+    coverage,
+    language,
+    measure,
+    read_reports,
+    score,
+)
 from kmerl.knowledge.reports import gather
 from kmerl.knowledge.statements import ReportsParams, clean, split, why_dropped
 from kmerl.knowledge.verify import Verify, verify
-from tests.mining import PARAMS, hurry, labels, mined, run, write_store
+from tests.official_layouts import REAL, real, write_rows
 
 
 def test_cleaning_is_merls():
@@ -136,66 +140,66 @@ def test_label_matrix():
     }
 
 
-REPORTS = {
-    "40": ["Sinus rhythm", "RBBB with left anterior fascicular block", "Abnormal ECG"],
-    "41": ["Sinus bradycardia", "No ischemia is seen"],
-    "42": ["Sinus rhythm", "Possible inferior infarct - age undetermined"],
-    "43": [" "],
-    "44": ["Normal ECG"],
-}
-TRUTH = {
-    "sinus rhythm": ["sinus rhythm"],
-    "rbbb with left anterior fascicular block": ["right bundle branch block"],
-    "abnormal ecg": [],
-}
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    """A working directory with the reports, and the demo's params.yaml."""
-    write_store(tmp_path, REPORTS, TRUTH)
-    shutil.copy(PARAMS, tmp_path / "params.yaml")
-    hurry(monkeypatch)
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.mark.usefixtures("store")
-def test_stages_from_store_to_labels():
-    run()
-    first = mined(Path())
-    dropped = "record,reason\n43,only spaces\n44,fewer than 4 words\n"
-    assert first["data/reports/dropped.csv"].decode() == dropped
-    found = labels()
-    assert found["record"].to_pylist() == ["40", "41", "42"]
-    assert found["right bundle branch block"].to_pylist() == [True, False, False]
-    assert found["conduction disturbance"].to_pylist() == [True, False, False]
-    assert found["myocardial infarction"].to_pylist() == [False, False, True]
-    assert "ischemia" not in found.column_names
-    entities = read_yaml(Path("data/labels/entities.yaml"))
-    assert [entity["name"] for entity in entities] == found.column_names[1:]
-    metrics = json.loads(first["metrics/mining.json"])
-    assert metrics["dropped"] == {"fewer than 4 words": 1, "only spaces": 1}
-    assert metrics["recognised_statements"] == 1.0
-    assert (metrics["truth"]["records"], metrics["truth"]["hits"]) == (1, 2)
-    run()
-    assert mined(Path()) == first
-
-
-@pytest.mark.usefixtures("store")
-def test_label_derived_text():
-    text = Path("params.yaml").read_text(encoding="utf-8")
-    assert "source: report " in text
-    Path("params.yaml").write_text(text.replace("source: report ", "source: scp "), "utf-8")
-    assert params.read()["text"]["source"] == "scp"
-    run()
-    reports = pq.read_table("data/reports/reports.parquet")["text"].to_pylist()
-    assert reports == ["inferior myocardial infarction. sinus rhythm."] * 5
-    assert all(labels()["inferior myocardial infarction"].to_pylist())
-
-
 def test_reports_say_what_is_wrong():
     row = {"record": "1", "patient": "1", "split": "train", "report": [" "], "codes": ["426783006"]}
     with pytest.raises(ValueError, match=r"reports\.min_words"):
         gather(pa.Table.from_pylist([row]), "report", ReportsParams(4, "statement"))
     with pytest.raises(ValueError, match="'426783006' is no scp code"):
         gather(pa.Table.from_pylist([row]), "scp", ReportsParams(4, "statement"))
+
+
+def test_scores_against_counts_by_hand():
+    found = score([True, True, False, True], [True, False, True, True])
+    assert (found["hits"], found["extra"], found["missed"]) == (2, 1, 1)
+    assert found["f1"] == pytest.approx(2 / 3)
+    pairs = compare({("1", "a"), ("2", "b")}, {("1", "a"), ("2", "a")})
+    assert pairs["micro"]["precision"] == 0.5
+    assert pairs["entities"]["b"]["recall"] == 0
+
+
+def test_truth_table(tmp_path):
+    path = tmp_path / "truth.csv"
+    said = {"positive": ["premature ventricular complex"], "hedged": ["atrial flutter"]}
+    statements = json.dumps([{"text": "PVC(s)", **said, "negated": ["sinus rhythm"]}])
+    columns = ("record", "patient", "findings", "statements")
+    write_rows(path, columns, [("1", "1", "[]", statements)])
+    mined = [("1", "ventricular premature complex"), ("1", "sinus rhythm"), ("1", "normal axis")]
+    found = against_truth(path, mined, "positive", {"1"})
+    assert found["micro"]["hits"] == 1  # normal axis is in no truth, so it does not count
+    assert found["micro"]["extra"] == found["micro"]["missed"] == 1
+
+
+def test_reports_that_nobody_wrote_are_not_scored(tmp_path):
+    path = tmp_path / "reports.csv"
+    texts = ("sinus rhythm", "trace only requested.", "Trace only requested. Edit: SR")
+    rows = [(text, "{'SR': 0.0}", "1") for text in texts]
+    write_rows(path, ("report", "scp_codes", "strat_fold"), rows)
+    found = measure(read_reports(path, lexicon(), "positive"))
+    assert (found["records"], found["not_written"]) == (1, 2)
+    assert found["findings"]["findings"]["sinus rhythm"]["recall"] == 1.0
+
+
+@real
+def test_real_cart_statements_are_recognised():
+    lines = (REAL / "mimic-iv-ecg" / "statements.csv").read_text(encoding="utf-8").splitlines()[1:]
+    counts = {text.strip('"'): int(n) for text, _, n in (line.rpartition(",") for line in lines)}
+    found = coverage(counts, lexicon())  # type: ignore[arg-type]
+    assert found["recognised_records"] >= 0.97
+
+
+@real
+def test_real_reports_agree_with_experts(tmp_path):
+    lines = (REAL / "reports" / "ptbxl_reports_folds1-8.csv").read_text(encoding="utf-8")
+    head, *rows = lines.splitlines(keepends=True)
+    sample = tmp_path / "sample.csv"
+    sample.write_text(head + "".join(rows[:1000]), encoding="utf-8")
+    found = read_reports(sample, lexicon(), "positive")
+    for code, entity in (("AFIB", "atrial fibrillation"), ("STACH", "sinus tachycardia")):
+        agree = score((code in r.codes for r in found), (entity in r.entities for r in found))
+        assert agree["f1"] > 0.9
+
+
+def test_languages():
+    assert language("sinus rhythm. normal ecg.") == "english"
+    assert language("sinusrhythmus a-v block i lagetyp normal") == "german"
+    assert language("sinusrytm normalt ekg") == "swedish"

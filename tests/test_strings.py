@@ -103,23 +103,3 @@ def test_the_packaged_overrides_are_none_and_missing_ones_are_named(tmp_path):
     assert overrides.read(packaged) == Overrides((), {}, (), {}) == read(tmp_path, {})
     with pytest.raises(MiningError, match=r"missing\.yaml cannot be read"):
         overrides.read(tmp_path / "missing.yaml")
-
-
-def test_overrides_change_what_was_mined(tmp_path):
-    ours = read(
-        tmp_path,
-        {
-            "drop": ["abnormal ecg", "artifact"],
-            "merge": {"irbbb": "rbbb", "afib": "afib"},
-            "apart": ["lafb"],
-            "superclasses": {"rhythm": ["afib", "svt"], "block": [], "ventricle": ["lvh"]},
-        },
-    )
-    mined = {"abnormal ecg": "ecg", "irbbb": "irbbb", "rbbb": "rbbb", "lafb": "lbbb"}
-    found = overrides.merged(mined, ours)
-    assert found == {"irbbb": "rbbb", "lafb": "lafb", "rbbb": "rbbb"}
-    assert overrides.unused_expressions(ours, mined) == ["afib", "artifact"]
-    above = {"block": ["rbbb"], "rhythm": ["rbbb"], "other": ["lafb"]}
-    below = overrides.hierarchy(above, ["afib", "lafb", "rbbb"], ours)
-    assert below == {"other": ["lafb"], "rhythm": ["afib"]}
-    assert overrides.unused_children(ours, ["afib", "lafb", "rbbb"]) == ["lvh", "svt"]

@@ -1,4 +1,4 @@
-"""The four mining stages and the label matrix through an LLM that a script plays."""
+"""The mining stages and the label matrix through the lexicon and an LLM that a script plays."""
 
 import copy
 import csv
@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from kmerl import params
-from kmerl.files import read_json
+from kmerl.files import read_json, read_yaml
 from kmerl.knowledge.lexicon.backend import lexicon
 from kmerl.knowledge.mining import open_backend
 from stages import aggregate, extract, label_matrix, merge, reports, verify
@@ -40,6 +40,7 @@ STATED = {
 }
 """Statement -> what it states positively."""
 EXPRESSIONS = sum(map(len, STATED.values()))
+DROPPED = {"500": [" "], "501": ["Normal ECG"]}
 
 
 class PerfectLLM:
@@ -113,7 +114,7 @@ def verified():
 def finished(tmp_path_factory):
     """Where a perfect LLM has answered a whole chain, and how often each kind was asked."""
     root, llm = tmp_path_factory.mktemp("finished"), PerfectLLM()
-    write_store(root, cohort(), STATED)
+    write_store(root, cohort() | DROPPED, STATED)
     with pytest.MonkeyPatch.context() as patch, ScriptedLLM(llm) as server:
         hurry(patch)
         patch.chdir(root)
@@ -130,7 +131,7 @@ def llm():
 @pytest.fixture(autouse=True)
 def server(llm, tmp_path, monkeypatch):
     """The server of `llm`, in a directory with the cohort and a params.yaml that names it."""
-    write_store(tmp_path, cohort(), STATED)
+    write_store(tmp_path, cohort() | DROPPED, STATED)
     hurry(monkeypatch)
     monkeypatch.chdir(tmp_path)
     with ScriptedLLM(llm) as running:
@@ -268,13 +269,31 @@ def test_both_backends_write_the_same_files(finished, server):
     run()
     assert server.bodies == []
     root, _ = finished
-    assert set(mined(Path())) == set(wrote := mined(root))
+    wrote = mined(Path())
+    assert set(wrote) == set(mined(root))
     for stage in MINING:
-        wanted = ("counts.json", "unresolved.csv")
-        assert set(wrote) > {f"data/{stage}/{name}" for name in wanted}
+        assert {f"data/{stage}/counts.json", f"data/{stage}/unresolved.csv"} < set(wrote)
         assert f"data/answers/{stage}/answers.jsonl" in wrote
-    both = set(labels().column_names) & set(labels(root).column_names)
-    assert both > {"record", "myocardial infarction"}
+    metrics = json.loads(wrote["metrics/mining.json"])
+    abnormal = sum("abnormal ecg" in texts for texts in cohort().values())  # names no finding
+    assert (metrics["truth"]["extra"], metrics["truth"]["missed"]) == (0, abnormal)
+    assert metrics["recognised_statements"] == 1.0
+    found, by_llm = labels(), labels(root)
+    entities = read_yaml(Path("data/labels/entities.yaml"))
+    assert [entity["name"] for entity in entities] == found.column_names[1:]
+    assert "ischemia" not in found.column_names
+    for name in ("record", "myocardial infarction", "conduction disturbance"):
+        assert found[name].equals(by_llm[name])
+    run()
+    assert mined(Path()) == wrote
+
+
+def test_label_derived_text(server):
+    configure(server.base_url, extract={"backend": "lexicon"}, text={"source": "scp"})
+    run()
+    texts = pq.read_table("data/reports/reports.parquet")["text"].to_pylist()
+    assert texts == ["inferior myocardial infarction. sinus rhythm."] * len(cohort() | DROPPED)
+    assert all(labels()["inferior myocardial infarction"].to_pylist())
 
 
 def test_metrics_of_mining(finished):
@@ -300,6 +319,9 @@ def test_metrics_of_mining(finished):
     assert found["truth"]["macro_f1"] == found["truth"]["f1"] == 1.0
     assert found["merges_refused"] == 0
     assert "recognised_statements" not in found
+    assert found["dropped"] == {"fewer than 4 words": 1, "only spaces": 1}
+    dropped = "record,reason\n500,only spaces\n501,fewer than 4 words\n"
+    assert (root / "data/reports/dropped.csv").read_text(encoding="utf-8") == dropped
 
 
 def test_agreement_tells_what_the_string_check_says_of_the_llms_word(llm, server):
@@ -401,7 +423,11 @@ def test_overrides_by_hand_take_effect(finished, llm):
         drop=["abnormal ecg", "abnormal egc"],
         merge={"left bundle branch block": "bundle disease", "pacing": "paced"},
         apart=["right bundle branch block"],
-        superclasses={"conduction disturbance": [], "bundle": ["rbbb", "bundle disease", "pacing"]},
+        superclasses={
+            "conduction disturbance": [],
+            "bundle": ["rbbb", "bundle disease", "pacing"],
+            "ventricle": ["lvh"],
+        },
     )
     run(merge, aggregate, label_matrix)
     assert set(llm.asked) == {"aggregate"}  # what it was asked of has changed, and nothing else
@@ -418,7 +444,7 @@ def test_overrides_by_hand_take_effect(finished, llm):
     assert np.array_equal(found["bundle"], apart[0] | found["bundle disease"].to_numpy())
     metrics = read_json("metrics/mining.json")
     assert metrics["expressions_unused_by_hand"] == ["abnormal egc", "pacing"]
-    assert metrics["children_unused_by_hand"] == ["pacing"]
+    assert metrics["children_unused_by_hand"] == ["lvh", "pacing"]
     assert metrics["dropped_by_hand"] == 1
 
 
