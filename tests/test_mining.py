@@ -17,30 +17,12 @@ from kmerl.files import read_json, read_yaml
 from kmerl.knowledge.lexicon.backend import lexicon
 from kmerl.knowledge.mining import open_backend
 from stages import aggregate, extract, label_matrix, merge, reports, verify
-from tests.mining import MINING, PARAMS, hurry, labels, mined, run, write_store
+from tests.mining import MINING, PARAMS, STATED, cohort, hurry, labels, mined, run, write_store
 from tests.scripted_llm import MODEL, Say, ScriptedLLM, Status, asked
 
 DEMO = params.read(PARAMS)
-SECTIONS = (
-    "corpora", "text", "reports", "llm", *MINING, "label_matrix", "pretrain", "runtime",
-)  # fmt: skip
 PRICE = {"prompt": 2.0, "completion": 4.0}
-
-STATED = {
-    "sinus rhythm": ["sinus rhythm"],
-    "sinus bradycardia": ["sinus bradycardia"],
-    "atrial fibrillation with rapid ventricular response": ["atrial fibrillation"],
-    "rbbb with left anterior fascicular block": ["rbbb", "left anterior fascicular block"],
-    "right bundle branch block": ["right bundle branch block"],
-    "left bundle branch block": ["left bundle branch block"],
-    "inferior infarct - age undetermined": ["inferior infarct"],
-    "old anterior infarct": ["anterior infarct"],
-    "no ischemia is seen": [],
-    "abnormal ecg": ["abnormal ecg"],
-}
-"""Statement -> what it states positively."""
 EXPRESSIONS = sum(map(len, STATED.values()))
-DROPPED = {"500": [" "], "501": ["Normal ECG"]}
 
 
 class PerfectLLM:
@@ -78,24 +60,9 @@ class PerfectLLM:
         return sorted({entity for one in statements for entity in self.truth[one]})
 
 
-def cohort():
-    """Thirty records of three or four statements each, no two reports the same."""
-    texts = list(STATED)
-    rhythms, findings, last = texts[:3], texts[3:8], texts[8:]
-    return {
-        f"4{number:02d}": [
-            rhythms[number % 3].capitalize(),
-            findings[number // 6],
-            findings[(number // 6 + 1 + number % 2) % 5].upper(),
-            *([last[number % 2]] if number % 4 else []),
-        ]
-        for number in range(30)
-    }
-
-
 def configure(base_url, **changes):
     """params.yaml of the current directory: the demo's, mined by the server at `base_url`."""
-    values = copy.deepcopy({name: DEMO[name] for name in SECTIONS})
+    values = copy.deepcopy(DEMO)
     values["llm"] |= {"base_url": base_url, "model": MODEL, "price": PRICE}
     values["extract"]["backend"] = "vllm"
     values["runtime"]["llm"] |= {"concurrency": 4, "timeout": 30.0, "retries": 1}
@@ -114,7 +81,7 @@ def verified():
 def finished(tmp_path_factory):
     """Where a perfect LLM has answered a whole chain, and how often each kind was asked."""
     root, llm = tmp_path_factory.mktemp("finished"), PerfectLLM()
-    write_store(root, cohort() | DROPPED, STATED)
+    write_store(root)
     with pytest.MonkeyPatch.context() as patch, ScriptedLLM(llm) as server:
         hurry(patch)
         patch.chdir(root)
@@ -131,7 +98,7 @@ def llm():
 @pytest.fixture(autouse=True)
 def server(llm, tmp_path, monkeypatch):
     """The server of `llm`, in a directory with the cohort and a params.yaml that names it."""
-    write_store(tmp_path, cohort() | DROPPED, STATED)
+    write_store(tmp_path)
     hurry(monkeypatch)
     monkeypatch.chdir(tmp_path)
     with ScriptedLLM(llm) as running:
@@ -292,7 +259,7 @@ def test_label_derived_text(server):
     configure(server.base_url, extract={"backend": "lexicon"}, text={"source": "scp"})
     run()
     texts = pq.read_table("data/reports/reports.parquet")["text"].to_pylist()
-    assert texts == ["inferior myocardial infarction. sinus rhythm."] * len(cohort() | DROPPED)
+    assert texts == ["inferior myocardial infarction. sinus rhythm."] * (len(cohort()) + 2)
     assert all(labels()["inferior myocardial infarction"].to_pylist())
 
 
@@ -341,31 +308,25 @@ def test_agreement_tells_what_the_string_check_says_of_the_llms_word(llm, server
 
 
 @pytest.mark.usefixtures("resumed")
-def test_what_the_llm_takes_back_is_not_kept(finished, llm):
-    shutil.rmtree("data/answers/verify")
+def test_what_the_llm_takes_back_or_joins_against_the_guard_is_not_kept(finished, llm):
+    for step in ("verify", "merge"):
+        shutil.rmtree(f"data/answers/{step}")
+    names = {name for names in STATED.values() for name in names} - {"abnormal ecg"}
+    joined = {name: "infarct" if "infarct" in name else name for name in names}
     llm.instead["verify", "abnormal ecg"] = Say("NO")
+    llm.instead["merge", None] = Say(json.dumps(joined))
     run(verify, merge, aggregate, label_matrix)
     assert verified()["abnormal ecg"] == ("absent", "positive", False)
     found = read_json("metrics/mining.json")
     assert found["verdicts"] == {"absent": 1, "positive": EXPRESSIONS - 1}
     gone = set(labels(finished[0]).column_names) - set(labels().column_names)
     assert gone == {"abnormal ecg"}
-
-
-@pytest.mark.usefixtures("resumed")
-def test_the_guard_holds_against_the_llm(llm):
-    shutil.rmtree("data/answers/merge")
-    names = [name for names in STATED.values() for name in names]
-    joined = {name: "infarct" if "infarct" in name else name for name in names}
-    llm.instead["merge", None] = Say(json.dumps(joined))
-    run(merge)
-    found = read_json("data/merge/merged.json")
-    assert found["anterior infarct"] != found["inferior infarct"]
+    entity = read_json("data/merge/merged.json")
+    assert entity["anterior infarct"] != entity["inferior infarct"]
     refused = read_json("data/merge/refused.json")
-    counts = read_json("data/merge/counts.json")
-    assert counts["merges_refused"] == len(refused) == 1
+    assert found["merges_refused"] == len(refused) == 1
     assert refused[0][2] == "territory"
-    assert counts["llm"]["tidied"]["unknown"] == 1
+    assert found["llm"]["merge"]["tidied"]["unknown"] == 1
 
 
 @pytest.mark.usefixtures("resumed")

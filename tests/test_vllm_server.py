@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from kmerl.files import read_yaml
 from kmerl.knowledge.vllm import client as client_module
 from kmerl.knowledge.vllm import prompts
 from kmerl.knowledge.vllm import server as server_module
@@ -24,6 +25,7 @@ from kmerl.knowledge.vllm.server import LOG, check_local, check_model, command, 
 from tests.mining import MACHINE, PARAMS, ROOT, SETTINGS
 from tests.scripted_llm import MODEL, Say, ScriptedLLM
 
+ADDRESSES = read_yaml(Path(__file__).parent / "cases" / "addresses.yaml")
 PATIENCE = 20.0  # seconds a process has to appear or to go on a busy machine
 
 
@@ -37,22 +39,13 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(server_module, "time", waiting)
 
 
-HERE = "localhost LOCALHOST 127.0.0.1 127.0.0.2 127.255.0.9 [::1]"
-ELSEWHERE = """example.org 10.0.0.1 0.0.0.0 128.0.0.1 [2001:db8::1] localhost.example.org
-127.0.0.1.example.org localhost@example.org 127.0.0.1:80@example.org"""
-NO_ADDRESS = (
-    "",
-    *["::1", "http://::1:8000/v1", "127.0.0.1:8000", "localhost:8000/v1", "ftp://[::1]/v1"],
-)
-
-
-@pytest.mark.parametrize("host", HERE.split())
+@pytest.mark.parametrize("host", ADDRESSES["here"])
 def test_this_machine_may_be_asked(host):
     check_local(f"http://{host}:8000/v1", allow_remote=False)
     check_local(f"https://{host}/v1", allow_remote=False)
 
 
-@pytest.mark.parametrize("host", ELSEWHERE.split())
+@pytest.mark.parametrize("host", ADDRESSES["elsewhere"])
 def test_another_machine_is_asked_only_where_that_is_allowed(host):
     with pytest.raises(LLMError) as raised:
         check_local(f"http://{host}/v1", allow_remote=False)
@@ -61,7 +54,7 @@ def test_another_machine_is_asked_only_where_that_is_allowed(host):
     check_local(f"http://{host}/v1", allow_remote=True)
 
 
-@pytest.mark.parametrize("url", NO_ADDRESS)
+@pytest.mark.parametrize("url", ADDRESSES["no_address"])
 def test_what_is_no_address_is_an_error_that_shows_one(url):
     for allow_remote in (True, False):
         with pytest.raises(LLMError, match=r"it must look like http://127\.0\.0\.1:8000/v1"):
@@ -73,29 +66,23 @@ def used(machine=MACHINE, **changes):
         pytest.fail("it was used")
 
 
-def test_a_running_server_is_used_as_it_is(monkeypatch):
+def test_a_running_server_is_used_as_it_is_with_its_key_and_its_models(monkeypatch):
     monkeypatch.setenv(client_module.API_KEY, "a-key")
-    with ScriptedLLM(lambda *_: Say("YES"), api_key="a-key") as llm:
+    with ScriptedLLM(lambda *_: Say("YES"), [MODEL, "gemma"], "a-key") as llm:
         with serving(replace(SETTINGS, base_url=f"{llm.base_url}/"), MACHINE) as running:
             assert (running.base_url, running.api_key) == (llm.base_url, "a-key")
             running.alive()
         check_model(running, MODEL)  # it still runs after the context
+        with pytest.raises(LLMError) as raised:
+            used(base_url=llm.base_url, model="llama")
+        for where, code in (
+            (replace(running, api_key="a-guess"), 401),
+            (replace(running, base_url=llm.base_url.removesuffix("/v1")), 404),
+        ):
+            with pytest.raises(LLMError, match=rf"/models answered {code};.*KMERL_LLM_API_KEY"):
+                check_model(where, MODEL)
+    assert str(raised.value) == f"llm.model is 'llama', but {llm.base_url} serves {MODEL}, gemma"
     assert not LOG.exists()
-
-
-def test_a_server_of_another_model_is_an_error_that_names_its_own():
-    models = ["gemma", "llama"]
-    with ScriptedLLM(lambda *_: Say("YES"), models) as llm, pytest.raises(LLMError) as raised:
-        used(base_url=llm.base_url)
-    assert str(raised.value) == f"llm.model is {MODEL!r}, but {llm.base_url} serves gemma, llama"
-
-
-@pytest.mark.parametrize(("end", "key", "code"), [("/v1", "a-guess", 401), ("", "a-key", 404)])
-def test_a_server_that_refuses_is_an_error_that_says_why(end, key, code):
-    with ScriptedLLM(lambda *_: Say("YES"), api_key="a-key") as llm:
-        running = Running(llm.base_url.removesuffix("/v1") + end, key)
-        with pytest.raises(LLMError, match=rf"/models answered {code};.*KMERL_LLM_API_KEY"):
-            check_model(running, MODEL)
 
 
 def page(body, length=None):
