@@ -127,6 +127,44 @@ class ScriptedLLM(ThreadingHTTPServer):
                 self._in_flight -= 1
 
 
+class PerfectLLM:
+    """A script that knows the truth: which entities each statement states.
+
+    A report of several statements states what they do. Names of one entity of the lexicon are
+    merged into the first of them, and stand under its superclasses. `instead` holds other answers,
+    by kind and the text or entity (or None) that is asked for.
+    """
+
+    def __init__(self, truth: Mapping[str, Iterable[str]]) -> None:
+        self.truth = {text: list(entities) for text, entities in truth.items()}
+        self.instead: dict[tuple[str, str | None], Answer] = {}
+        self.asked: Counter[str] = Counter()
+
+    def __call__(self, body: dict[str, Any], nth: int) -> Answer:
+        kind, given = asked(body)
+        other = self.instead.get((kind, given.get("entity") or given.get("text")))
+        if other is not None:
+            return other
+        self.asked[kind] += 1
+        if kind == "extract":
+            return Say(json.dumps(self._states(given["text"])))
+        if kind == "verify":
+            return Say("YES" if given["entity"] in self._states(given["text"]) else "NO")
+        from kmerl.knowledge.lexicon.backend import lexicon  # not where another process serves
+
+        names: list[str] = json.loads(given["names"])
+        if kind == "aggregate":
+            return Say(json.dumps(lexicon().aggregate(names)))
+        entity = lexicon().merge(names)
+        first = {entity[name]: name for name in sorted(names, reverse=True)}
+        return Say(json.dumps({name: first[entity[name]] for name in names}))
+
+    def _states(self, text: str) -> list[str]:
+        whole = text in self.truth
+        statements = [text] if whole else text.removesuffix(".").split(". ")
+        return sorted({entity for one in statements for entity in self.truth[one]})
+
+
 def asked(body: dict[str, Any]) -> tuple[str, dict[str, str]]:
     """The kind of a question and what it is asked of, read by the wording of prompts.yaml."""
     text = _without_repair(body["messages"])[-1]["content"]

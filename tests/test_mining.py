@@ -4,7 +4,6 @@ import copy
 import csv
 import json
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,50 +13,14 @@ import yaml
 
 from kmerl import params
 from kmerl.files import read_json, read_yaml
-from kmerl.knowledge.lexicon.backend import lexicon
 from kmerl.knowledge.mining import open_backend
 from stages import aggregate, extract, label_matrix, merge, reports, verify
 from tests.mining import MINING, PARAMS, STATED, cohort, hurry, labels, mined, run, write_store
-from tests.scripted_llm import MODEL, Say, ScriptedLLM, Status, asked
+from tests.scripted_llm import MODEL, PerfectLLM, Say, ScriptedLLM, Status, asked
 
 DEMO = params.read(PARAMS)
 PRICE = {"prompt": 2.0, "completion": 4.0}
 EXPRESSIONS = sum(map(len, STATED.values()))
-
-
-class PerfectLLM:
-    """A script that knows the truth: which entities each statement states.
-
-    A report of several statements states what they do. Names of one entity of the lexicon are
-    merged into the first of them, and stand under its superclasses. `instead` holds other answers,
-    by kind and the text or entity (or None) that is asked for.
-    """
-
-    def __init__(self):
-        self.truth = {text: list(entities) for text, entities in STATED.items()}
-        self.asked, self.instead = Counter(), {}
-
-    def __call__(self, body, nth):
-        kind, given = asked(body)
-        other = self.instead.get((kind, given.get("entity") or given.get("text")))
-        if other is not None:
-            return other
-        self.asked[kind] += 1
-        if kind == "extract":
-            return Say(json.dumps(self._states(given["text"])))
-        if kind == "verify":
-            return Say("YES" if given["entity"] in self._states(given["text"]) else "NO")
-        names = json.loads(given["names"])
-        if kind == "aggregate":
-            return Say(json.dumps(lexicon().aggregate(names)))
-        entity = lexicon().merge(names)
-        first = {entity[name]: name for name in sorted(names, reverse=True)}
-        return Say(json.dumps({name: first[entity[name]] for name in names}))
-
-    def _states(self, text):
-        whole = text in self.truth
-        statements = [text] if whole else text.removesuffix(".").split(". ")
-        return sorted({entity for one in statements for entity in self.truth[one]})
 
 
 def configure(base_url, **changes):
@@ -80,7 +43,7 @@ def verified():
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """Where a perfect LLM has answered a whole chain, and how often each kind was asked."""
-    root, llm = tmp_path_factory.mktemp("finished"), PerfectLLM()
+    root, llm = tmp_path_factory.mktemp("finished"), PerfectLLM(STATED)
     write_store(root)
     with pytest.MonkeyPatch.context() as patch, ScriptedLLM(llm) as server:
         hurry(patch)
@@ -92,7 +55,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def llm():
-    return PerfectLLM()
+    return PerfectLLM(STATED)
 
 
 @pytest.fixture(autouse=True)
