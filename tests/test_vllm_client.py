@@ -195,7 +195,7 @@ def test_a_server_that_hangs_or_drips_is_asked_again(tmp_path):
     found, client, _ = asked_for(script, ["hangs", "drips"], tmp_path, timeout=0.3)
     over.set()
     assert found == [["lbbb"], ["lbbb"]]
-    assert time.monotonic() - start >= 0.3
+    assert 0.3 <= time.monotonic() - start < 30  # a drip ends after 50 seconds
     assert client.retries >= 2  # more where this machine is too busy for that
 
 
