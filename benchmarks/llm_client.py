@@ -24,9 +24,9 @@ from kmerl import params, runtime
 from kmerl.files import read_json, rounded
 from kmerl.knowledge.vllm import prompts
 from kmerl.knowledge.vllm.answers import Answers
-from kmerl.knowledge.vllm.client import Client
+from kmerl.knowledge.vllm.client import Client, Running
 from kmerl.knowledge.vllm.prompts import Question
-from kmerl.knowledge.vllm.server import Running, serving
+from kmerl.knowledge.vllm.server import serving
 from kmerl.knowledge.vllm.settings import LLM
 from kmerl.runtime import Server
 
@@ -84,9 +84,7 @@ def main(
 
 def _ours(settings: LLM, machine: Server, running: Running, questions: list[Question]) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        client = Client(
-            settings, machine, Answers(Path(folder)), running.base_url, api_key=running.api_key
-        )
+        client = Client(settings, machine, Answers(Path(folder)), running)
         start = time.monotonic()
         client.ask(questions, lambda _, reply: reply.text, "ours")
         return len(questions) / (time.monotonic() - start)

@@ -1,9 +1,8 @@
-"""What the tests of mining share: settings, a quick machine, a store as ingest leaves it."""
+"""What the tests of mining share: settings, a quick machine, a cohort as ingest leaves it."""
 
 import json
 import shutil
 import ssl
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import openai.resources.chat  # noqa: F401  # not within the time-out of a first
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from kmerl import params, runtime
+from kmerl.files import read_yaml
 from kmerl.knowledge.vllm import client
 from kmerl.knowledge.vllm.settings import LLM
 from stages import aggregate, extract, label_matrix, merge, reports, verify
@@ -29,27 +28,46 @@ MACHINE = replace(
 )  # fmt: skip
 CHAIN = (reports, extract, verify, merge, aggregate, label_matrix)
 MINING = ("extract", "verify", "merge", "aggregate")
+STATED = read_yaml(Path(__file__).parent / "cases" / "statements.yaml")
+DROPPED = {"500": [" "], "501": ["Normal ECG"]}
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short pauses, no certificates for loopback, no key of the environment, yaml by libyaml."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    monkeypatch.setattr(yaml, "safe_load", lambda text: yaml.load(text, Loader=loader))
+    """Short pauses, no certificates for loopback, no key of the environment."""
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *_: None)
     monkeypatch.setattr(client, "FIRST_PAUSE", 0.01)
     monkeypatch.delenv(client.API_KEY, raising=False)
 
 
-def write_store(
-    root: Path, reports: Mapping[str, Sequence[str]], stated: Mapping[str, Sequence[str]]
-) -> None:
-    """MIMIC-IV-ECG's store of `reports`, and the truth of records whose statements are `stated`."""
+def run(*stages: object) -> None:
+    for stage in stages or CHAIN:
+        stage.main()
+
+
+def cohort():
+    """Thirty records of three or four statements each, no two reports the same."""
+    texts = list(STATED)
+    rhythms, findings, last = texts[:3], texts[3:8], texts[8:]
+    return {
+        f"4{number:02d}": [
+            rhythms[number % 3].capitalize(),
+            findings[number // 6],
+            findings[(number // 6 + 1 + number % 2) % 5].upper(),
+            *([last[number % 2]] if number % 4 else []),
+        ]
+        for number in range(30)
+    }
+
+
+def write_store(root: Path) -> None:
+    """MIMIC-IV-ECG's store of the cohort and of what is dropped, and the truth of the cohort."""
+    reports = cohort() | DROPPED
     table = pa.table(
         {
             **{name: list(reports) for name in ("record", "patient")},
             "split": ["train"] * len(reports),
-            "report": pa.array(list(reports.values()), pa.list_(pa.string())),
-            "codes": pa.array([["IMI", "SR"]] * len(reports), pa.list_(pa.string())),
+            "report": list(reports.values()),
+            "codes": [["IMI", "SR"]] * len(reports),
         }
     )
     store = root / "data" / "ecg" / "mimic-iv-ecg"
@@ -57,11 +75,9 @@ def write_store(
     pq.write_table(table, store / "signals-00000.parquet")
     shutil.copy(ROOT / "overrides.yaml", root)
     truth = []
-    for record, statements in reports.items():
-        texts = [one.lower() for one in statements]
-        if all(text in stated for text in texts):
-            said = [{"positive": stated[text], "hedged": [], "negated": []} for text in texts]
-            truth.append((record, record, "[]", json.dumps(said)))
+    for record, texts in cohort().items():
+        said = [{"positive": STATED[one.lower()], "hedged": [], "negated": []} for one in texts]
+        truth.append((record, record, "[]", json.dumps(said)))
     columns = ("record", "patient", "findings", "statements")
     write_rows(root / "data/truth/mimic-iv-ecg.csv", columns, truth)
 
@@ -72,3 +88,7 @@ def mined(root: Path) -> dict[str, bytes]:
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     files.append(root / "metrics" / "mining.json")
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+def labels(root: Path | str = ".") -> pa.Table:
+    return pq.read_table(Path(root) / "data/labels/labels.parquet")

@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,7 +13,18 @@ from typing import Any
 from kmerl.knowledge.vllm import prompts
 
 MODEL = "scripted/model"
-KINDS = ("extract", "verify", "merge", "aggregate")
+USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+
+
+@dataclass(frozen=True)
+class Status:
+    """An HTTP answer, as it is; of an error without a body the message holds the question."""
+
+    code: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    lost: bool = False  # the connection is, after the body, of which more was announced
+    drips: bool = False  # a byte now and then instead, until the server closes
 
 
 @dataclass(frozen=True)
@@ -23,31 +33,30 @@ class Say:
 
     text: str | None
     finish: str = "stop"
-    prompt_tokens: int = 7
-    completion_tokens: int = 3
     refusal: str | None = None
 
-
-@dataclass(frozen=True)
-class Status:
-    """An HTTP error, whose message holds the question as careless servers do."""
-
-    code: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    def status(self) -> Status:
+        message = {"role": "assistant", "content": self.text, "refusal": self.refusal}
+        choice = {"index": 0, "message": message, "finish_reason": self.finish}
+        return Status(200, body=completion(choice))
 
 
-class Fault(Enum):
+def completion(*choices: dict[str, Any]) -> bytes:
+    head = {"id": "scripted", "object": "chat.completion", "created": 0, "model": MODEL}
+    return json.dumps({**head, "choices": choices, "usage": USAGE}).encode()
+
+
+class Fault:
     """What else can come instead of a completion."""
 
-    HANG = "no answer until the server closes"
-    DRIP = "a byte now and then, without end"
-    DISCONNECT = "the connection is lost within the body"
-    NO_CHOICES = "a completion without choices"
-    NOT_JSON = "JSON by its header alone"
-    PAGE = "a web page"
+    NO_CHOICES = Status(200, body=completion())
+    NOT_JSON = Status(200, body=b'{"choices": [')
+    PAGE = Status(200, {"Content-Type": "text/html"}, b"<html>Welcome</html>")
+    DISCONNECT = Status(200, body=b'{"choices"', lost=True)
+    DRIP = Status(200, body=b'{"choices"', lost=True, drips=True)
 
 
-Answer = Say | Status | Fault
+Answer = Say | Status
 Script = Callable[[dict[str, Any], int], Answer]
 
 
@@ -71,10 +80,10 @@ class ScriptedLLM(ThreadingHTTPServer):
         port: int = 0,
     ) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
-        self.script, self.models, self.api_key = script, tuple(models), api_key
+        self.script, self.models, self.api_key = script, models, api_key
         self.base_url = f"http://127.0.0.1:{self.server_address[1]}/v1"
         self.bodies: list[dict[str, Any]] = []  # of all completions asked for, in order
-        self.keys: list[str] = []  # Authorization headers beside them
+        self.keys: list[str | None] = []  # Authorization headers beside them
         self.most_in_flight = 0
         self.errors: list[Exception] = []  # of the script; raised when the context ends
         self.closed = threading.Event()
@@ -98,7 +107,7 @@ class ScriptedLLM(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no news."""
 
-    def answer(self, body: dict[str, Any], key: str) -> Answer:
+    def answer(self, body: dict[str, Any], key: str | None) -> Answer:
         """Record a question and run the script."""
         with self._lock:
             name = json.dumps(_without_repair(body["messages"]))
@@ -122,22 +131,33 @@ class PerfectLLM:
     """A script that knows the truth: which entities each statement states.
 
     A report of several statements states what they do. Names of one entity of the lexicon are
-    merged into the first of them, and stand under its superclasses.
+    merged into the first of them, and stand under its superclasses. `instead` holds other answers,
+    by kind and the text or entity (or None) that is asked for.
     """
 
     def __init__(self, truth: Mapping[str, Iterable[str]]) -> None:
         self.truth = {text: list(entities) for text, entities in truth.items()}
+        self.instead: dict[tuple[str, str | None], Answer] = {}
         self.asked: Counter[str] = Counter()
 
     def __call__(self, body: dict[str, Any], nth: int) -> Answer:
         kind, given = asked(body)
+        other = self.instead.get((kind, given.get("entity") or given.get("text")))
+        if other is not None:
+            return other
         self.asked[kind] += 1
         if kind == "extract":
             return Say(json.dumps(self._states(given["text"])))
         if kind == "verify":
             return Say("YES" if given["entity"] in self._states(given["text"]) else "NO")
+        from kmerl.knowledge.lexicon.backend import lexicon  # not where another process serves
+
         names: list[str] = json.loads(given["names"])
-        return Say(json.dumps(_merged(names) if kind == "merge" else _superclasses(names)))
+        if kind == "aggregate":
+            return Say(json.dumps(lexicon().aggregate(names)))
+        entity = lexicon().merge(names)
+        first = {entity[name]: name for name in sorted(names, reverse=True)}
+        return Say(json.dumps({name: first[entity[name]] for name in names}))
 
     def _states(self, text: str) -> list[str]:
         whole = text in self.truth
@@ -148,15 +168,10 @@ class PerfectLLM:
 def asked(body: dict[str, Any]) -> tuple[str, dict[str, str]]:
     """The kind of a question and what it is asked of, read by the wording of prompts.yaml."""
     text = _without_repair(body["messages"])[-1]["content"]
-    for kind in KINDS:
+    for kind in ("extract", "verify", "merge", "aggregate"):
         if found := _wording(kind).fullmatch(text):
             return kind, found.groupdict()
     raise ValueError("a question of no known wording")
-
-
-def is_repair(body: dict[str, Any]) -> bool:
-    """Whether a request asks once more because of a reply that cannot be used."""
-    return len(_without_repair(body["messages"])) < len(body["messages"])
 
 
 def _without_repair(messages: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -173,28 +188,6 @@ def _wording(kind: str) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL)
 
 
-def _merged(names: list[str]) -> dict[str, str]:
-    entity = _lexicon().merge(names)
-    first = {entity[name]: name for name in sorted(names, reverse=True)}
-    return {name: first[entity[name]] for name in names}
-
-
-def _superclasses(names: list[str]) -> dict[str, list[str]]:
-    entity = _lexicon().merge(names)
-    above = _lexicon().aggregate(sorted(entity.values()))
-    return {
-        superclass: [name for name in names if entity[name] in children]
-        for superclass, children in above.items()
-        if superclass not in names
-    }
-
-
-def _lexicon() -> Any:
-    from kmerl.knowledge.lexicon.backend import lexicon  # not where another process serves
-
-    return lexicon()
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # connections stay open
     wbufsize = -1
@@ -206,81 +199,33 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         rows = [{"id": name, "object": "model"} for name in self.server.models]
-        pages = {"/health": b"", "/v1/models": _bytes({"object": "list", "data": rows})}
-        page = pages.get(self.path)
-        if self.path != "/health" and (code := self._refusal(page is not None)):
-            self._send(code, b"{}")
-        else:
-            self._send(200, page or b"")
+        page = Status(200, body=json.dumps({"object": "list", "data": rows}).encode())
+        healthy = self.path == "/health"
+        self._send(Status(200, body=b"") if healthy else self._refusal("/v1/models") or page)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if code := self._refusal(self.path == "/v1/chat/completions"):
-            self._send(code, b"{}")
-        else:
-            self._answer(self.server.answer(body, self.headers.get("Authorization", "")), body)
+        answer = self._refusal("/v1/chat/completions") or self.server.answer(
+            body, self.headers.get("Authorization")
+        )
+        self._send(answer.status() if isinstance(answer, Say) else answer, body)
 
-    def _refusal(self, known: bool) -> int:
-        """404 where there is nothing, 401 without the key, else 0."""
+    def _refusal(self, path: str) -> Status | None:
+        """404 but at `path`, and 401 without the key."""
         wanted = self.server.api_key
         welcome = wanted is None or self.headers.get("Authorization") == f"Bearer {wanted}"
-        return 404 if not known else 0 if welcome else 401
+        return Status(404) if self.path != path else None if welcome else Status(401)
 
-    def _answer(self, answer: Answer, body: dict[str, Any]) -> None:
-        if isinstance(answer, Say):
-            self._send(200, _bytes(_completion(answer)))
-        elif isinstance(answer, Status):
-            said = _bytes({"error": {"message": json.dumps(body), "type": "scripted"}})
-            self._send(answer.code, said, **answer.headers)
-        elif answer is Fault.NO_CHOICES:
-            self._send(200, _bytes(_completion(Say("")) | {"choices": []}))
-        elif answer is Fault.NOT_JSON:
-            self._send(200, b'{"choices": [')
-        elif answer is Fault.PAGE:
-            self._send(200, b"<html>Welcome</html>", **{"Content-Type": "text/html"})
-        else:
-            self._fail(answer)
-
-    def _fail(self, fault: Fault) -> None:
-        if fault is not Fault.HANG:
-            self._head(200, 1000, {})
-            self.wfile.write(b'{"choices"')
-            self.wfile.flush()
-        if fault is Fault.DRIP:
-            while not self.server.closed.wait(0.05):
-                self.wfile.write(b" ")
-                self.wfile.flush()
-        elif fault is Fault.HANG:
-            self.server.closed.wait()
-        self.close_connection = True
-
-    def _send(self, code: int, data: bytes, **headers: str) -> None:
-        self._head(code, len(data), headers)
-        self.wfile.write(data)
-
-    def _head(self, code: int, length: int, headers: Mapping[str, str]) -> None:
-        self.send_response(code)
-        for name, value in {"Content-Type": "application/json", **headers}.items():
+    def _send(self, answer: Status, asked: Any = None) -> None:
+        error = {"error": {"message": json.dumps(asked), "type": "scripted"}}
+        data = json.dumps(error).encode() if answer.body is None else answer.body
+        self.send_response(answer.code)
+        for name, value in {"Content-Type": "application/json", **answer.headers}.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(length))
+        self.send_header("Content-Length", str(len(data) + 1000 * answer.lost))
         self.end_headers()
-
-
-def _completion(say: Say) -> dict[str, Any]:
-    message = {"role": "assistant", "content": say.text, "refusal": say.refusal}
-    return {
-        "id": "scripted",
-        "object": "chat.completion",
-        "created": 0,
-        "model": MODEL,
-        "choices": [{"index": 0, "message": message, "finish_reason": say.finish}],
-        "usage": {
-            "prompt_tokens": say.prompt_tokens,
-            "completion_tokens": say.completion_tokens,
-            "total_tokens": say.prompt_tokens + say.completion_tokens,
-        },
-    }
-
-
-def _bytes(value: dict[str, Any]) -> bytes:
-    return json.dumps(value).encode()
+        self.wfile.write(data)
+        while answer.drips and not self.server.closed.wait(0.05):
+            self.wfile.write(b" ")
+            self.wfile.flush()
+        self.close_connection |= answer.lost

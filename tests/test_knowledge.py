@@ -1,48 +1,38 @@
-"""The steps of mining: reports to statements, verification, merging, superclasses, labels."""
+"""The steps of mining, reports to labels, and how it is scored: by counts, truth and codes."""
 
 import json
-import shutil
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import yaml
 
-from kmerl import params
 from kmerl.knowledge.aggregate import HierarchyError, aggregate, check
 from kmerl.knowledge.extract import extract
 from kmerl.knowledge.labels import label_matrix, readable
 from kmerl.knowledge.lexicon.backend import lexicon
-from kmerl.knowledge.lexicon.vocabulary import vocabulary
-from kmerl.knowledge.merge import contradiction, merge
+from kmerl.knowledge.merge import merge
+from kmerl.knowledge.quality import (
+    against_truth,
+    compare,
+    coverage,
+    language,
+    measure,
+    read_reports,
+    score,
+)
 from kmerl.knowledge.reports import gather
 from kmerl.knowledge.statements import ReportsParams, clean, split, why_dropped
 from kmerl.knowledge.verify import Verify, verify
-from tests.mining import CHAIN, PARAMS, hurry, mined, write_store
+from tests.official_layouts import REAL, real, write_rows
 
 
 def test_cleaning_is_merls():
     assert clean(["Sinus rhythm", "*** Normal EKG ***", ""]) == "sinus rhythm. *** normal ecg."
     assert clean(["  ", "***"]) == ""
     assert clean(["normal ecg Edit: NORM 100, (NORM 15)"]) == "normal ecg."
-
-
-@pytest.mark.parametrize(
-    ("report", "reason"),
-    [
-        ([], "empty"),
-        (["  ", " "], "only spaces"),
-        (["***"], "no words"),
-        (["Sinus rhythm"], "fewer than 4 words"),
-        (["Sinus rhythm", "Normal ECG"], None),
-    ],
-)
-def test_drops_have_reasons(report, reason):
-    assert why_dropped(report, 4) == reason
+    assert why_dropped([], 4) == "empty"
+    assert why_dropped(["***"], 4) == "no words"
 
 
 def test_splitting():
@@ -59,7 +49,7 @@ def test_splitting():
     assert split(["***", " "]) == []
 
 
-def answering(**answers: Any) -> Any:
+def answering(**answers):
     """A backend that answers its questions so, for what the lexicon would never answer."""
     return SimpleNamespace(**{name: lambda *_, told=told: told for name, told in answers.items()})
 
@@ -88,39 +78,12 @@ def test_guard_refuses_merges():
         merge(["lbbb"], answering(merge={}))
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "axis"),
-    [
-        ("lbbb", "right bundle branch block", "side"),
-        ("first degree av block", "third degree av block", "degree"),
-        ("incomplete rbbb", "complete right bundle branch block", "completeness"),
-        ("short qt", "prolonged qt interval", "length"),
-        ("infarct", "inferior myocardial infarction", None),
-    ],
-)
-def test_contradictions(one, other, axis):
-    assert contradiction(one, other) == axis
-
-
 def test_hierarchy_has_two_levels():
     entities = ["inferior myocardial infarction", "left bundle branch block"]
     found = aggregate(entities, lexicon())
     assert found["myocardial infarction"] == ["inferior myocardial infarction"]
     assert found["bundle branch block"] == found["conduction disturbance"] == entities[1:]
     assert aggregate(entities, lexicon(), superclasses=False) == {}
-
-
-def test_spellings_that_are_not_merged_have_the_superclasses_of_what_they_mean():
-    """Table 2c, "- Merging Duplicated Patterns": one thing less than the row above, not two."""
-    merged = aggregate(["left bundle branch block"], lexicon())
-    assert aggregate(["lbbb"], lexicon()) == {name: ["lbbb"] for name in merged}
-    low = aggregate(["low voltage", "low qrs voltage"], lexicon())
-    assert low["any low voltage"] == ["low qrs voltage", "low voltage"]
-    assert "low voltage" not in low
-    terms = vocabulary().terms.items()
-    spellings = {" ".join(tokens) for tokens, term in terms if term.kind == "entity"}
-    assert len(spellings) > 4000
-    assert set().union(*aggregate(spellings, lexicon()).values()) == spellings
 
 
 def test_what_makes_no_two_levels_is_named():
@@ -133,18 +96,18 @@ def test_what_makes_no_two_levels_is_named():
 
 
 def test_label_matrix():
-    labels = label_matrix(
+    found = label_matrix(
         {"a": [0, 1], "b": [1], "c": [2]},
         [(0, "rbbb"), (1, "lbbb"), (1, "pac")],
         {"rbbb": "right block", "lbbb": "left block", "pac": "atrial premature complex"},
         {"block": ["left block", "right block"], "premature complex": []},
         min_records=2,
     )
-    assert labels.columns == ("atrial premature complex", "left block", "block")
+    assert found.columns == ("atrial premature complex", "left block", "block")
     expected = [[True, True, True], [True, True, True], [False, False, False]]
-    np.testing.assert_array_equal(labels.values, expected)
-    assert labels.table().column_names == ["record", *labels.columns]
-    assert readable(labels, {"lbbb": "left block"})[2] == {
+    np.testing.assert_array_equal(found.values, expected)
+    assert found.table().column_names == ["record", *found.columns]
+    assert readable(found, {"lbbb": "left block"})[2] == {
         "name": "block",
         "kind": "superclass",
         "children": ["left block"],
@@ -153,71 +116,66 @@ def test_label_matrix():
     }
 
 
-REPORTS = {
-    "40": ["Sinus rhythm", "RBBB with left anterior fascicular block", "Abnormal ECG"],
-    "41": ["Sinus bradycardia", "No ischemia is seen"],
-    "42": ["Sinus rhythm", "Possible inferior infarct - age undetermined"],
-    "43": [" "],
-    "44": ["Normal ECG"],
-}
-TRUTH = {
-    "sinus rhythm": ["sinus rhythm"],
-    "rbbb with left anterior fascicular block": ["right bundle branch block"],
-    "abnormal ecg": [],
-}
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A working directory with the reports, and the demo's params.yaml."""
-    write_store(tmp_path, REPORTS, TRUTH)
-    shutil.copy(PARAMS, tmp_path / "params.yaml")
-    hurry(monkeypatch)
-    monkeypatch.chdir(tmp_path)
-
-
-def run_stages() -> dict[str, bytes]:
-    for stage in CHAIN:
-        stage.main()
-    return mined(Path())
-
-
-@pytest.mark.usefixtures("store")
-def test_stages_from_store_to_labels():
-    first = run_stages()
-    dropped = "record,reason\n43,only spaces\n44,fewer than 4 words\n"
-    assert first["data/reports/dropped.csv"].decode() == dropped
-    labels = pq.read_table("data/labels/labels.parquet")
-    assert labels["record"].to_pylist() == ["40", "41", "42"]
-    assert labels["right bundle branch block"].to_pylist() == [True, False, False]
-    assert labels["conduction disturbance"].to_pylist() == [True, False, False]
-    assert labels["myocardial infarction"].to_pylist() == [False, False, True]
-    assert "ischemia" not in labels.column_names
-    entities = yaml.safe_load(first["data/labels/entities.yaml"])
-    assert [entity["name"] for entity in entities] == labels.column_names[1:]
-    metrics = json.loads(first["metrics/mining.json"])
-    assert metrics["dropped"] == {"fewer than 4 words": 1, "only spaces": 1}
-    assert metrics["recognised_statements"] == 1.0
-    assert (metrics["truth"]["records"], metrics["truth"]["hits"]) == (1, 2)
-    assert run_stages() == first
-
-
-@pytest.mark.usefixtures("store")
-def test_label_derived_text():
-    text = Path("params.yaml").read_text(encoding="utf-8")
-    assert "source: report " in text
-    Path("params.yaml").write_text(text.replace("source: report ", "source: scp "), "utf-8")
-    assert params.read()["text"]["source"] == "scp"
-    run_stages()
-    reports = pq.read_table("data/reports/reports.parquet")["text"].to_pylist()
-    assert reports == ["inferior myocardial infarction. sinus rhythm."] * 5
-    labels = pq.read_table("data/labels/labels.parquet")
-    assert all(labels["inferior myocardial infarction"].to_pylist())
-
-
 def test_reports_say_what_is_wrong():
     row = {"record": "1", "patient": "1", "split": "train", "report": [" "], "codes": ["426783006"]}
     with pytest.raises(ValueError, match=r"reports\.min_words"):
         gather(pa.Table.from_pylist([row]), "report", ReportsParams(4, "statement"))
     with pytest.raises(ValueError, match="'426783006' is no scp code"):
         gather(pa.Table.from_pylist([row]), "scp", ReportsParams(4, "statement"))
+
+
+def test_scores_against_counts_by_hand():
+    found = score([True, True, False, True], [True, False, True, True])
+    assert (found["hits"], found["extra"], found["missed"]) == (2, 1, 1)
+    assert found["f1"] == pytest.approx(2 / 3)
+    pairs = compare({("1", "a"), ("2", "b")}, {("1", "a"), ("2", "a")})
+    assert pairs["micro"]["precision"] == 0.5
+    assert pairs["entities"]["b"]["recall"] == 0
+
+
+def test_truth_table(tmp_path):
+    path = tmp_path / "truth.csv"
+    said = {"positive": ["premature ventricular complex"], "hedged": ["atrial flutter"]}
+    statements = json.dumps([{"text": "PVC(s)", **said, "negated": ["sinus rhythm"]}])
+    columns = ("record", "patient", "findings", "statements")
+    write_rows(path, columns, [("1", "1", "[]", statements)])
+    mined = [("1", "ventricular premature complex"), ("1", "sinus rhythm"), ("1", "normal axis")]
+    found = against_truth(path, mined, "positive", {"1"})
+    assert found["micro"]["hits"] == 1  # normal axis is in no truth, so it does not count
+    assert found["micro"]["extra"] == found["micro"]["missed"] == 1
+
+
+def test_reports_that_nobody_wrote_are_not_scored(tmp_path):
+    path = tmp_path / "reports.csv"
+    texts = ("sinus rhythm", "trace only requested.", "Trace only requested. Edit: SR")
+    rows = [(text, "{'SR': 0.0}", "1") for text in texts]
+    write_rows(path, ("report", "scp_codes", "strat_fold"), rows)
+    found = measure(read_reports(path, lexicon(), "positive"))
+    assert (found["records"], found["not_written"]) == (1, 2)
+    assert found["findings"]["findings"]["sinus rhythm"]["recall"] == 1.0
+
+
+@real
+def test_real_cart_statements_are_recognised():
+    lines = (REAL / "mimic-iv-ecg" / "statements.csv").read_text(encoding="utf-8").splitlines()[1:]
+    counts = {text.strip('"'): int(n) for text, _, n in (line.rpartition(",") for line in lines)}
+    found = coverage(counts, lexicon())  # type: ignore[arg-type]
+    assert found["recognised_records"] >= 0.97
+
+
+@real
+def test_real_reports_agree_with_experts(tmp_path):
+    lines = (REAL / "reports" / "ptbxl_reports_folds1-8.csv").read_text(encoding="utf-8")
+    head, *rows = lines.splitlines(keepends=True)
+    sample = tmp_path / "sample.csv"
+    sample.write_text(head + "".join(rows[:1000]), encoding="utf-8")
+    found = read_reports(sample, lexicon(), "positive")
+    for code, entity in (("AFIB", "atrial fibrillation"), ("STACH", "sinus tachycardia")):
+        agree = score((code in r.codes for r in found), (entity in r.entities for r in found))
+        assert agree["f1"] > 0.9
+
+
+def test_languages():
+    assert language("sinus rhythm. normal ecg.") == "english"
+    assert language("sinusrhythmus a-v block i lagetyp normal") == "german"
+    assert language("sinusrytm normalt ekg") == "swedish"

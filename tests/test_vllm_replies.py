@@ -2,36 +2,33 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import permutations
-from typing import Any
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kmerl.files import read_yaml
 from kmerl.knowledge.aggregate import check
-from kmerl.knowledge.backend import Verdict
 from kmerl.knowledge.vllm import lists, prompts, replies
 from kmerl.knowledge.vllm.replies import MalformedError, Reply
 from kmerl.knowledge.vllm.settings import Example
 from tests.mining import SETTINGS
 
+CASES = read_yaml(Path(__file__).parent / "cases" / "replies.yaml")
 FULL = "left bundle branch block"
 ASKED = ("lbbb", FULL, "sinus rhythm")
-WHOLE = dict.fromkeys(ASKED, "a")
-
 READERS = {
     "entities": replies.entities,
     "verdict": replies.verdict,
     "mapping": lambda given: replies.mapping(given, ASKED),
     "hierarchy": lambda given: replies.hierarchy(given, ASKED),
 }
-EVERY, OF_JSON = "entities verdict mapping hierarchy", "entities mapping hierarchy"
 
 
-def read(reader: str, text: str, finish: str = "stop") -> Any:
+def read(reader, text, finish="stop"):
     """What a reader makes of a reply: its value, or the reason and the part that can be read."""
     try:
         return READERS[reader](Reply(text, finish, 0, 0))
@@ -40,84 +37,16 @@ def read(reader: str, text: str, finish: str = "stop") -> Any:
         return fault.reason, fault.partial
 
 
-CASES: list[tuple[str, str, Any, list[str]]] = [  # readers, finish, what they make of each text
-    # what every question may get
-    (EVERY, "stop", ("empty", None), ["", " \n\t"]),
-    (EVERY, "length", ("empty", None), [""]),
-    (EVERY, "stop", ("refusal", None), [
-        "I'm sorry, but I can't help with that.", "I’m sorry, I cannot do this.", "Sorry, no.",
-        "  I am unable to read reports.", "As an AI, I do not diagnose.",
-    ]),
-    (EVERY, "length", ("refusal", None), ["I cannot"]),
-    (EVERY, "refusal", ("refusal", None), ["That is not allowed.", "[sinus rhythm, lb]"]),
-    (EVERY, "length", ("truncated", None), [
-        '["sinus rhythm", "lb', "YES", "[sinus rhythm, lb]",
-    ]),
-    (EVERY, "rejected", ("rejected by the server", None), [""]),
-    (OF_JSON, "stop", ("not json", None), [
-        "none were found", '["sinus rhythm"', '["sinus rhythm"] and ["lbbb"]', '{"lbbb": NaN}',
-        '["a", -Infinity]', '{"lbbb": ["lbbb"], "lbbb": ["sinus rhythm"]}', '{"lbbb": "lbbb",}',
-        '{"block": {"lbbb": "a", "lbbb": "b"}}', '["\\ud800"]', "[" * 20_000 + "]" * 20_000,
-    ]),
-    (OF_JSON, "stop", ("prose around json", None), [
-        'Here they are: ["sinus rhythm"]', '```json\n{"lbbb": "lbbb"}\n```',
-        'Sure! {"block": ["lbbb"]} Anything else?',
-    ]),
-    (OF_JSON, "stop", ("wrong shape", None), [
-        '"sinus rhythm"', "17", "null", "[1, 2]", '["sinus rhythm", 3]', '[["sinus rhythm"]]',
-        '{"lbbb": 3}', '{"lbbb": null}', '{"block": [1]}', '{"block": [["lbbb"]]}',
-    ]),
-    # extract
-    ("entities", "stop", ["lbbb", "sinus rhythm"], [
-        '["Sinus  Rhythm", "LBBB."]', "[sinus rhythm, LBBB]", "['sinus rhythm', 'lbbb']",
-        "[sinus rhythm,\n lbbb,]",
-    ]),
-    ("entities", "stop", ["a", "b"], [' ["b", "a", "B"]\n']),
-    ("entities", "stop", [], ['["", " ", "."]', "[]", "[ ]"]),
-    ("entities", "stop", ["infarct, inferior"], ['["infarct, inferior"]']),
-    ("entities", "stop", ["a [b]"], ['["a [b]"]']),
-    ("entities", "stop", ("not json", None), ["[a] [b]", '[a, "b"]', "sinus rhythm, lbbb"]),
-    ("entities", "stop", ("wrong shape", None), ['{"entities": ["lbbb"]}', "{}"]),
-    # verify
-    ("verdict", "stop", Verdict.POSITIVE, ["YES", "yes.", ' **Yes** \n"']),
-    ("verdict", "stop", Verdict.ABSENT, ["NO", "'no'"]),
-    ("verdict", "stop", ("prose around yes or no", None), [
-        "Yes, it is there", "The answer is NO", "YES or NO", '["YES"] [',
-    ]),
-    ("verdict", "stop", ("not yes or no", None), ["maybe", "nothing", "yesterday"]),
-    # merge
-    ("mapping", "stop", {"lbbb": FULL, FULL: FULL, "sinus rhythm": "sr"}, [
-        json.dumps({"LBBB ": "Left  bundle branch block", FULL: FULL, "sinus rhythm": "sr."}),
-    ]),
-    ("mapping", "stop", ("missing keys", {"lbbb": FULL}), [json.dumps({"lbbb": FULL})]),
-    ("mapping", "stop", ("missing keys", {}), ["{}", json.dumps(dict.fromkeys(ASKED, ""))]),
-    ("mapping", "stop", ("invented names", {"lbbb": "a"}), ['{"lbbb": "a", "pacing": "b"}']),
-    ("mapping", "stop", ("invented names", WHOLE), [json.dumps(WHOLE | {"pacing": "b"})]),
-    ("mapping", "stop", ("wrong shape", None), [
-        '["lbbb"]', '{"lbbb": ["a"]}', '{"lbbb": {"sinus rhythm": "a"}}',
-    ]),
-    # aggregate
-    ("hierarchy", "stop", {"conduction": ["block", "lbbb"], "block": [FULL]}, [
-        json.dumps({"Conduction": ["Block", "lbbb", "LBBB"], "block": [FULL]}),
-    ]),
-    ("hierarchy", "stop", {"block": ["lbbb", FULL]}, [
-        json.dumps({"Block": ["lbbb"], "block ": [FULL]}),
-    ]),
-    ("hierarchy", "stop", {}, ["{}"]),
-    ("hierarchy", "stop", ("invented names", {"block": ["lbbb"], "rhythm": []}), [
-        '{"block": ["lbbb", "av block"], "rhythm": ["pacing"], "*": ["lbbb"]}',
-    ]),
-    ("hierarchy", "stop", ("invented names", {"block": []}), ['{"*": ["lbbb"], "block": ["."]}']),
-    ("hierarchy", "stop", ("wrong shape", None), [
-        '["lbbb"]', '{"block": "lbbb"}', '{"block": {"lbbb": []}}',
-    ]),
-]  # fmt: skip
+@pytest.mark.parametrize("case", CASES["read"])
+def test_what_is_made_of_a_reply(case):
+    made = case["value"] if "value" in case else (case["reason"], case.get("partial"))
+    for reader in case.get("readers", READERS):
+        for text in case["texts"]:
+            assert read(reader, text, case.get("finish", "stop")) == made, (reader, text)
 
 
-@pytest.mark.parametrize(("readers", "finish", "made", "texts"), CASES)
-def test_what_is_made_of_a_reply(readers, finish, made, texts):
-    asked = [(reader, text) for reader in readers.split() for text in texts]
-    assert [read(*one, finish) for one in asked] == [made] * len(asked), (readers, texts)
+def test_brackets_without_end_are_no_json():
+    assert read("entities", "[" * 20_000 + "]" * 20_000) == ("not json", None)
 
 
 LETTERS = st.sampled_from("abAÄßİſﬁ\u0307\u2028 \t.,;\"'*-1")
@@ -142,19 +71,19 @@ FEW = [f"{one} {other}".strip() for one in ("", "left", "old") for other in ("bl
 UNKNOWN = ["bundle branch block", "some infarct", "pacing"]
 
 
-def resolved(answers: Mapping[str, str]) -> tuple[dict[str, str], dict[str, int]]:
-    counts: Counter[str] = Counter()
-    found = lists.resolved(answers, counts)
-    return found, {name: count for name, count in counts.items() if count}
+def counted(tidied, given, *more):
+    """What `tidied` makes, and what it counts."""
+    counts = Counter()
+    return tidied(given, *more, counts), {name: count for name, count in counts.items() if count}
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from(FEW), st.sampled_from([*FEW, *UNKNOWN])))
 def test_what_an_answer_joins_gets_one_name_that_was_asked(answers):
-    found, _ = resolved(answers)
+    found, _ = counted(lists.resolved, answers)
     assert set(found) == set(answers)
     assert set(found.values()) <= set(answers)
-    assert resolved(found) == (found, {})
+    assert counted(lists.resolved, found) == (found, {})
     joined = {name: {name} for name in [*answers, *answers.values()]}
     for name, to in answers.items():
         both = joined[name] | joined[to]
@@ -163,27 +92,9 @@ def test_what_an_answer_joins_gets_one_name_that_was_asked(answers):
         assert (found[one] == found[other]) == (other in joined[one])
 
 
-@pytest.mark.parametrize(
-    ("answers", "name", "counts"),
-    [
-        ({"a": "b", "b": "c", "c": "c", "d": "a"}, "c", {"chains": 2}),
-        ({"a": "b", "b": "a", "c": "b"}, "b", {"cycles": 1}),  # most of it points to b
-        ({"lbbb": UNKNOWN[0], "block": UNKNOWN[0]}, "block", {"unknown": 1}),
-        ({"lbbb": "pacing", "block": "pacing"}, "block", {"unknown": 1}),  # the longest
-        ({"lbbb": "block", "block": "pacing"}, "block", {"chains": 1, "unknown": 1}),
-        (
-            {"left block": "av block", "block": "left block", "old": "left block"},
-            "left block",
-            {"chains": 2, "unknown": 1},
-        ),
-    ],
-)
-def test_a_chain_a_cycle_and_an_unknown_name_end_at_one_that_was_asked(answers, name, counts):
-    assert resolved(answers | {"x": "x"}) == (dict.fromkeys(answers, name) | {"x": "x"}, counts)
-
-
-def test_cycles_are_counted_each():
-    assert resolved({"a": "bb", "bb": "a", "x": "y", "y": "x"})[1] == {"cycles": 2}
+@pytest.mark.parametrize("case", CASES["resolved"])
+def test_a_chain_a_cycle_and_an_unknown_name_end_at_one_that_was_asked(case):
+    assert counted(lists.resolved, case["answers"]) == (case["entity"], case["counts"])
 
 
 @settings(max_examples=100, deadline=None)
@@ -200,20 +111,12 @@ def test_in_turns_every_pair_meets_and_no_part_is_much_too_long(size, parts):
 
 
 def test_the_first_turn_holds_neighbours_together():
-    found = [[["".join(part) for part in turn] for turn in lists.turns("abcdefgh", 2)]]
-    assert found == [[["abcd", "efgh"], ["abgh", "cdef"], ["abef", "cdgh"]]]
-    assert lists.turns(["a", "b"], 1) == [[["a", "b"]]]
-    assert lists.turns([], 0) == []
+    found = [["".join(part) for part in turn] for turn in lists.turns("abcdefgh", 2)]
+    assert found == [["abcd", "efgh"], ["abgh", "cdef"], ["abef", "cdgh"]]
 
 
 ENTITIES = ["a", "b", "any a", "block"]
 NAMED = st.sampled_from([*ENTITIES, "any any a", "any block", "rhythm", "conduction"])
-
-
-def flattened(tree: dict[str, list[str]], entities: Sequence[str]) -> tuple[Any, dict[str, int]]:
-    counts: Counter[str] = Counter()
-    found = lists.flattened(tree, entities, counts)
-    return found, {name: count for name, count in counts.items() if count}
 
 
 @settings(max_examples=100, deadline=None)
@@ -222,7 +125,7 @@ def flattened(tree: dict[str, list[str]], entities: Sequence[str]) -> tuple[Any,
     st.lists(st.sampled_from(ENTITIES), unique=True),
 )
 def test_a_flattened_hierarchy_has_two_levels(tree, entities):
-    found, counts = flattened(tree, entities)
+    found, counts = counted(lists.flattened, tree, entities)
     check(found, entities)
     assert len(found) + counts.get("empty", 0) == len(tree)
     for name in found:
@@ -230,48 +133,25 @@ def test_a_flattened_hierarchy_has_two_levels(tree, entities):
             assert set(found[name]) == reached(name, tree) & set(entities)
 
 
-def reached(name: str, tree: Mapping[str, Sequence[str]]) -> set[str]:
+def reached(name, tree):
     """All names below `name`, found by following one level after the other."""
-    found: set[str] = set()
+    found = set()
     while new := {c for n in found | {name} for c in tree.get(n, ())} - found:
         found |= new
     return found
 
 
-CIRCLE = [f"superclass {number}" for number in range(60)]
-HIERARCHIES: dict[str, tuple[Any, list[str], Any, dict[str, int]]] = {
-    "superclasses below superclasses": (
-        {"conduction": ["block", "pacing"], "block": ["lbbb"], "nothing": ["nobody"]},
-        ["lbbb", "pacing"],
-        {"block": ["lbbb"], "conduction": ["lbbb", "pacing"]},
-        {"nested": 2, "empty": 1},
-    ),
-    "one of an entity's name is renamed and holds it": (
-        {"block": ["lbbb"], "conduction": ["block"]},
-        ["lbbb", "block"],
-        {"any block": ["block", "lbbb"], "conduction": ["block", "lbbb"]},
-        {"renamed": 1},
-    ),
-    "one of itself alone": ({"block": ["block"]}, ["block"], {}, {"empty": 1}),
-    "no name is taken twice": (
-        {"block": ["lbbb"], "any block": ["rbbb"]},
-        ["block", "lbbb", "rbbb"],
-        {"any block": ["rbbb"], "any any block": ["block", "lbbb"]},
-        {"renamed": 1},
-    ),
-    "those that hold each other": (
-        {name: [*CIRCLE, "lbbb"] for name in CIRCLE},
-        ["lbbb"],
-        {name: ["lbbb"] for name in CIRCLE},
-        {"nested": 60},
-    ),
-}
-
-
-@pytest.mark.parametrize("case", HIERARCHIES)
+@pytest.mark.parametrize("case", CASES["flattened"].values(), ids=CASES["flattened"])
 def test_what_an_untidy_hierarchy_becomes(case):
-    tree, entities, *made = HIERARCHIES[case]
-    assert flattened(tree, entities) == tuple(made)
+    found = counted(lists.flattened, case["given"], case["entities"])
+    assert found == (case["made"], case["counts"])
+
+
+def test_superclasses_that_hold_each_other_hold_the_same():
+    circle = [f"superclass {number}" for number in range(60)]
+    tree = {name: [*circle, "lbbb"] for name in circle}
+    found, counts = counted(lists.flattened, tree, ["lbbb"])
+    assert (found, counts) == ({name: ["lbbb"] for name in circle}, {"nested": 60})
 
 
 def test_the_prompts_are_the_papers_with_what_they_are_asked_of():
@@ -311,7 +191,7 @@ def test_only_structured_questions_constrain_the_reply(structured):
         assert merge["response_format"]["json_schema"]["schema"]["required"] == ["lbbb", "rbbb"]
 
 
-def findings(count: int) -> list[str]:
+def findings(count):
     return [f"finding number {number:03d}" for number in range(count)]
 
 

@@ -1,6 +1,5 @@
 """Which server is asked, and that one which a stage started ends with it, however it ends."""
 
-import importlib.util
 import os
 import shlex
 import signal
@@ -9,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,21 +15,22 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from kmerl import runtime
+from kmerl.files import read_yaml
 from kmerl.knowledge.vllm import client as client_module
-from kmerl.knowledge.vllm import prompts, replies
+from kmerl.knowledge.vllm import prompts
 from kmerl.knowledge.vllm import server as server_module
 from kmerl.knowledge.vllm.answers import Answers
-from kmerl.knowledge.vllm.client import Client, LLMError
-from kmerl.knowledge.vllm.server import LOG, Running, check_local, check_model, command, serving
+from kmerl.knowledge.vllm.client import Client, LLMError, Running
+from kmerl.knowledge.vllm.server import LOG, check_local, check_model, command, serving
 from tests.mining import MACHINE, PARAMS, ROOT, SETTINGS
 from tests.scripted_llm import MODEL, Say, ScriptedLLM
 
+ADDRESSES = read_yaml(Path(__file__).parent / "cases" / "addresses.yaml")
 PATIENCE = 20.0  # seconds a process has to appear or to go on a busy machine
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def place(tmp_path, monkeypatch):
     """A directory of its own for the log, no key, and a look every 50 ms at a starting server."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -40,22 +39,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "time", waiting)
 
 
-HERE = "localhost LOCALHOST 127.0.0.1 127.0.0.2 127.255.0.9 [::1]"
-ELSEWHERE = """example.org 10.0.0.1 0.0.0.0 128.0.0.1 [2001:db8::1] localhost.example.org
-127.0.0.1.example.org localhost@example.org 127.0.0.1:80@example.org"""
-NO_ADDRESS = (
-    "",
-    *["::1", "http://::1:8000/v1", "127.0.0.1:8000", "localhost:8000/v1", "ftp://[::1]/v1"],
-)
-
-
-@pytest.mark.parametrize("host", HERE.split())
+@pytest.mark.parametrize("host", ADDRESSES["here"])
 def test_this_machine_may_be_asked(host):
     check_local(f"http://{host}:8000/v1", allow_remote=False)
     check_local(f"https://{host}/v1", allow_remote=False)
 
 
-@pytest.mark.parametrize("host", ELSEWHERE.split())
+@pytest.mark.parametrize("host", ADDRESSES["elsewhere"])
 def test_another_machine_is_asked_only_where_that_is_allowed(host):
     with pytest.raises(LLMError) as raised:
         check_local(f"http://{host}/v1", allow_remote=False)
@@ -64,61 +54,38 @@ def test_another_machine_is_asked_only_where_that_is_allowed(host):
     check_local(f"http://{host}/v1", allow_remote=True)
 
 
-@pytest.mark.parametrize("url", NO_ADDRESS)
+@pytest.mark.parametrize("url", ADDRESSES["no_address"])
 def test_what_is_no_address_is_an_error_that_shows_one(url):
     for allow_remote in (True, False):
         with pytest.raises(LLMError, match=r"it must look like http://127\.0\.0\.1:8000/v1"):
             check_local(url, allow_remote)
 
 
-def used(machine: runtime.Server = MACHINE, **changes: object) -> None:
+def used(machine=MACHINE, **changes):
     with serving(replace(SETTINGS, **changes), machine):
         pytest.fail("it was used")
 
 
-def test_a_remote_server_is_refused_before_anything_is_sent():
-    with pytest.raises(LLMError, match="not this machine"):
-        used(base_url="http://192.0.2.1:8000/v1")
-
-
-def test_a_running_server_is_used_as_it_is(monkeypatch):
+def test_a_running_server_is_used_as_it_is_with_its_key_and_its_models(monkeypatch):
     monkeypatch.setenv(client_module.API_KEY, "a-key")
-    with ScriptedLLM(lambda *_: Say("YES"), api_key="a-key") as llm:
+    with ScriptedLLM(lambda *_: Say("YES"), [MODEL, "gemma"], "a-key") as llm:
         with serving(replace(SETTINGS, base_url=f"{llm.base_url}/"), MACHINE) as running:
             assert (running.base_url, running.api_key) == (llm.base_url, "a-key")
             running.alive()
         check_model(running, MODEL)  # it still runs after the context
+        with pytest.raises(LLMError) as raised:
+            used(base_url=llm.base_url, model="llama")
+        for where, code in (
+            (replace(running, api_key="a-guess"), 401),
+            (replace(running, base_url=llm.base_url.removesuffix("/v1")), 404),
+        ):
+            with pytest.raises(LLMError, match=rf"/models answered {code};.*KMERL_LLM_API_KEY"):
+                check_model(where, MODEL)
+    assert str(raised.value) == f"llm.model is 'llama', but {llm.base_url} serves {MODEL}, gemma"
     assert not LOG.exists()
 
 
-def test_a_server_of_another_model_is_an_error_that_names_its_own():
-    models = ["gemma", "llama"]
-    with ScriptedLLM(lambda *_: Say("YES"), models) as llm, pytest.raises(LLMError) as raised:
-        used(base_url=llm.base_url)
-    assert str(raised.value) == f"llm.model is {MODEL!r}, but {llm.base_url} serves gemma, llama"
-
-
-def test_proxies_of_the_environment_are_not_used(monkeypatch):
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    spec = importlib.util.spec_from_file_location("server_again", server_module.__file__)
-    again = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(again)  # proxies are looked up when the module is imported
-    with ScriptedLLM(lambda *_: Say("YES")) as llm:
-        again.check_model(again.Running(llm.base_url, None), MODEL)
-
-
-@pytest.mark.parametrize(("end", "key", "code"), [("/v1", "a-guess", 401), ("", "a-key", 404)])
-def test_a_server_that_refuses_is_an_error_that_says_why(end, key, code):
-    with ScriptedLLM(lambda *_: Say("YES"), api_key="a-key") as llm:
-        running = Running(llm.base_url.removesuffix("/v1") + end, key)
-        with pytest.raises(LLMError, match=rf"/models answered {code};.*KMERL_LLM_API_KEY"):
-            check_model(running, MODEL)
-
-
-def page(body: bytes, length: int | None = None) -> bytes:
+def page(body, length=None):
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {length or len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -134,7 +101,7 @@ NO_ANSWERS = {
 
 @pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
 def test_a_server_out_of_reach_or_of_another_kind_is_an_error(answer):
-    def speak() -> None:
+    def speak():
         connection, _ = listening.accept()
         with connection:
             connection.recv(4096)
@@ -151,22 +118,20 @@ def test_a_server_out_of_reach_or_of_another_kind_is_an_error(answer):
     assert "or set base_url to null" in str(raised.value)
 
 
-def test_the_command_of_vllm_serve(tmp_path):
+def test_the_command_of_our_own_server(tmp_path):
     machine = replace(MACHINE, tensor_parallel=2, data_parallel=3, arguments=("--dtype", "half"))
     settings = replace(SETTINGS, revision="0123abc", seed=5, max_model_len=4096)
-    of_a_hub, of_a_folder = "--revision 0123abc ", ""
-    for model, revision in ((MODEL, of_a_hub), (str(tmp_path), of_a_folder)):
-        assert shlex.join(command(replace(settings, model=model), machine, 8123)) == (
-            f"vllm serve {model} {revision}--host 127.0.0.1 --port 8123 --max-model-len 4096 "
+    module = "'other env/bin/python' -m vllm.entrypoints.openai.api_server"
+    for start, model, expected in (
+        ("vllm serve", MODEL, f"vllm serve {MODEL} --revision 0123abc"),
+        ("vllm serve", str(tmp_path), f"vllm serve {tmp_path}"),  # a folder has no revision
+        (module, MODEL, f"{module} --model {MODEL} --revision 0123abc"),
+    ):
+        given = replace(settings, model=model), replace(machine, command=start)
+        assert shlex.join(command(*given, 8123)) == (
+            f"{expected} --host 127.0.0.1 --port 8123 --max-model-len 4096 "
             "--tensor-parallel-size 2 --data-parallel-size 3 --seed 5 --dtype half"
         )
-
-
-def test_the_command_of_another_python():
-    start = "'other env/bin/python' -m vllm.entrypoints.openai.api_server"
-    line = command(SETTINGS, replace(MACHINE, command=start), 8123)
-    module = ["-m", "vllm.entrypoints.openai.api_server"]
-    assert line[:5] == ["other env/bin/python", *module, "--model", MODEL]
 
 
 @pytest.mark.parametrize("start", ["no-such-program serve", "/no/such/python -m vllm", ""])
@@ -201,7 +166,7 @@ with ScriptedLLM(script, api_key=key, port=int(sys.argv[sys.argv.index("--port")
 
 
 @pytest.fixture
-def fake(tmp_path: Path) -> Iterator[runtime.Server]:
+def fake(tmp_path):
     """A runtime.llm whose command is a server and a child process of it, which cannot stay."""
     (tmp_path / "fake_vllm.py").write_text(FAKE, encoding="utf-8")
     yield replace(MACHINE, command=shlex.join([sys.executable, str(tmp_path / "fake_vllm.py")]))
@@ -210,12 +175,12 @@ def fake(tmp_path: Path) -> Iterator[runtime.Server]:
             os.kill(pid, signal.SIGKILL)
 
 
-def pids() -> list[int]:
+def pids():
     """Of the fake server and of its child."""
     return [int(pid) for pid in Path("pids").read_text().split()]
 
 
-def runs(pid: int) -> bool:
+def runs(pid):
     """Whether a process lives; one that only waits to be collected does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
@@ -223,7 +188,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-def soon(what: Callable[[], bool]) -> bool:
+def soon(what):
     """Whether it becomes so."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
@@ -233,34 +198,34 @@ def soon(what: Callable[[], bool]) -> bool:
     return False
 
 
-def gone() -> bool:
+def gone():
     """Whether the fake server and its child end; the last signal takes a moment to arrive."""
     return soon(lambda: not any(map(runs, pids())))
 
 
-def client_of(running: Running, folder: Path) -> Client:
-    answers = Answers(folder)
-    machine = replace(MACHINE, concurrency=1)
-    return Client(SETTINGS, machine, answers, running.base_url, running.alive, running.api_key)
+STOPPED = r"the vLLM server stopped by itself; \.checkpoints/vllm\.log says why"
 
 
-def test_a_server_of_our_own_answers_us_alone_and_ends_with_a_context_that_fails(fake, tmp_path):
-    with pytest.raises(KeyboardInterrupt), serving(SETTINGS, fake) as running:
+def test_our_own_server_answers_us_alone_and_its_death_is_an_error(fake, tmp_path, monkeypatch):
+    monkeypatch.setattr(client_module, "FIRST_PAUSE", 0.2)
+    answers = Answers(tmp_path / "answers")
+    asked = [prompts.extract(i, text, SETTINGS) for i, text in enumerate(("a", "crash", "b"))]
+    with pytest.raises(LLMError, match=STOPPED), serving(SETTINGS, fake) as running:
         assert [runs(pid) for pid in pids()] == [True, True]
         running.alive()
         check_model(running, MODEL)
         with pytest.raises(LLMError, match="/models answered 401"):
             check_model(replace(running, api_key="a-guess"), MODEL)
-        client = client_of(running, tmp_path / "answers")
-        asked = [prompts.extract(0, "a", SETTINGS)]
-        assert client.ask(asked, lambda _, r: replies.entities(r), "extract") == [["lbbb"]]
-        client.answers.close()
-        raise KeyboardInterrupt
+        client = Client(SETTINGS, replace(MACHINE, concurrency=1), answers, running)
+        client.ask(asked, lambda _, reply: reply, "extract")
+    answers.close()
+    assert [reply.text for reply in answers.known.values()] == ['["lbbb"]']
     assert gone()
     assert urlsplit(running.base_url).hostname == "127.0.0.1"
-    assert MODEL in LOG.read_text()
-    assert str(running.api_key) not in LOG.read_text()
-    with pytest.raises(LLMError, match=r"the vLLM server stopped by itself; \.checkpoints/vllm"):
+    told = LOG.read_text()
+    assert "CUDA out of memory" in told and MODEL in told
+    assert str(running.api_key) not in told
+    with pytest.raises(LLMError, match=STOPPED):
         running.alive()
 
 
@@ -290,38 +255,21 @@ def test_a_server_ends_when_its_stage_is_killed(fake):
     assert gone()
 
 
-def test_a_server_that_dies_within_a_run_is_an_error_that_names_its_log(
-    fake, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(client_module, "FIRST_PAUSE", 0.2)
-    asked = [prompts.extract(i, text, SETTINGS) for i, text in enumerate(("a", "crash", "b"))]
-    with (
-        pytest.raises(LLMError, match=r"stopped by itself; \.checkpoints/vllm\.log says why"),
-        serving(SETTINGS, fake) as running,
-    ):
-        client = client_of(running, tmp_path / "answers")
-        client.ask(asked, lambda _, reply: reply, "extract")
-    client.answers.close()
-    assert "CUDA out of memory" in LOG.read_text()
-    assert len(client.answers.known) == 1
-    assert gone()
+NEVER_READY = "import os, time; open('pids', 'w').write(str(os.getpid())); time.sleep(600)"
 
 
-def python(code: str) -> runtime.Server:
-    return replace(MACHINE, command=shlex.join([sys.executable, "-c", code]))
-
-
-def test_a_server_that_does_not_start_is_an_error_that_names_its_log():
-    with pytest.raises(LLMError, match=r"stopped by itself; \.checkpoints/vllm\.log says why"):
-        used(python("raise SystemExit('no GPU here')"))
-    assert LOG.read_text() == "no GPU here\n"
-
-
-def test_a_server_that_is_never_ready_is_an_error_and_ends():
-    code = "import os, time; open('pids', 'w').write(str(os.getpid())); time.sleep(600)"
-    machine = replace(python(code), start_timeout=0.6)
-    with pytest.raises(LLMError, match=r"not ready within runtime\.llm\.start_timeout \(0\.6 s\)"):
-        used(machine)
+@pytest.mark.parametrize(
+    ("code", "limit", "message"),
+    [
+        ("raise SystemExit('no GPU here')", 30.0, STOPPED),
+        (NEVER_READY, 0.4, r"not ready within runtime\.llm\.start_timeout \(0\.4 s\)"),
+    ],
+)
+def test_a_server_that_does_not_start_is_an_error_and_leaves_nothing(code, limit, message):
+    line = shlex.join([sys.executable, "-c", code])
+    with pytest.raises(LLMError, match=message):
+        used(replace(MACHINE, command=line, start_timeout=limit))
+    assert LOG.read_text() == ("no GPU here\n" if limit == 30.0 else "")
     assert not Path("pids").exists() or gone()
 
 

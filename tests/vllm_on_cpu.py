@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from kmerl.knowledge.backend import Verdict
 from kmerl.knowledge.reports import gather
 from kmerl.knowledge.statements import ReportsParams
 from kmerl.knowledge.vllm import backend
-from kmerl.knowledge.vllm.server import Running, serving
+from kmerl.knowledge.vllm.server import serving
 from kmerl.knowledge.vllm.settings import LLM
 from tests import tiny_llms
 
@@ -41,8 +40,19 @@ KEEPERS: set[int] = set()  # sessions of the servers seen so far
 STEPS = ("extract", "verify", "merge", "aggregate")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def environment():
+    """Of the stages and servers that are started here."""
+    ours = {"PYTHONPATH": str(ROOT), "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
+    ours["PYTHONDONTWRITEBYTECODE"] = ""  # the first start makes the next ones faster
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ours.items():
+            patch.setenv(name, value)
+        yield
+
+
 @pytest.fixture(scope="module")
-def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def synthetic(tmp_path_factory):
     """A working directory with 200 synthetic MIMIC reports, as `reports` leaves it."""
     place = _place(tmp_path_factory.mktemp("synthetic"), "mimic-iv-ecg")
     for stage in ("synthesize", "ingest mimic-iv-ecg", "reports"):
@@ -51,7 +61,7 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def real(tmp_path_factory):
     """A working directory with the reports of 200 real PTB-XL records."""
     if not REAL.exists():
         pytest.skip(f"no real reports: {REAL.name} of the shared data is not beside the project")
@@ -74,36 +84,31 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def server(synthetic: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+def server(synthetic, monkeypatch):
     """A real server, whose model the working directory's params.yaml names."""
     _set(synthetic, base_url=None)
     monkeypatch.chdir(synthetic)
-    for name, value in _environment().items():
-        monkeypatch.setenv(name, value)
     with serving(params.load("llm", LLM), runtime.load().llm) as running:
         monkeypatch.setenv("KMERL_LLM_API_KEY", str(running.api_key))
         yield running
     assert not _servers(), "a process of the server is left behind"
 
 
-def test_a_killed_stage_leaves_no_server_and_keeps_its_answers(synthetic: Path) -> None:
+def test_a_killed_stage_leaves_no_server_and_keeps_its_answers(synthetic):
     """The stage starts the server itself and is killed in the middle of extraction."""
     _set(synthetic, base_url=None)
-    stage = subprocess.Popen(
-        [sys.executable, "-m", "stages.extract"],
-        cwd=synthetic, env=_environment(), start_new_session=True,
-    )  # fmt: skip
+    line = [sys.executable, "-m", "stages.extract"]
+    stage = subprocess.Popen(line, cwd=synthetic, start_new_session=True)
     _until(lambda: _answers(synthetic, "extract") >= 20, 400, stage)
     assert _servers()
     os.killpg(stage.pid, signal.SIGKILL)
     stage.wait()
     _until(lambda: not _servers(), 60)
-    assert 20 <= _answers(synthetic, "extract") < _statements(synthetic)
+    statements = pq.read_metadata(synthetic / "data/reports/statements.parquet").num_rows
+    assert 20 <= _answers(synthetic, "extract") < statements
 
 
-def test_extract_resumes_and_a_killed_server_loses_nothing(
-    synthetic: Path, server: Running
-) -> None:
+def test_extract_resumes_and_a_killed_server_loses_nothing(synthetic, server):
     """Extraction asks for what is left; the server then dies in the middle of verification."""
     _set(synthetic, base_url=server.base_url)
     kept = _answers(synthetic, "extract")
@@ -116,10 +121,8 @@ def test_extract_resumes_and_a_killed_server_loses_nothing(
     assert _asked(again) == 0
     assert _served(server) == asked
 
-    stage = subprocess.Popen(
-        [sys.executable, "-m", "stages.verify"],
-        cwd=synthetic, env=_environment(), stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    line = [sys.executable, "-m", "stages.verify"]
+    stage = subprocess.Popen(line, cwd=synthetic, stderr=subprocess.PIPE, text=True)
     _until(lambda: _answers(synthetic, "verify") >= 20, 120, stage)
     for process in _servers():
         process.kill()
@@ -129,9 +132,7 @@ def test_extract_resumes_and_a_killed_server_loses_nothing(
     assert _answers(synthetic, "verify") >= 20
 
 
-def test_the_chain_goes_on_to_a_label_matrix(
-    synthetic: Path, server: Running, request: pytest.FixtureRequest
-) -> None:
+def test_the_chain_goes_on_to_a_label_matrix(synthetic, server, request):
     """What the killed server left is asked for; then the same server reads real reports."""
     _set(synthetic, base_url=server.base_url)
     kept = _answers(synthetic, "verify")
@@ -141,22 +142,18 @@ def test_the_chain_goes_on_to_a_label_matrix(
     _finish(synthetic, ("merge", "aggregate"))
     _tell(synthetic)
 
-    real: Path = request.getfixturevalue("real")  # skips where there are none
+    real = request.getfixturevalue("real")  # skips where there are none
     _set(real, base_url=server.base_url)
     _finish(real, STEPS)
     _tell(real)
 
 
 @pytest.mark.parametrize("kind", tiny_llms.CLASSES)
-def test_each_class_of_table_6a_is_asked_by_parameter_alone(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_class_of_table_6a_is_asked_by_parameter_alone(kind, tmp_path, monkeypatch):
     """`llm.model` names the checkpoint; its chat template must take every prompt of the chain."""
     tiny_llms.write(tmp_path / kind, kind)
     place = _place(tmp_path, "mimic-iv-ecg", model=str(tmp_path / kind), max_model_len=2048)
     monkeypatch.chdir(place)
-    for name, value in _environment().items():
-        monkeypatch.setenv(name, value)
     texts = ["sinus rhythm", "left bundle branch block"]
     names = ["sinus rhythm", "normal sinus rhythm", "left bundle branch block"]
     with backend.open_backend(place / "answers") as asked:
@@ -177,7 +174,7 @@ def test_each_class_of_table_6a_is_asked_by_parameter_alone(
     print(f"{kind}: {counts}")
 
 
-def _finish(place: Path, steps: tuple[str, ...]) -> None:
+def _finish(place, steps):
     for step in steps:
         done = _stage(place, step)
         assert done.returncode == 0, done.stderr
@@ -186,7 +183,7 @@ def _finish(place: Path, steps: tuple[str, ...]) -> None:
     reports = pq.read_table(place / "data/reports/reports.parquet")
     assert labels["record"].to_pylist() == reports["record"].to_pylist()
     assert labels.num_columns > 1
-    counts = json.loads((place / "metrics/mining.json").read_text())["llm"]
+    counts = files.read_json(place / "metrics/mining.json")["llm"]
     for step, count in counts.items():
         with (place / f"data/{step}/unresolved.csv").open(newline="") as file:
             assert len(list(csv.DictReader(file))) == count["unresolved"]
@@ -194,21 +191,17 @@ def _finish(place: Path, steps: tuple[str, ...]) -> None:
         print(f"{step}: {count['questions']} questions, {valid:.1%} of first replies valid")
 
 
-def _tell(place: Path) -> None:
+def _tell(place):
     """What the small model made of the reports, for the reader of the log."""
-    found = json.loads((place / "metrics/mining.json").read_text())
+    found = files.read_json(place / "metrics/mining.json")
     names = ("entities", "superclasses", "columns", "agreement", "truth", "codes", "llm")
     print(json.dumps({name: found[name] for name in names if name in found}, indent=1))
 
 
-def _place(place: Path, corpus: str, root: str | None = None, **llm: str | int) -> Path:
-    text = (ROOT / "params" / "demo.yaml").read_text(encoding="utf-8")
-    values = yaml.safe_load(text)
+def _place(place, corpus, root=None, **llm):
+    values = files.read_yaml(ROOT / "params" / "demo.yaml")
     values["synthesize"]["records"] = {
-        "mimic-iv-ecg": REPORTS,
-        "ptb-xl": 0,
-        "cpsc2018": 0,
-        "csn": 0,
+        name: REPORTS * (name == "mimic-iv-ecg") for name in values["synthesize"]["records"]
     }
     values["pretrain"]["corpus"] = corpus
     values["corpora"][corpus]["root"] = root or values["corpora"][corpus]["root"]
@@ -227,35 +220,27 @@ def _place(place: Path, corpus: str, root: str | None = None, **llm: str | int) 
     return place
 
 
-def _set(place: Path, base_url: str | None) -> None:
-    values = yaml.safe_load((place / "params.yaml").read_text(encoding="utf-8"))
+def _set(place, base_url):
+    values = files.read_yaml(place / "params.yaml")
     values["llm"]["base_url"] = base_url
     (place / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
-def _environment() -> dict[str, str]:
-    ours = {"PYTHONPATH": str(ROOT), "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
-    ours["PYTHONDONTWRITEBYTECODE"] = ""  # the first start of the server makes the next ones faster
-    return {**os.environ, **ours}
-
-
-def _stage(place: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _stage(place, name, *arguments):
     command = [sys.executable, "-m", f"stages.{name}", *arguments]
     start = time.monotonic()
-    done = subprocess.run(
-        command, cwd=place, env=_environment(), capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
     print(f"{place.name} {name}: {time.monotonic() - start:.0f} s, {done.stderr.strip()[-300:]}")
     return done
 
 
-def _asked(done: subprocess.CompletedProcess[str]) -> int:
+def _asked(done):
     found = re.search(r"(\d+) replies asked for", done.stderr)
     assert found, done.stderr
     return int(found[1])
 
 
-def _answers(place: Path, step: str) -> int:
+def _answers(place, step):
     """Whole answers on the disk."""
     folder = place / "data" / "answers" / step
     keys = {
@@ -266,11 +251,7 @@ def _answers(place: Path, step: str) -> int:
     return len(keys)
 
 
-def _statements(place: Path) -> int:
-    return pq.read_metadata(place / "data/reports/statements.parquet").num_rows
-
-
-def _served(server: Running) -> int:
+def _served(server):
     """Requests that the server itself counts as finished."""
     url = server.base_url.removesuffix("/v1") + "/metrics"
     asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {server.api_key}"})
@@ -280,7 +261,7 @@ def _served(server: Running) -> int:
     return round(sum(map(float, counts)))
 
 
-def _servers() -> list[psutil.Process]:
+def _servers():
     """Every process of a session that a keeper of a server leads or led."""
     found = []
     for process in psutil.process_iter():
@@ -296,7 +277,7 @@ def _servers() -> list[psutil.Process]:
     return found
 
 
-def _until(done, limit: float, process: subprocess.Popen | None = None) -> None:
+def _until(done, limit, process=None):
     end = time.monotonic() + limit
     while not done():
         assert time.monotonic() < end, f"not so after {limit:g} s"

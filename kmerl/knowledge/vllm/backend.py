@@ -96,9 +96,7 @@ def open_backend(path: Path) -> Iterator[VllmBackend]:
     answers = Answers(path)
     try:
         with serving(settings, machine) as running:
-            client = Client(
-                settings, machine, answers, running.base_url, running.alive, running.api_key
-            )
+            client = Client(settings, machine, answers, running)
             yield VllmBackend(client)
             client.tell(path.name)
     finally:

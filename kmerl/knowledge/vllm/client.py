@@ -3,10 +3,10 @@
 import asyncio
 import json
 import logging
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import openai
@@ -44,26 +44,22 @@ class LLMError(MiningError):
     """The server cannot be used; the message says what to do and holds no report text."""
 
 
+@dataclass(frozen=True)
+class Running:
+    """A server that answers. `alive()` raises an LLMError where it is known to have stopped."""
+
+    base_url: str
+    api_key: str | None
+    alive: Callable[[], None] = lambda: None
+
+
 class Client:
-    """Asks one model; keeps answers, counts what it used and lists what stayed unresolved.
+    """Asks one model; keeps answers, counts what it used and lists what stayed unresolved."""
 
-    Args:
-        alive: raises an `LLMError` where the server is known to have stopped.
-    """
-
-    def __init__(
-        self,
-        settings: LLM,
-        machine: Server,
-        answers: Answers,
-        base_url: str,
-        alive: Callable[[], None] = lambda: None,
-        api_key: str | None = None,
-    ) -> None:
+    def __init__(self, settings: LLM, machine: Server, answers: Answers, running: Running) -> None:
         logging.getLogger("openai").setLevel(logging.WARNING)  # it can log whole requests
-        self.settings, self.machine, self.answers = settings, machine, answers
-        self.base_url, self.alive = base_url, alive
-        self.api_key = api_key or os.environ.get(API_KEY) or "none"
+        self.settings, self.machine = settings, machine
+        self.answers, self.running = answers, running
         self.asked = self.retries = 0  # of this run; not among the counts, which a resume keeps
         self.used: Counter[str] = Counter()
         self.malformed: Counter[str] = Counter()
@@ -98,8 +94,8 @@ class Client:
                 meter.advance()
 
         async with openai.AsyncOpenAI(
-            base_url=self.base_url,
-            api_key=self.api_key,
+            base_url=self.running.base_url,
+            api_key=self.running.api_key or "none",
             max_retries=0,
             timeout=self.machine.timeout,
             http_client=openai.DefaultAsyncHttpxClient(  # neither a proxy nor another host
@@ -174,7 +170,7 @@ class Client:
             except REJECTED:
                 return Reply("", "rejected", 0, 0)
             except PASSING as error:
-                self.alive()
+                self.running.alive()
                 if attempt == self.machine.retries:
                     raise LLMError(self._gave_up(kind, error)) from None
                 self.retries += 1
@@ -182,8 +178,8 @@ class Client:
                 pause = min(2 * pause, LONGEST_PAUSE)
             except openai.APIStatusError as error:
                 raise LLMError(
-                    f"{self.base_url} answered {error.status_code}; 401 and 403: set {API_KEY}, "
-                    f"404: is {self.settings.model!r} what the server serves?"
+                    f"{self.running.base_url} answered {error.status_code}; 401 and 403: set "
+                    f"{API_KEY}, 404: is {self.settings.model!r} what the server serves?"
                 ) from None
         raise AssertionError("the last try returns or raises")
 
@@ -191,7 +187,7 @@ class Client:
         status = getattr(error, "status_code", None)
         what = f"status {status}" if status else type(error).__name__
         return (
-            f"{self.base_url} gave no answer to a question of kind {kind} in "
+            f"{self.running.base_url} gave no answer to a question of kind {kind} in "
             f"{self.machine.retries + 1} tries (last: {what}); {len(self.answers.known)} answers "
             "are kept: start the server again, run the same command; see also runtime.llm.timeout"
         )

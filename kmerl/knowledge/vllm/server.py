@@ -13,13 +13,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kmerl.knowledge.vllm.client import API_KEY, LLMError
+from kmerl.knowledge.vllm.client import API_KEY, LLMError, Running
 from kmerl.knowledge.vllm.settings import LLM
 from kmerl.progress import Meter
 from kmerl.runtime import Server
@@ -29,15 +28,6 @@ LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 60.0
 UNREACHABLE = (OSError, http.client.HTTPException)  # no server, or none of HTTP
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
-
-
-@dataclass(frozen=True)
-class Running:
-    """A server that answers. `alive()` raises an LLMError where it is known to have stopped."""
-
-    base_url: str
-    api_key: str | None
-    alive: Callable[[], None] = lambda: None
 
 
 @contextmanager
