@@ -82,9 +82,9 @@ def _frame(chart: Chart, width: int, height: int) -> _Frame:
 
 
 def _limits(values: list[float], least: float, margin: float) -> tuple[float, float]:
-    """The ends of an axis: a margin about the values, `least` about one value alone."""
+    """The ends of an axis: a margin about the values, `least` about what is one value."""
     low, high = min(values), max(values)
-    if low == high:
+    if high - low < 1e-12:
         low, high = low - least, high + least
     pad = margin * (high - low)
     return low - pad, high + pad
