@@ -158,13 +158,18 @@ def test_unresolved_questions_are_listed_in_order_and_too_many_fail_the_stage(ll
     assert unresolved("extract") == [head, rows[at]]
     count = len(server.bodies)
     configure(server.base_url, extract={"max_unresolved": 1 / len(texts)})
-    run(extract, verify)
+    run(extract)
     assert unresolved("extract") == [head, rows[at]]
+    configure(server.base_url, extract={"max_unresolved": 0.2})
+    llm.instead["verify", "sinus rhythm"] = Say("maybe")
+    run(verify)
     assert {asked(body)[0] for body in server.bodies[count:]} == {"verify"}
     assert read_json("data/extract/counts.json")["llm"]["unresolved"] == 1
     everything = {name for names in STATED.values() for name in names}
     assert set(verified()) == everything - {"anterior infarct"}
-    assert unresolved("verify") == [head]
+    about = f"statement {texts.index('sinus rhythm')}: sinus rhythm"
+    assert unresolved("verify") == [head, [about, "not yes or no", "maybe"]]
+    assert verified()["sinus rhythm"] == ("absent", "positive", False)
 
 
 def test_a_failed_stage_says_what_to_do_and_no_text_of_a_report_and_no_reply(llm, server, capfd):
