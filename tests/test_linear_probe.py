@@ -103,6 +103,9 @@ def test_keeps_the_first_of_the_best_validation_epochs(monkeypatch):
         np.testing.assert_array_equal(long.epoch[same], short.epoch[same])
     scores = probe_fit.logits(validation.features, seen[-1].weight[:, :, 1]).numpy()
     np.testing.assert_allclose(macro(auroc(validation.truth, scores)), seen[-1].auroc[:, :, 1])
+    monkeypatch.setattr(probe_fit, "learning_rate", lambda *_: 0.0)  # each epoch as good as another
+    still = fit(train, validation, EVERY, settings, (0.1, 3.0), [np.random.default_rng(2)])
+    assert (still.epoch == 1).all()
 
 
 def test_the_best_test_epoch_is_reported_and_never_used():
