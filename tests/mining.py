@@ -12,11 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from kmerl import params, runtime
-from kmerl.files import read_yaml
+from kmerl.files import read_yaml, write_csv
 from kmerl.knowledge.vllm import client
 from kmerl.knowledge.vllm.settings import LLM
 from stages import aggregate, extract, label_matrix, merge, reports, verify
-from tests.official_layouts import write_rows
 from tests.scripted_llm import MODEL
 
 ROOT = Path(__file__).parent.parent
@@ -79,7 +78,7 @@ def write_store(root: Path) -> None:
         said = [{"positive": STATED[one.lower()], "hedged": [], "negated": []} for one in texts]
         truth.append((record, record, "[]", json.dumps(said)))
     columns = ("record", "patient", "findings", "statements")
-    write_rows(root / "data/truth/mimic-iv-ecg.csv", columns, truth)
+    write_csv(root / "data/truth/mimic-iv-ecg.csv", columns, truth)
 
 
 def mined(root: Path) -> dict[str, bytes]:

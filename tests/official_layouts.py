@@ -21,7 +21,6 @@ with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
     warnings.simplefilter("ignore")
     import wfdb
 
-write_rows = write_csv  # its name in the tests of mining
 SAMPLES = 5000
 DEMO = Path(__file__).parents[1] / "params/demo.yaml"
 REAL = Path(os.environ.get("KMERL_REAL_DATA", Path(__file__).parents[2] / "shared/data"))

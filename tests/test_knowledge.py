@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from kmerl.files import write_csv
 from kmerl.knowledge.aggregate import HierarchyError, aggregate, check
 from kmerl.knowledge.extract import extract
 from kmerl.knowledge.labels import label_matrix, readable
@@ -24,7 +25,7 @@ from kmerl.knowledge.quality import (
 from kmerl.knowledge.reports import gather
 from kmerl.knowledge.statements import ReportsParams, clean, split, why_dropped
 from kmerl.knowledge.verify import Verify, verify
-from tests.official_layouts import REAL, real, write_rows
+from tests.official_layouts import REAL, real
 
 
 def test_cleaning_is_merls():
@@ -138,7 +139,7 @@ def test_truth_table(tmp_path):
     said = {"positive": ["premature ventricular complex"], "hedged": ["atrial flutter"]}
     statements = json.dumps([{"text": "PVC(s)", **said, "negated": ["sinus rhythm"]}])
     columns = ("record", "patient", "findings", "statements")
-    write_rows(path, columns, [("1", "1", "[]", statements)])
+    write_csv(path, columns, [("1", "1", "[]", statements)])
     mined = [("1", "ventricular premature complex"), ("1", "sinus rhythm"), ("1", "normal axis")]
     found = against_truth(path, mined, "positive", {"1"})
     assert found["micro"]["hits"] == 1  # normal axis is in no truth, so it does not count
@@ -149,7 +150,7 @@ def test_reports_that_nobody_wrote_are_not_scored(tmp_path):
     path = tmp_path / "reports.csv"
     texts = ("sinus rhythm", "trace only requested.", "Trace only requested. Edit: SR")
     rows = [(text, "{'SR': 0.0}", "1") for text in texts]
-    write_rows(path, ("report", "scp_codes", "strat_fold"), rows)
+    write_csv(path, ("report", "scp_codes", "strat_fold"), rows)
     found = measure(read_reports(path, lexicon(), "positive"))
     assert (found["records"], found["not_written"]) == (1, 2)
     assert found["findings"]["findings"]["sinus rhythm"]["recall"] == 1.0
