@@ -86,7 +86,7 @@ def _lines(grid: Grid, columns: Sequence[_Column]) -> list[str]:
     labels = [f"{'  ' * bool(g.title)}{row.label}" for g in grid.groups for row in g.rows]
     width = min(LABEL, max(map(len, labels)))
     lines = [f"{'':{width}}{head}" for head in across[:3] if head.strip()]
-    lines.append("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * len(lines[0]))
+    lines.append("-" * len(lines[0]))
     rows = iter(across[3:])
     for group in grid.groups:
         lines += [group.title] if group.title else []
