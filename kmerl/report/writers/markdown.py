@@ -1,4 +1,4 @@
-"""Tables as Markdown, for docs/tables.md and for an issue or a pull request."""
+"""Tables as Markdown, for docs/results.md, and for an issue or a pull request."""
 
 from collections.abc import Sequence
 
