@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from kmerl.experiments.stages import Pipeline, Stage, read
+from kmerl.experiments.stages import Pipeline, Stage, nested, read
 from kmerl.files import read_yaml
 from kmerl.params import SECTIONS
 from tests.import_closure import ROOT, closure, is_method
@@ -103,5 +103,15 @@ def sections_of_stage(stage: Stage) -> set[str]:
 
 
 def stale(*params: str) -> set[str]:
-    """Names of the stages that run again when these params change, if every output changes."""
-    return pipeline().stale(params)
+    """Names of the stages that run again when these keys change, if every output changes."""
+    changed = [key.replace(".", "/") for key in params]
+    found = {
+        stage.address
+        for stage in pipeline().stages
+        for listed in stage.params
+        if any(nested(key, listed.replace(".", "/")) for key in changed)
+    }
+    for address in pipeline().order:
+        if pipeline().parents[address] & found:
+            found.add(address)
+    return {address.split("@")[0] for address in found}

@@ -78,20 +78,6 @@ class Pipeline:
         listed = {param for one in self.stages if one.name in before for param in one.params}
         return {param: value(self.values, param) for param in sorted(listed)}
 
-    def stale(self, keys: Iterable[str]) -> set[str]:
-        """Names of the stages that run again when `keys` change, if every output changes."""
-        changed = [key.replace(".", "/") for key in keys]
-        found = {
-            stage.address
-            for stage in self.stages
-            for listed in stage.params
-            if any(nested(key, listed.replace(".", "/")) for key in changed)
-        }
-        for address in self.order:
-            if self.parents[address] & found:
-                found.add(address)
-        return {address.split("@")[0] for address in found}
-
 
 def read(values: Mapping[str, Any], path: Path = FILE) -> Pipeline:
     """The file's stages with all of params.yaml, `values`, filled in."""
