@@ -154,6 +154,26 @@ def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask_of, sign
     assert dict(found[0]) == dict(zip(CLASSES, map(float, direct), strict=True))
 
 
+@pytest.mark.parametrize(
+    ("self_attention", "context", "matters"),
+    [(True, "asked", True), (True, "entities", False), (False, "asked", False)],
+)
+def test_company_is_spoken_of_where_it_matters(self_attention, context, matters, signals):
+    company = {"query_network__self_attention": self_attention, "query_network__context": context}
+    ask_of = scoring.Predictor(*enlarged("zscore", **company))
+    ask_of.tower = FakeTower()
+    given = signals[0][:2], LEADS[:2]
+    together = ask_of.score(*given, FEW)
+    alone = np.array([ask_of.score(*given, [name])[0] for name in FEW])
+    other = ask_of.in_company(*given, FEW)
+    assert np.allclose(alone, together, **CLOSE) is not matters
+    assert bool(other) is matters
+    if matters:
+        np.testing.assert_allclose(other["alone"], alone, **CLOSE)
+        every = ask_of.score(*given, ask_of.entities)  # the three are the first of them
+        np.testing.assert_allclose(other["beside the model's entities"], every[:3], **CLOSE)
+
+
 def test_a_method_without_a_query_network_is_not_asked():
     with pytest.raises(ValueError, match="'simclr', which has no query network"):
         scoring.Predictor(methods.config("simclr"), methods.small("simclr"))

@@ -42,6 +42,7 @@ def model(monkeypatch):
         ("sinus rhythm", "atrial fibrillation"),
     )
     fake = SimpleNamespace(config=config, entities=entities, asked=asked, score=score)
+    fake.in_company = lambda *_: {}
     monkeypatch.setattr(scoring, "load", lambda directory: fake)
     return fake
 
@@ -119,6 +120,19 @@ def test_a_two_lead_record_at_another_rate(records, model, beats):
     ((signal, _, _),) = model.asked
     assert signal.shape == (2, 5000)
     assert np.corrcoef(signal[0], beats["I"])[0, 1] > 0.97
+
+
+def test_it_is_said_where_an_answer_depends_on_company(records, model):
+    model.in_company = lambda *_: {
+        "alone": np.array([0.45, 0.2]),
+        "beside all": np.array([0.455] * 2),
+    }
+    (note,) = json.loads(call("predict", records / "long", "--json", "--classes", "a,b"))["notes"][
+        1:
+    ]
+    assert note.endswith(
+        "(query_network.self_attention): b 0.900 here, 0.200 alone, 0.455 beside all"
+    )
 
 
 def test_what_is_cut_filled_and_repaired_is_said(records, model):

@@ -1,5 +1,7 @@
 """Losses against loops over records; tests/test_processes.py compares two processes with one."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -132,6 +134,46 @@ def test_query_loss_of_differences_is_the_softmax_of_absent_and_present():
     expected = F.cross_entropy(pair.flatten(0, 1), labels.flatten().long())
     loss = query_loss(pair[..., 1] - pair[..., 0], labels.double())
     same_in_value_and_gradient(loss, expected, (pair,))
+
+
+def kmerl_asking(**network):
+    torch.manual_seed(0)
+    small = config("kmerl")
+    small.sections["query_network"] = {**small.sections["query_network"], **network}
+    return create(small, torch.randn(5, 12)).eval()
+
+
+def test_entities_are_dealt_into_companies_of_every_size():
+    model, chance = kmerl_asking(companies=True), generator()
+    drawn = torch.stack([model._companies(torch.arange(5), chance) for _ in range(400)])
+    seen = drawn.sum(2)  # by each name: the size of its company
+    assert (drawn == drawn.mT).all()
+    assert drawn.diagonal(dim1=1, dim2=2).all()
+    sizes = torch.bincount(seen.max(1).values, minlength=6)
+    expected = 400 * torch.log(1 + 1 / torch.arange(1.0, 6.0)) / math.log(6)  # log-uniform
+    assert ((sizes[1:] - expected).abs() < 4 * expected.sqrt()).all()
+    assert (drawn.float().mean(0) > 0.2).all()  # every pair meets
+    given = batch()
+    tokens = model.encoder(given.signal, given.leads)
+    companies = model._companies(torch.arange(5), generator(5))
+    assert 1 < companies.sum() < 25
+    apart = [
+        model.query_network(model.entities[company], tokens)[:, company[: i + 1].sum() - 1]
+        for i, company in enumerate(companies)
+    ]
+    expected = model.loss.query * query_loss(torch.stack(apart, 1), given.labels)
+    torch.testing.assert_close(model(given, generator(5))["query"], expected)
+
+
+def test_a_few_entities_are_asked_a_step_each_as_often():
+    model, chance = kmerl_asking(asked=2), generator()
+    drawn = torch.stack([model._asked(chance) for _ in range(500)])
+    assert (drawn[:, 0] != drawn[:, 1]).all()
+    assert (torch.bincount(drawn.flatten()) - 200).abs().max() < 45  # four deviations
+    given, asked = batch(), model._asked(generator())
+    logits = model.query_network(model.entities[asked], model.encoder(given.signal, given.leads))
+    expected = model.loss.query * query_loss(logits, given.labels[:, asked])
+    torch.testing.assert_close(model(given, generator())["query"], expected)
 
 
 def test_weights_of_zero_remove_their_term():

@@ -148,7 +148,7 @@ def test_training_masks_the_share_of_the_tokens_there_are(tokens, expected, per_
     assert model.encoder.tokenizer.project.weight.grad.abs().sum() > 0
 
 
-QUERY = QueryParams(16, 2, 4, 32, 0.1, self_attention=True, head="logit", shared_norm=False)
+QUERY = QueryParams(16, 2, 4, 32, 0.1, True, 0, False, "asked", head="logit", shared_norm=False)
 NAMES, TOKENS = (
     torch.randn(5, 12, generator=generator(1)),
     torch.randn(3, 9, 20, generator=generator(2)),
@@ -178,6 +178,22 @@ def test_self_attention_decides_whether_a_score_depends_on_the_other_names(self_
     with torch.no_grad():
         alone, beside = network(NAMES[:2], TOKENS), network(NAMES, TOKENS)[:, :2]
     assert torch.allclose(alone, beside, atol=1e-5) is not self_attention
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("layers", [1, 2])
+def test_in_a_context_a_name_sees_the_context_and_no_other_name(layers):
+    network, context = query_network(layers=layers), torch.randn(4, 12, generator=generator(3))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    memory = network.read(TOKENS)
+    together = network.answer(NAMES, memory, context)
+    alone = [network.answer(name, memory, context) for name in NAMES.split(1)]
+    torch.testing.assert_close(torch.cat(alone, 1), together)
+    assert not torch.allclose(network.answer(NAMES, memory, context[:3]), together, atol=1e-3)
+    seen = [network.answer(torch.cat([context, name]), memory)[:, 4:] for name in NAMES.split(1)]
+    # in deeper layers the context would have seen the name
+    assert torch.allclose(torch.cat(seen, 1), together, atol=1e-5) is (layers == 1)
 
 
 def test_a_two_way_head_answers_with_present_less_absent():

@@ -62,6 +62,10 @@ class Method(nn.Module, ABC):
 class Query(Protocol):
     """A method that answers class names with logits (`zero_shot.score: query`)."""
 
+    @property
+    def company_matters(self) -> bool:
+        """Whether a name's logit depends on which other names are asked with it."""
+
     def score(
         self, tokens: Float[Tensor, "batch token width"], *asked: Float[Tensor, "_ text"]
     ) -> list[Float[Tensor, "batch _"]]:

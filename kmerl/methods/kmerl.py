@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from kmerl import methods
@@ -14,7 +14,7 @@ from kmerl.losses import contrastive_loss
 from kmerl.models.inputs import Batch
 from kmerl.models.masking import MaskParams, draw_segments
 from kmerl.models.vit import EncoderParams, LeadEncoder, pool
-from kmerl.params import Count, Positive, PositiveOrZero, ShareBelowOne, checked
+from kmerl.params import Count, CountOrZero, Positive, PositiveOrZero, ShareBelowOne, checked
 
 PROJECTION_WIDTH = 256
 
@@ -32,12 +32,23 @@ class QueryParams:
     mlp: Count
     dropout: ShareBelowOne
     self_attention: bool
+    asked: CountOrZero
+    companies: bool
+    context: Literal["asked", "entities"]
     head: Literal["logit", "two_way"]
     shared_norm: bool
 
     def __post_init__(self) -> None:
         if self.heads > self.width:
             raise ValueError(f"heads={self.heads} are more than width={self.width}")
+        for key, chosen in (
+            ("context=entities", self.context == "entities"),
+            ("companies=true", self.companies),
+        ):
+            if chosen and not self.self_attention:
+                raise ValueError(
+                    f"{key} needs self_attention=true: without it no name sees another"
+                )
 
 
 @checked
@@ -51,6 +62,7 @@ class LossParams:
 
 class Method(methods.Method):
     encoder: LeadEncoder
+    entities: Tensor
 
     def __init__(
         self,
@@ -64,6 +76,9 @@ class Method(methods.Method):
         super().__init__()
         self.mask = mask
         self.loss = loss
+        self.asked = query_network.asked or len(entities)
+        self.companies = query_network.companies
+        self.context = query_network.context
         self.register_buffer("entities", entities)
         text_width = entities.shape[1]
         self.encoder = LeadEncoder(encoder, record_samples)
@@ -79,7 +94,8 @@ class Method(methods.Method):
         return mask
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
-        """Contrast (Eq. 2) and query (Eq. 3); `generator` draws the segments that LSM masks."""
+        """Contrast (Eq. 2) and query (Eq. 3); `generator` draws the segments that LSM masks, the
+        entities that are asked, and their companies."""
         tokens = self.encoder(batch.signal, batch.leads, self._kept(batch, generator))
         terms = {}
         if self.loss.contrast:
@@ -87,16 +103,23 @@ class Method(methods.Method):
             contrast = contrastive_loss(ecg, text, self.loss.temperature)
             terms["contrast"] = self.loss.contrast * contrast
         if self.loss.query:
-            logits = self.query_network(self.entities, tokens)
-            terms["query"] = self.loss.query * query_loss(logits, batch.labels)
+            asked = self._asked(generator)
+            visible = self._companies(asked, generator) if self.companies else None
+            logits = self.query_network(self.entities[asked], tokens, visible)
+            terms["query"] = self.loss.query * query_loss(logits, batch.labels[:, asked])
         return terms
+
+    @property
+    def company_matters(self) -> bool:
+        return self.query_network.self_attention and self.context == "asked"
 
     def score(
         self, tokens: Float[Tensor, "batch token width"], *asked: Float[Tensor, "_ text"]
     ) -> list[Float[Tensor, "batch _"]]:
         """Zero-shot logits of F_CQ for any sets of names, each asked on its own (Sec. 4.2.1)."""
         memory = self.query_network.read(tokens)
-        return [self.query_network.answer(names, memory) for names in asked]
+        context = self.entities if self.context == "entities" else None
+        return [self.query_network.answer(names, memory, context) for names in asked]
 
     def similarity(
         self, tokens: Float[Tensor, "batch token width"], names: Float[Tensor, "query text"]
@@ -104,6 +127,24 @@ class Method(methods.Method):
         """Zero-shot cosine between projected ECGs and names, as MERL scores."""
         ecg = F.normalize(self.project_ecg(pool(tokens)), dim=1)
         return ecg @ F.normalize(self.project_text(names), dim=1).T
+
+    def _asked(self, generator: torch.Generator) -> Int[Tensor, " query"]:
+        """The entities of this step: all in their order, or so many at random."""
+        every = len(self.entities)
+        if self.asked >= every:
+            return torch.arange(every, device=self.entities.device)
+        drawn = torch.randperm(every, generator=generator)[: self.asked]
+        return drawn.to(self.entities.device)
+
+    def _companies(
+        self, asked: Int[Tensor, " query"], generator: torch.Generator
+    ) -> Bool[Tensor, "query query"]:
+        """Who sees whom: names are dealt at random into companies of one size, which is drawn
+        log-uniformly from one up, so that every name is often alone, and often among all."""
+        count = len(asked)
+        size = int((count + 1) ** float(torch.rand((), generator=generator, dtype=torch.float64)))
+        company = torch.randperm(count, generator=generator) // size
+        return (company[:, None] == company).to(asked.device)
 
     def _kept(self, batch: Batch, generator: torch.Generator) -> Tensor | None:
         if not self.mask.segments:
@@ -128,7 +169,8 @@ class QueryNetwork(nn.Module):
 
     The queries enter as a batch of one; until the first cross-attention they are the same for
     every record, so the first self-attention is computed once a batch and not once a record.
-    With `self_attention` a name's score depends on which other names are asked beside it.
+    With `self_attention` a name's score depends on which other names are asked beside it, unless
+    it is answered in a fixed context (see `answer`).
 
     Two details of KAD, from which this network descends, can be chosen: a two-way head, whose
     logits for absent and present become one by their difference, and one LayerNorm that tokens and
@@ -137,6 +179,7 @@ class QueryNetwork(nn.Module):
 
     def __init__(self, network: QueryParams, text_width: int, token_width: int) -> None:
         super().__init__()
+        self.self_attention = network.self_attention
         self.embed_query = nn.Linear(text_width, network.width)
         self.embed_token = nn.Linear(token_width, network.width)
         self.layers = nn.ModuleList(QueryLayer(network) for _ in range(network.layers))
@@ -146,15 +189,19 @@ class QueryNetwork(nn.Module):
         self.apply(_initialise)
 
     def forward(
-        self, names: Float[Tensor, "query text"], tokens: Float[Tensor, "record token width"]
+        self,
+        names: Float[Tensor, "query text"],
+        tokens: Float[Tensor, "record token width"],
+        visible: Bool[Tensor, "query query"] | None = None,
     ) -> Float[Tensor, "record query"]:
         """Logits.
 
         Args:
             names: text vectors of the names, Q in Sec. 3.5.
             tokens: encoded tokens z_e of each record: keys and values.
+            visible: which names (columns) each name (row) sees; all of them if None.
         """
-        return self.answer(names, self.read(tokens))
+        return self._logits(names, self.read(tokens), visible)
 
     def read(self, tokens: Float[Tensor, "record token width"]) -> list[Memory]:
         """Each layer's keys and values, computed once however many sets of names are asked."""
@@ -162,12 +209,29 @@ class QueryNetwork(nn.Module):
         return [cast(QueryLayer, layer).attend_tokens.read(memory) for layer in self.layers]
 
     def answer(
-        self, names: Float[Tensor, "query text"], memory: list[Memory]
+        self,
+        names: Float[Tensor, "query text"],
+        memory: list[Memory],
+        context: Float[Tensor, "other text"] | None = None,
     ) -> Float[Tensor, "record query"]:
-        """Logits of names about records that `read` has seen."""
+        """Logits of names about records that `read` has seen.
+
+        Args:
+            context: names that each name sees beside itself, in place of the others asked; they
+                see one another. So a name's logit does not depend on what else is asked.
+        """
+        if context is None:
+            return self._logits(names, memory)
+        visible = torch.eye(len(context) + len(names), dtype=torch.bool, device=names.device)
+        visible[:, : len(context)] = True
+        return self._logits(torch.cat([context, names]), memory, visible)[:, len(context) :]
+
+    def _logits(
+        self, names: Tensor, memory: list[Memory], visible: Tensor | None = None
+    ) -> Float[Tensor, "record query"]:
         queries = self._enter(self.embed_query(names)).unsqueeze(0)
         for layer, seen in zip(self.layers, memory, strict=True):
-            queries = layer(queries, seen)
+            queries = layer(queries, seen, visible)
         answer = self.classify(self.norm(queries))
         return answer.diff(dim=-1).squeeze(-1) if answer.shape[-1] == 2 else answer.squeeze(-1)
 
@@ -192,11 +256,15 @@ class QueryLayer(nn.Module):
         self.drop = nn.Dropout(network.dropout)
 
     def forward(
-        self, queries: Float[Tensor, "batch query width"], memory: Memory
+        self,
+        queries: Float[Tensor, "batch query width"],
+        memory: Memory,
+        visible: Bool[Tensor, "query query"] | None = None,
     ) -> Float[Tensor, "record query width"]:
+        """`visible`: which queries (columns) each query (row) sees; all of them if None."""
         if self.norm_self is not None and self.attend_self is not None:
             normed = self.norm_self(queries)
-            mixed = self.attend_self(normed, self.attend_self.read(normed))
+            mixed = self.attend_self(normed, self.attend_self.read(normed), visible)
             queries = queries + self.drop(mixed)
         queries = queries + self.drop(self.attend_tokens(self.norm_cross(queries), memory))
         return queries + self.drop(self.mlp(self.norm_mlp(queries)))
@@ -223,12 +291,15 @@ class Attention(nn.Module):
         return _split(key, self.heads), _split(value, self.heads)
 
     def forward(
-        self, queries: Float[Tensor, "batch query width"], memory: Memory
+        self,
+        queries: Float[Tensor, "batch query width"],
+        memory: Memory,
+        visible: Bool[Tensor, "query key"] | None = None,
     ) -> Float[Tensor, "answer query width"]:
         key, value = memory
         query = _split(self.query(queries), self.heads)
         query = query.expand(max(len(queries), len(key)), -1, -1, -1)
-        mixed = F.scaled_dot_product_attention(query, key, value)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 

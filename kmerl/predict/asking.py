@@ -1,11 +1,14 @@
 """Which names a model is asked for, and its answers in order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
 
 from kmerl.tasks.classes import classes
+
+MOVED = 0.01
+"""A probability that other company changes by less is not spoken of."""
 
 
 def class_names(listed: str | None, task: str | None, entities: Sequence[str]) -> tuple[str, ...]:
@@ -24,6 +27,27 @@ def class_names(listed: str | None, task: str | None, entities: Sequence[str]) -
     if not all(names):
         raise ValueError(f"--classes {listed!r} has an empty name; write names between commas")
     return tuple(dict.fromkeys(names))
+
+
+def company_notes(
+    names: Sequence[str],
+    here: Float[np.ndarray, " name"],
+    elsewhere: Mapping[str, Float[np.ndarray, " name"]],
+) -> tuple[str, ...]:
+    """What to say of answers that depend on which other names are asked (`in_company`)."""
+    moved = []
+    for row, name in enumerate(names):
+        others = {company: float(values[row]) for company, values in elsewhere.items()}
+        if any(abs(value - here[row]) >= MOVED for value in others.values()):
+            listed = ", ".join(f"{value:.3f} {company}" for company, value in others.items())
+            moved.append(f"{name} {here[row]:.3f} here, {listed}")
+    if not elsewhere:
+        return ()
+    which = "; ".join(moved) or f"none of these moves by {MOVED}"
+    return (
+        "in this model names see each other, so that an answer depends on what else is asked "
+        f"(query_network.self_attention): {which}",
+    )
 
 
 def ranked(

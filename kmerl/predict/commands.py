@@ -1,5 +1,6 @@
 """`kmerl predict` and `kmerl leads`: ask a trained model about a recording."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,9 @@ def predict_command(
         prepared = preparing.prepare(recording, *grid, start)
         names = asking.class_names(classes, task, predictor.entities)
         probabilities = predictor.score(prepared.signal, prepared.leads, names)
+        elsewhere = predictor.in_company(prepared.signal, prepared.leads, names)
+        notes = asking.company_notes(names, probabilities, elsewhere)
+        prepared = dataclasses.replace(prepared, notes=(*prepared.notes, *notes))
         found = asking.ranked(names, probabilities)
         if picture is not None:
             printing.draw(picture, record, prepared, grid[0], found)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Num
+from torch import Tensor
 
 from kmerl.leads import canonical, lead_indices
 from kmerl.methods import Method, Query
@@ -27,6 +28,7 @@ class Predictor:
             )
         self.config = config
         self.model = model
+        self.query: Query = model
         self.entities = list(config.entities)
 
     @cached_property
@@ -51,6 +53,32 @@ class Predictor:
         Raises:
             ValueError: an unknown or repeated lead, or a signal of another shape.
         """
+        return self._probabilities(self._tokens(signal, leads), names)[0]
+
+    @torch.inference_mode()
+    def in_company(
+        self,
+        signal: Num[np.ndarray, "lead sample"],
+        leads: Sequence[str],
+        names: Sequence[str],
+    ) -> dict[str, Float[np.ndarray, " name"]]:
+        """What `score` would answer in other company: each name alone, and all of them beside the
+        model's entities. Empty where company changes nothing."""
+        if not self.query.company_matters:
+            return {}
+        tokens = self._tokens(signal, leads)
+        alone = self._probabilities(tokens, *([name] for name in names))
+        others = [entity for entity in self.entities if entity not in names]
+        beside = self._probabilities(tokens, [*names, *others])[0][: len(names)]
+        return {"alone": np.concatenate(alone), "beside the model's entities": beside}
+
+    def _probabilities(
+        self, tokens: Tensor, *asked: Sequence[str]
+    ) -> list[Float[np.ndarray, " name"]]:
+        vectors = [torch.from_numpy(self.tower.embed(list(names))) for names in asked]
+        return [logits[0].sigmoid().numpy() for logits in self.query.score(tokens, *vectors)]
+
+    def _tokens(self, signal: Num[np.ndarray, "lead sample"], leads: Sequence[str]) -> Tensor:
         known = [canonical(lead) for lead in leads]
         if len(set(known)) != len(known):
             raise ValueError(f"leads {', '.join(known)}: a lead is given twice")
@@ -62,9 +90,7 @@ class Predictor:
         index = np.array(lead_indices(known))
         order = np.argsort(index)  # sums in one order: the same bits however the leads are given
         values = normalised(signal[order][None], None, self.config.signal)
-        tokens = self.model.encoder(torch.from_numpy(values), torch.from_numpy(index[order])[None])
-        vectors = torch.from_numpy(self.tower.embed(list(names)))
-        return self.model.score(tokens, vectors)[0][0].sigmoid().numpy()
+        return self.model.encoder(torch.from_numpy(values), torch.from_numpy(index[order])[None])
 
 
 def load(directory: Path | str) -> Predictor:
