@@ -40,7 +40,13 @@ def test_options_have_defaults_and_an_unknown_one_lists_them(name):
     names = ", ".join(defaults(name)) or "it has none"
     with pytest.raises(params.ParamsError, match=f"options.tmperature: method '{name}'.*{names}"):
         sections_of(name, {**DEMO, "options": {"tmperature": 1}})
-    assert sections_of(name, DEMO) == sections_of(name, {**DEMO, "options": {}})
+    with pytest.raises(params.ParamsError, match=f"options.tmperature: method '{name}'"):
+        sections_of(name, {**DEMO, "options": {name: {"tmperature": 1}}})
+    with pytest.raises(params.ParamsError, match=r"options\.merrl: no method has this.*'merl'"):
+        sections_of(name, {**DEMO, "options": {"merrl": {"out": 1}}})
+    of_another = {"merl" if name != "merl" else "byol": {"none_of_ours": 1}}
+    found = sections_of(name, {**DEMO, "options": of_another})
+    assert found == sections_of(name, {**DEMO, "options": {}})
 
 
 def test_the_rate_of_a_methods_options_is_the_records_own():
