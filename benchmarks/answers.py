@@ -62,6 +62,7 @@ def main(
     seed: Annotated[list[int], typer.Option(help="Seeds of training.")],
     threads: Annotated[int, typer.Option(help="Torch threads.")] = 1,
     company: Annotated[bool, typer.Option("--company", help="Ask in every way.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="On 1, 2 and 12 leads alone.")] = False,
 ) -> None:
     """Train each run with each seed, ask, and keep the scores."""
     torch.set_num_threads(threads)
@@ -75,7 +76,7 @@ def main(
             config, model = trained(changes.split(), number)
             seconds = time.process_time() - start
             cost = {"changes": np.array(changes), "seconds": np.array(seconds)}
-            kept: Scores = cost | answers(config, model, company)
+            kept: Scores = cost | answers(config, model, company, quick)
             np.savez_compressed(out, **kept)
             print(f"{name}, seed {number}: {seconds:.0f} s of CPU", file=sys.stderr, flush=True)
 
@@ -94,9 +95,10 @@ def trained(changes: list[str], seed: int) -> tuple[ModelConfig, Method]:
 
 
 @torch.inference_mode()
-def answers(config: ModelConfig, model: Method, company: bool) -> Scores:
+def answers(config: ModelConfig, model: Method, company: bool, quick: bool) -> Scores:
     """Logits (record, class) by "split/task/leads/way", with truth and patients; the leads
-    "singles" are the mean over the twelve, each asked on its own. With `company`, every way."""
+    "singles" are the mean over the twelve, each asked on its own (not if `quick`). With `company`,
+    every way."""
     foreign = torch.from_numpy(TextTower(config.text_encoder).embed(list(FOREIGN)))
     found: Scores = {}
     for corpus in sorted(set(TASKS.values())):
@@ -106,14 +108,15 @@ def answers(config: ModelConfig, model: Method, company: bool) -> Scores:
         if not records:
             continue
         scores: Scores = {}
-        for key in COUNTS:
+        for key in WAYS_ON if quick else COUNTS:
             ask = every if company and key in WAYS_ON else first
             here = _of_leads(model, config.signal, corpus, records, parse_leads(key), ask)
             scores |= {f"{key}/{way}": values for way, values in here.items()}
         single = [
-            _of_leads(model, config.signal, corpus, records, (lead,), first) for lead in LEADS
+            _of_leads(model, config.signal, corpus, records, (lead,), first)
+            for lead in ([] if quick else LEADS)
         ]
-        for name in single[0]:
+        for name in single[0] if single else ():
             scores[f"singles/{name}"] = np.mean([one[name] for one in single], axis=0)
         for cohort in cohorts:
             found |= _of_task(cohort, records, scores)

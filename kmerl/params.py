@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import json
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, dataclass_transform
@@ -90,6 +90,20 @@ def load(section: str, kind: type[Built], path: Path | str = "params.yaml") -> B
 def seed(path: Path | str = "params.yaml") -> int:
     """The one seed from which every random generator of the chain is derived."""
     return load("seed", int, path)
+
+
+def options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What section `options` of params.yaml, `values`, says of its method: what stands below that
+    method's name, and what stands below none, which goes before.
+
+    Raises:
+        ParamsError: it is no mapping.
+    """
+    given = values.get("options", {})
+    if not isinstance(given, Mapping):
+        raise ParamsError(f"options is {given!r}; it must be a mapping, {{}} for the defaults")
+    everyone = {name: value for name, value in given.items() if not isinstance(value, Mapping)}
+    return {**given.get(values["method"], {}), **everyone}
 
 
 def build(kind: type[Built], values: Any, where: str) -> Built:

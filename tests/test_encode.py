@@ -274,8 +274,12 @@ def test_a_question_that_cannot_be_answered_says_why(leads, samples, message, as
 
 def test_a_model_that_needs_all_twelve_leads_says_so(ask):
     ask.config = dataclasses.replace(ask.config, signal=SignalParams("minmax", "global12"))
+    signal = np.arange(12 * SAMPLES, dtype=np.int16).reshape(12, SAMPLES)
     with pytest.raises(ValueError, match=r"global12.*all twelve"):
-        ask.score(np.zeros((1, SAMPLES), np.int16), ["I"], CLASSES)
+        ask.score(signal[:1], ["I"], CLASSES)
+    given = ask.score(signal, LEADS, CLASSES)
+    ask.config = dataclasses.replace(ask.config, signal=SignalParams("minmax", "available"))
+    assert np.array_equal(given, ask.score(signal, LEADS, CLASSES))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])

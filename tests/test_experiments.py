@@ -117,6 +117,12 @@ def test_every_experiment_is_one_that_the_code_can_read(name):
     sections.check(CATALOGUE, ROOT / f"params/{name}.yaml")
 
 
+def test_no_row_gives_a_method_what_belongs_to_a_scale():
+    """At the paper's a method is as its file has it, but for the network and the masks compared."""
+    given = {key for one in CATALOGUE.experiments.values() for key in one.set if "options." in key}
+    assert given == {"options.backbone", "options.lead_masking"}
+
+
 def test_every_target_is_a_stage_that_writes_the_metrics_that_are_shown():
     """What a cell shows is written by a stage that its experiment runs, as target or on the way."""
     writers = {out: stage.address for stage in stages() for out in stage.outs}

@@ -7,7 +7,7 @@ from kmerl.experiments import collecting
 from kmerl.experiments.collecting import scale, words
 from kmerl.experiments.lock import Lock
 from kmerl.experiments.stages import flat
-from tests.dvc_file import profile
+from tests.dvc_file import PROFILES, profile
 from tests.import_closure import ROOT
 
 
@@ -59,12 +59,12 @@ def test_metrics_of_another_model_or_other_parameters_are_not_this_runs():
 
 
 def test_the_scale_is_the_profile_but_for_what_the_experiment_and_the_machine_change():
-    known = {name: flat(profile(name)) for name in ("demo", "paper", "ptbxl")}
+    known = {name: flat(profile(name)) for name in PROFILES}
     own = (*collecting.OF_THE_MACHINE, "encode.sets", "options.backbone", "method")
     moved = known["paper"] | {"corpora.ptb-xl.root": "/elsewhere", "seed": 2, "runtime.threads": 1}
     moved |= {"method": "merl", "options.backbone": "vit", "encode.sets": []}
     assert scale(moved, known, own) == "paper"
-    assert scale(known["demo"], known, own) == "demo"
+    assert [scale(known[name], known, own) for name in PROFILES] == PROFILES
     assert scale(known["demo"] | {"pretrain.epochs": 2}, known, own) == "own"
     assert scale(moved | {"options.out": 2}, known, own) == "own"
 

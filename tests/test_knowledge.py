@@ -117,6 +117,23 @@ def test_label_matrix():
     }
 
 
+def test_an_entity_that_bears_a_superclass_s_name_is_there_where_a_child_is():
+    """An LLM's superclass "infarction" of an entity "infarction": zero-shot asks just that name."""
+    found = label_matrix(
+        {"a": [0], "b": [1], "c": [2]},
+        [(0, "infarction"), (1, "old inferior infarction"), (2, "pac")],
+        {name: name for name in ("infarction", "inferior infarction", "pac")}
+        | {"old inferior infarction": "inferior infarction"},
+        {"any infarction": ["infarction", "inferior infarction"], "any pac": ["infarction", "pac"]},
+    )
+    column = dict(zip(found.columns, found.values.T.tolist(), strict=True))
+    assert column["infarction"] == column["any infarction"] == [True, True, False]
+    assert column["inferior infarction"] == [False, True, False]
+    assert column["pac"] == column["any pac"] == [True, True, True]
+    said = [("a", "infarction"), ("b", "inferior infarction"), ("c", "pac")]
+    assert found.stated() == said  # what mining is scored by
+
+
 def test_reports_say_what_is_wrong():
     row = {"record": "1", "patient": "1", "split": "train", "report": [" "], "codes": ["426783006"]}
     with pytest.raises(ValueError, match=r"reports\.min_words"):

@@ -40,7 +40,13 @@ def test_options_have_defaults_and_an_unknown_one_lists_them(name):
     names = ", ".join(defaults(name)) or "it has none"
     with pytest.raises(params.ParamsError, match=f"options.tmperature: method '{name}'.*{names}"):
         sections_of(name, {**DEMO, "options": {"tmperature": 1}})
-    assert sections_of(name, DEMO) == sections_of(name, {**DEMO, "options": {}})
+    with pytest.raises(params.ParamsError, match=f"options.tmperature: method '{name}'"):
+        sections_of(name, {**DEMO, "options": {name: {"tmperature": 1}}})
+    with pytest.raises(params.ParamsError, match=r"options\.merrl: no method has this.*'merl'"):
+        sections_of(name, {**DEMO, "options": {"merrl": {"out": 1}}})
+    of_another = {"merl" if name != "merl" else "byol": {"none_of_ours": 1}}
+    found = sections_of(name, {**DEMO, "options": of_another})
+    assert found == sections_of(name, {**DEMO, "options": {}})
 
 
 def test_the_rate_of_a_methods_options_is_the_records_own():
@@ -124,8 +130,8 @@ def test_the_initial_weights_are_the_model(here, monkeypatch, capsys, backbone, 
     assert model(batch(), generator()) == {}
     assert "nothing to train" in capsys.readouterr().err
     assert not list(Path(CHECKPOINTS).glob("*"))
-    assert metrics["epoch"] == metrics["best_epoch"] == 0
-    assert metrics["loss"] is metrics["val_loss"] is None
+    assert metrics["epoch"] == 0
+    assert metrics["loss"] is metrics["val_loss"] is metrics["best_epoch"] is None
     assert metrics["feature_rank"] > 1
     assert metrics["pairs"] > 0
     assert metrics["parameters"] == metrics["parameters_encoder"] > 0

@@ -8,7 +8,10 @@ import pytest
 
 from kmerl import files, params
 from kmerl.experiments.sections import CLASSES, check_values
+from kmerl.experiments.stages import flat
 from kmerl.params import Count, Share, checked
+from kmerl.report.results import SCALES
+from kmerl.training.model import sections_of
 
 PROFILES = sorted(Path("params").glob("*.yaml"))
 EVERY = pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
@@ -72,10 +75,14 @@ def test_what_is_wrong_with_the_file_is_said(tmp_path, text, message):
         params.seed(tmp_path / "params.yaml")
 
 
+OF_A_PROFILE = ("options", "ingest.first_seconds")
+"""Mappings whose keys, methods and corpora, are a profile's choice."""
+
+
 def keys(values, prefix=""):
     for key, value in values.items():
         yield f"{prefix}{key}"
-        if isinstance(value, dict):
+        if isinstance(value, dict) and f"{prefix}{key}" not in OF_A_PROFILE:
             yield from keys(value, f"{prefix}{key}.")
 
 
@@ -110,9 +117,50 @@ def test_options_are_a_mapping():
         check_values({**DEMO, "options": None}, [])
 
 
-def test_there_are_three_profiles_and_the_demo_is_the_default():
-    assert [path.stem for path in PROFILES] == ["demo", "paper", "ptbxl"]
+def test_each_profile_has_words_and_the_demo_is_the_default():
+    assert {path.stem for path in PROFILES} | {"own"} == set(SCALES)
     assert Path("params.yaml").read_text() == Path("params/demo.yaml").read_text()
+
+
+PROTOCOLS = {  # the paper's, which is MERL's (docs/evaluation.md), and ours
+    "splits.source": ("merl", "official"),
+    "splits.labels": ("merl", "corrected"),
+    "ingest.first_seconds.cpsc2018": (5, None),
+    "signal.over": ("global12", "available"),
+    "linear_probe.merl_max_test": (True, False),
+}
+
+
+def test_a_profile_has_one_protocol():
+    paper, ours = (
+        flat(params.read(f"params/{name}.yaml")) for name in ("paper", "paper-corrected")
+    )
+    assert paper["signal.normalise"] == "minmax"
+    assert {
+        key: (paper.get(key), ours.get(key))
+        for key in {*paper, *ours}
+        if paper.get(key) != ours.get(key)
+    } == PROTOCOLS
+    for name in ("demo", "ptbxl"):
+        here = flat(params.read(f"params/{name}.yaml"))
+        assert {key: here.get(key) for key in PROTOCOLS} == {
+            k: v for k, (_, v) in PROTOCOLS.items()
+        }
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "own"), [("barlow_twins", "out", 256), ("crt", "patch", 50)]
+)
+@EVERY
+def test_an_option_for_small_machines_is_their_profiles(profile, method, key, own):
+    """Rows of experiments.yaml choose a method alone; the paper's scale has its defaults."""
+    values = {**params.read(profile), "method": method}
+    default = sections_of(method, {**values, "options": {}})["options"][key]
+    wanted = default if profile.stem.startswith("paper") else own
+    check_values(values, [])
+    assert sections_of(method, values)["options"][key] == wanted != default + 1
+    asked = {**values["options"], key: default + 1}  # -S +options.out=2049
+    assert sections_of(method, {**values, "options": asked})["options"][key] == default + 1
 
 
 @EVERY

@@ -15,7 +15,7 @@ from dvc_data.hashfile.meta import Meta
 from kmerl.experiments import catalogue
 from kmerl.experiments.catalogue import changed
 from kmerl.experiments.stages import flat, nested
-from tests.dvc_file import profile, stages, stale
+from tests.dvc_file import PROFILES, profile, stages, stale
 from tests.import_closure import NEUTRAL, ROOT
 
 NAMES = list(dict.fromkeys(stage.name for stage in stages()))
@@ -142,7 +142,7 @@ def test_a_change_of_code_runs_what_uses_it_again_and_no_more(repository):
         assert found == wanted, paths
 
 
-@pytest.mark.parametrize("name", ["demo", "ptbxl", "paper"])
+@pytest.mark.parametrize("name", PROFILES)
 def test_no_setting_is_one_that_the_run_cache_cannot_see(name):
     """DVC names a run by its lock without the keys that hold files' sizes, wherever they stand: an
     encoder.size inside a section would get the model of another size. A key of its own is seen."""

@@ -90,24 +90,32 @@ def test_missing_store_column_or_row_is_named_and_an_empty_store_is_read(store, 
     batch_size=st.integers(1, 30),
     window=st.integers(1, 3),
     scope=st.sampled_from(["group", "record", "batch"]),
+    whole=st.booleans(),
     world=st.integers(1, 3),
     left_out=st.sets(st.integers(0, 120), max_size=31),
 )
-def test_an_epoch_is_full_batches_of_chosen_rows_once(
-    store, *, batch_size, window, scope, world, left_out
+def test_an_epoch_is_full_batches_of_chosen_rows_once_or_all_of_them(
+    store, *, batch_size, window, scope, whole, world, left_out
 ):
-    chosen, seen = set(range(ROWS)) - left_out, []
-    changes = {"batch_size": batch_size, "window": window, "scope": scope, "world_size": world}
+    chosen, seen, sizes = set(range(ROWS)) - left_out, [], set()
+    changes = {"batch_size": batch_size, "window": window, "scope": scope, "whole": whole}
     for rank in range(world):
-        part = reader(store, **changes, rows=np.array(sorted(chosen)), rank=rank)
+        rows = np.array(sorted(chosen))
+        part = reader(store, **changes, rows=rows, rank=rank, world_size=world)
         batches = list(part.epoch(1))
-        assert len(batches) == len(part) == len(chosen) // (batch_size * world)
+        own = len(chosen) // world + (batch_size - 1) * whole
+        assert len(batches) == len(part) == own // batch_size
         for batch in batches:
-            check(batch, batch_size, scope)
+            check(batch, len(batch.rows), scope)
             seen += batch.rows.tolist()
+        sizes.add(tuple(len(batch.rows) for batch in batches))
+        assert sum(len(batch.rows) for batch in batches) == part.records
     assert len(set(seen)) == len(seen)
     assert set(seen) <= chosen
-    assert len(chosen) - len(seen) < batch_size * world
+    assert len(chosen) - len(seen) < (1 if whole else batch_size) * world
+    (own,) = sizes  # on every rank the same
+    assert max(own) - min(own) <= whole
+    assert max(own) <= batch_size
 
 
 def check(batch, batch_size, scope):

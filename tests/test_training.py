@@ -149,9 +149,21 @@ def test_mask_and_share_change_the_model(here):
     assert pairs == (16, 32, 8)
 
 
-@pytest.mark.parametrize(("keep", "epoch"), [("best", 1), ("last", 2)])
-def test_best_epoch_is_kept_on_request(here, monkeypatch, keep, epoch):
-    losses, states = [3.0, 1.0, 2.0], []
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("keep", "losses", "best", "kept"),
+    [
+        ("best", [3.0, 1.0, 2.0], 2, 2),
+        ("last", [3.0, 1.0, 2.0], 2, 3),
+        ("best", [NAN, 2.0, 3.0], 2, 2),
+        ("best", [3.0, NAN, 2.0], 3, 3),
+        ("best", [NAN, NAN, NAN], None, 3),
+    ],
+)
+def test_best_epoch_is_kept_on_request(here, monkeypatch, capsys, keep, losses, best, kept):
+    states = []
 
     def validate(self):
         states.append(copy.deepcopy(self.model.state_dict()))
@@ -159,8 +171,33 @@ def test_best_epoch_is_kept_on_request(here, monkeypatch, keep, epoch):
 
     monkeypatch.setattr(loop.Pretraining, "_validate", validate)
     weights, metrics = train(here, pretrain__keep=keep)
-    assert metrics["best_epoch"] == 2
-    assert all(torch.equal(weights[name], value) for name, value in states[epoch].items())
+    assert metrics["best_epoch"] == best
+    assert all(torch.equal(weights[name], value) for name, value in states[kept - 1].items())
+    assert ("the last is kept" in capsys.readouterr().err) == (best is None)
+
+
+def test_the_best_epoch_of_none_that_is_validated_is_no_wish(here, monkeypatch):
+    real = Pairs.rows
+    monkeypatch.setattr(
+        Pairs, "rows", lambda self, split: real(self, split)[: 99 * (split != "val")]
+    )
+    with pytest.raises(params.ParamsError, match=r"keep=best needs validation pairs.* has 0 for 1"):
+        train(here, pretrain__keep="best")
+    _, metrics = train(here, pretrain__epochs=1)
+    assert metrics["val_loss"] is metrics["best_epoch"] is None
+    assert metrics["pairs_val"] == 0
+
+
+def test_validation_is_the_mean_over_all_held_out_records(here):
+    """Eight of them: batches of 3, 3 and 2 weigh as one of 8 does."""
+    same = {"loss__contrast": 0.0, "mask__leads": "none", "mask__segments": 0.0}
+    found = {}
+    for batch in (3, 8):
+        chosen = {"pretrain__batch": batch, "pretrain__epochs": 1, "pretrain__learning_rate": 0.0}
+        _, metrics = train(here, **same, **chosen)
+        assert metrics["pairs_val"] == 8
+        found[batch] = metrics["val_query"]
+    assert found[3] == pytest.approx(found[8], rel=1e-3)
 
 
 # ---------------------------------------------------------------- a share of the pairs

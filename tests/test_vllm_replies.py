@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kmerl.files import read_yaml
 from kmerl.knowledge.aggregate import check
+from kmerl.knowledge.labels import label_matrix
 from kmerl.knowledge.vllm import lists, prompts, replies
 from kmerl.knowledge.vllm.replies import MalformedError, Reply
 from kmerl.knowledge.vllm.settings import Example
@@ -131,6 +132,23 @@ def test_a_flattened_hierarchy_has_two_levels(tree, entities):
     for name in found:
         if not name.startswith("any "):
             assert set(found[name]) == reached(name, tree) & set(entities)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(NAMED, st.lists(NAMED, max_size=5)),
+    st.lists(st.sets(st.sampled_from(ENTITIES)), max_size=5),
+)
+def test_all_that_the_llm_puts_below_a_name_is_there_by_that_name(tree, reports):
+    hierarchy, _ = counted(lists.flattened, tree, ENTITIES)
+    stated = [(number, name) for number, names in enumerate(reports) for name in names]
+    rows = {str(number): [number] for number in range(len(reports))}
+    found = label_matrix(rows, stated, dict(zip(ENTITIES, ENTITIES, strict=True)), hierarchy, 0)
+    column = dict(zip(found.columns, found.values.T, strict=True))
+    assert len(column) == len(ENTITIES) + len(hierarchy)
+    below = {name: reached(name, tree) & set(ENTITIES) for name in {*tree} & {*ENTITIES}}
+    for name, children in (hierarchy | below).items():
+        assert all((column[name] >= column[child]).all() for child in children), name
 
 
 def reached(name, tree):

@@ -24,7 +24,8 @@ def cost_command(
     ],
     *,
     profile: Annotated[
-        str | None, typer.Option(help="demo, ptbxl or paper; by default params.yaml as it is.")
+        str | None,
+        typer.Option(help="A file of params/, such as paper; by default params.yaml as it is."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Of each experiment.")] = 3,
     flops: Annotated[

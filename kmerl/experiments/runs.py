@@ -27,7 +27,7 @@ class Value:
 class Run:
     """One experiment with one seed.
 
-    `scale` is the profile it ran at (demo, ptbxl, paper, or "own"), `words` that scale in plain
+    `scale` is the profile it ran at (a file of params/, or "own"), `words` that scale in plain
     words ("1,200 simulated records, nano encoder, 8 epochs"), `commit` the commit it was queued at,
     `revision` DVC's own, `lock` the SHA-256 of its dvc.lock, `values` the metrics that
     experiments.yaml's columns name.

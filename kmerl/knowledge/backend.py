@@ -1,6 +1,6 @@
 """What every mining backend does: texts in, entities out (Sec. 3.4)."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -69,6 +69,14 @@ def free_name(superclass: str, taken: Container[str]) -> str:
     while superclass in taken:
         superclass = f"any {superclass}"
     return superclass
+
+
+def namesakes(superclass: str, entities: Container[str]) -> Iterator[str]:
+    """The entities for whose sake a superclass is called "any ..." (see `free_name`)."""
+    while superclass.startswith("any "):
+        superclass = superclass.removeprefix("any ")
+        if superclass in entities:
+            yield superclass
 
 
 @runtime_checkable

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kmerl.knowledge.backend import namesakes
 from kmerl.params import CountOrZero, checked
 
 
@@ -26,14 +27,16 @@ class Labels:
     entities: tuple[str, ...]
     superclasses: Mapping[str, tuple[str, ...]]  # with their children among `entities`
     values: np.ndarray  # bool, (records, entities + superclasses)
+    said: np.ndarray  # bool, (records, entities): by the report itself, not by its superclass
 
     @property
     def columns(self) -> tuple[str, ...]:
         return (*self.entities, *self.superclasses)
 
     def stated(self) -> list[tuple[str, str]]:
-        """(record, entity) of every 1 among the entities, superclasses left out."""
-        rows, columns = np.nonzero(self.values[:, : len(self.entities)])
+        """(record, entity) of all that the reports say, superclasses and what bears their names
+        left out."""
+        rows, columns = np.nonzero(self.said)
         return [(self.records[r], self.entities[c]) for r, c in zip(rows, columns, strict=True)]
 
     def table(self) -> pa.Table:
@@ -51,6 +54,9 @@ def label_matrix(
 ) -> Labels:
     """Labels of all reports: 1 where a statement of the report states the entity, else 0.
 
+    An entity that bears a superclass's name is 1 where any child of that superclass is, too: who
+    asks for "myocardial infarction" asks for an inferior one as well.
+
     Args:
         reports: record -> its statements, in the order of the rows.
         stated: (statement, expression) pairs that verification kept; an expression that is not in
@@ -67,20 +73,30 @@ def label_matrix(
         if expression not in entity:
             continue
         by_statement.setdefault(statement, set()).add(place[entity[expression]])
-    values = np.zeros((len(reports), len(names)), bool)
+    said = np.zeros((len(reports), len(names)), bool)
     for row, statements in enumerate(reports.values()):
         for statement in statements:
-            values[row, list(by_statement.get(statement, ()))] = True
+            said[row, list(by_statement.get(statement, ()))] = True
+    values = said.copy()
+    named = [
+        (place[name], [place[child] for child in children])
+        for superclass, children in hierarchy.items()
+        for name in namesakes(superclass, place)
+    ]
+    for _ in named:  # so often, as one may stand below another
+        for column, children in named:
+            values[:, column] |= values[:, children].any(axis=1)
     above = np.zeros((len(reports), len(hierarchy)), bool)
     for column, superclass in enumerate(sorted(hierarchy)):
         children = [place[child] for child in hierarchy[superclass]]
         above[:, column] = values[:, children].any(axis=1)
-    return _frequent(tuple(reports), names, values, hierarchy, above, min_records)
+    return _frequent(tuple(reports), names, said, values, hierarchy, above, min_records)
 
 
 def _frequent(
     records: tuple[str, ...],
     names: Sequence[str],
+    said: np.ndarray,
     values: np.ndarray,
     hierarchy: Mapping[str, Sequence[str]],
     above: np.ndarray,
@@ -95,7 +111,7 @@ def _frequent(
         if keep
     }
     kept = np.concatenate([values[:, often], above[:, often_above]], axis=1)
-    return Labels(records, entities, superclasses, kept)
+    return Labels(records, entities, superclasses, kept, said[:, often])
 
 
 def readable(labels: Labels, entity: Mapping[str, str]) -> list[dict[str, Any]]:

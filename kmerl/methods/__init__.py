@@ -8,7 +8,7 @@ To add a method, add `kmerl/methods/<name>.py`; nothing else is edited. It expor
   labels' columns.
 - `Options`, if the method has hyper-parameters of its own: the class of its parameter `options`,
   with defaults and their sources, which `options:` of params.yaml overrides. A field `rate` of it
-  is the records' own, ingest.rate, and can be nothing else.
+  is the records' own, ingest.rate, and can be nothing else; none is a mapping.
 
 What several methods share is in `kmerl/models` and `kmerl/losses.py`. No file here imports another:
 a stage depends on the chosen one alone.

@@ -61,6 +61,8 @@ def normalised(
     """
     if params.over == "available" or params.normalise != "minmax":
         return normalise(signal, params.normalise)
+    if whole_range is None and signal.shape[1] == len(LEADS):
+        whole_range = signal.min(axis=(1, 2)), signal.max(axis=(1, 2))
     if whole_range is None:
         raise ValueError(
             "signal.over is global12, which needs the range of all twelve leads; "

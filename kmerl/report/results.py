@@ -20,7 +20,8 @@ PAPER = "pretrained on 771,693 records of MIMIC-IV-ECG for 50 epochs"
 SCALES = {
     "demo": "the synthetic demo cohort",
     "ptbxl": "PTB-XL alone",
-    "paper": "the paper's own scale",
+    "paper": "the paper's own scale and protocol",
+    "paper-corrected": "the paper's own scale, our protocol",
     "own": "settings of one's own",
 }
 """Profiles in plain words, in the order in which they are shown."""

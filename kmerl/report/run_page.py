@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from kmerl import params
 from kmerl.experiments import catalogue
 from kmerl.files import parse_yaml
 from kmerl.leads import LEADS, LeadKey, parse_leads
@@ -119,7 +120,7 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         all_leads=LEADS,
         few_leads=parse_leads(report.leads),
         task_titles=run_tables.TASK_TITLES,
-        settings={name: _shown(values[name]) for name in SETTINGS if name in values},
+        settings=_settings(values),
         label_derived=values["text"]["source"] == "scp",
         by_cosine=values["zero_shot"]["score"] == "cosine",
         seed=values["seed"],
@@ -138,6 +139,12 @@ def hierarchy(entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     below = [child for parent in groups for child in parent["children"]]
     orphans = [e for e in ordered if e["kind"] == "entity" and e not in below]
     return [*groups, *([{"name": "", "records": None, "children": orphans}] if orphans else [])]
+
+
+def _settings(values: Mapping[str, Any]) -> dict[str, str]:
+    """What the page shows of params.yaml; of `options`, what holds for this method."""
+    shown = {**values, "options": params.options(values)}
+    return {name: _shown(shown[name]) for name in SETTINGS if name in shown}
 
 
 def _shown(section: Any) -> str:

@@ -106,6 +106,11 @@ class Loader:
     def __len__(self) -> int:
         return len(self.reader)
 
+    @property
+    def records(self) -> int:
+        """Records of an epoch of this process."""
+        return self.reader.records
+
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The epoch's batches; the same seed and epoch give the same batches."""
         for drawn in self.reader.epoch(epoch):
@@ -134,7 +139,11 @@ def loader(
     place: tuple[int, int],
     device: str,
 ) -> Loader:
-    """A loader of one split; `batch` is this process's share, `place` its (rank, world size)."""
+    """A loader of one split; `batch` is this process's share, `place` its (rank, world size).
+
+    Training batches are all of that size, and an epoch leaves the rest out; of other splits every
+    record is read that all processes can share (see `TrainingReader`).
+    """
     low, high = mask.masked_range
     reader = TrainingReader(
         pairs.directory,
@@ -142,6 +151,7 @@ def loader(
         batch_size=batch,
         draw_leads=lambda generator, subsets: draw_leads(subsets, low, high, generator),
         scope=mask.scope,
+        whole=split != "train",
         seed=seed,
         rank=place[0],
         world_size=place[1],

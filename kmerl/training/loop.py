@@ -1,5 +1,6 @@
 """The pretraining loop: epochs over pairs, a checkpoint each, the same numbers after a kill."""
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,9 +56,14 @@ class History:
 
     def add(self, row: dict[str, float], model: nn.Module) -> None:
         """Append an epoch; keep the weights when its validation loss is the lowest so far."""
-        if all(row["val_loss"] < earlier["val_loss"] for earlier in self.rows) or not self.rows:
-            self.best = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
         self.rows.append(row)
+        if self.lowest() is row:
+            self.best = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+
+    def lowest(self) -> dict[str, float] | None:
+        """The first epoch with the lowest validation loss; None where no epoch has a finite one."""
+        finite = (row for row in self.rows if math.isfinite(row["val_loss"]))
+        return min(finite, key=lambda row: row["val_loss"], default=None)
 
 
 class Pretraining:
@@ -103,8 +109,17 @@ class Pretraining:
             distributed.barrier()
         meter.close()
         if self.params.keep == "best":
-            self.model.load_state_dict(self.history.best)
+            self._restore_best()
         return self.history
+
+    def _restore_best(self) -> None:
+        if self.history.best:
+            self.model.load_state_dict(self.history.best)
+        elif distributed.is_main():
+            print(
+                "pretrain.keep=best, but no epoch has a finite validation loss: the last is kept",
+                file=sys.stderr,
+            )
 
     def _untrained(self) -> History:
         """The history of a method that has nothing to learn: how its features spread."""
@@ -141,8 +156,8 @@ class Pretraining:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        """Loss terms on the validation pairs, with the same masks and views after every epoch, and
-        the monitors of collapse."""
+        """Loss terms on the validation pairs, means over records, with the same masks and views
+        after every epoch, and the monitors of collapse."""
         if self.validation is None:
             return {"val_loss": float("nan")}
         self.model.eval()
@@ -155,8 +170,8 @@ class Pretraining:
                 for name, vectors in watched(self.model, batch).items():
                     seen.setdefault(name, []).append(vectors)
             loss = _sum(terms) if terms else batch.signal.new_tensor(float("nan"))
-            _accumulate(total, terms, loss)
-        means = _means(total, len(self.validation))
+            _accumulate(total, terms, loss, len(batch.signal))
+        means = _means(total, self.validation.records)
         row = {f"val_{name}": value for name, value in means.items()}
         for name, parts in seen.items():
             whole = distributed.gather(torch.cat(parts))
@@ -204,10 +219,12 @@ def _sum(terms: Mapping[str, Tensor]) -> Tensor:
     return torch.stack(list(terms.values())).sum()
 
 
-def _accumulate(total: dict[str, Tensor], terms: Mapping[str, Tensor], loss: Tensor) -> None:
+def _accumulate(
+    total: dict[str, Tensor], terms: Mapping[str, Tensor], loss: Tensor, weight: int = 1
+) -> None:
     for name, value in {**terms, "loss": loss}.items():
-        total[name] = total.get(name, torch.zeros_like(value.detach())) + value.detach()
+        total[name] = total.get(name, torch.zeros_like(value.detach())) + weight * value.detach()
 
 
-def _means(total: Mapping[str, Tensor], steps: int) -> dict[str, float]:
-    return {name: float(distributed.mean(value)) / steps for name, value in total.items()}
+def _means(total: Mapping[str, Tensor], weight: int) -> dict[str, float]:
+    return {name: float(distributed.mean(value)) / weight for name, value in total.items()}

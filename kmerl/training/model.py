@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from kmerl import files, methods, seeds
+from kmerl import files, methods, params, seeds
 from kmerl.methods import Method
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
-from kmerl.params import SECTIONS, ParamsError, build, checked
+from kmerl.params import SECTIONS, ParamsError, build, checked, nearest
 from kmerl.text import TextEncoderParams
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -40,8 +40,9 @@ class ModelConfig:
 def sections_of(method: str, whole: Mapping[str, Any]) -> dict[str, Any]:
     """The sections of params.yaml, of which `whole` holds all, that make a method's model.
 
-    Section `options` holds what differs from the defaults of the method's `Options`; here it is
-    made whole, and its `rate`, where a method has one, is ingest.rate.
+    Section `options` holds what differs from the defaults of the method's `Options`, below the
+    method's name or below none; here it is made whole, and its `rate`, where a method has one, is
+    ingest.rate.
 
     Raises:
         ParamsError: there is no such method or option; the message lists those that exist. Or
@@ -124,9 +125,12 @@ def load(directory: Path, device: str = "cpu") -> tuple[ModelConfig, Method]:
 
 
 def _options(method: str, kind: type[Any] | None, whole: Mapping[str, Any]) -> dict[str, Any]:
-    chosen = whole.get("options", {})
-    if not isinstance(chosen, Mapping):
-        raise ParamsError(f"options is {chosen!r}; it must be a mapping, {{}} for the defaults")
+    chosen = params.options({**whole, "method": method})
+    for name, value in whole.get("options", {}).items():
+        if isinstance(value, Mapping) and name not in _methods():
+            raise ParamsError(
+                f"options.{name}: no method has this name; {nearest(name, _methods())}"
+            )
     defaults = dataclasses.asdict(kind()) if kind else {}
     for name in chosen:
         if name not in defaults:
@@ -155,8 +159,11 @@ def _kinds(kind: type[Method], names: Collection[str]) -> dict[str, Any]:
 
 def _class(method: str) -> type[Method]:
     """`Method` of the method's file (see `kmerl.methods`)."""
-    known = sorted(module.name for module in pkgutil.iter_modules(methods.__path__))
-    if method not in known:
-        raise ParamsError(f"method is {method!r}; choose one of {', '.join(known)}")
+    if method not in _methods():
+        raise ParamsError(f"method is {method!r}; choose one of {', '.join(_methods())}")
     found: type[Method] = importlib.import_module(f"kmerl.methods.{method}").Method
     return found
+
+
+def _methods() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(methods.__path__))

@@ -4,7 +4,8 @@ Dynamic lead masking shows the encoder one to three of twelve leads (Sec. 3.3), 
 that share of reading and decoding. An epoch permutes row groups, not records: the rows of a
 group stay together, and, with scope `group`, share their leads. A group that straddles the end of
 a batch is split between two batches and drawn anew in each, so that every batch is full and no
-selected row is lost but those of the last, incomplete batch.
+selected row is lost but those of the last, incomplete batch. Where every row counts, as in
+validation, batches are a little smaller instead.
 """
 
 from collections.abc import Callable, Iterator
@@ -43,13 +44,15 @@ class TrainingReader:
     """Batches of selected rows of a store, the same for the same (seed, epoch).
 
     Neither the number of threads nor the prefetching changes a batch. All ranks see the same
-    number of batches, of `batch_size` rows each, and no row twice in an epoch.
+    number of batches, each of as many rows on every rank, and no row twice in an epoch.
 
     Args:
         rows: the rows to train on, as `kmerl.store.read_table` numbers them.
-        batch_size: rows of a batch of one rank.
+        batch_size: rows of a batch of one rank, or the most of them (`whole`).
         draw_leads: called once a batch with the batch's own generator and the number of lead
             subsets that `scope` asks for.
+        whole: all rows, but for fewer than `world_size` that the ranks cannot share equally, in
+            batches that differ by one row at most: a contrastive loss depends on their size.
         scope: `group`: the rows of a row group share a subset; `record`: each has its own, and
             the union over the group is decoded; `batch`: one subset for all.
         window: shards between whose row groups an epoch shuffles (the order of shards is
@@ -71,6 +74,7 @@ class TrainingReader:
         draw_leads: DrawLeads,
         seed: int,
         scope: Scope = "group",
+        whole: bool = False,
         rank: int = 0,
         world_size: int = 1,
         window: int = 16,
@@ -80,7 +84,11 @@ class TrainingReader:
         self._groups = row_groups(directory)
         self._rows = np.unique(np.asarray(rows, np.int64))
         self._group_of = self._groups.of(self._rows)
-        self._batch_size, self._draw, self._seed, self._scope = batch_size, draw_leads, seed, scope
+        self._draw, self._seed, self._scope = draw_leads, seed, scope
+        own = len(self._rows) // world_size
+        steps = -(-own // batch_size) if whole else own // batch_size
+        self.records = own if whole else steps * batch_size
+        self._bounds = [self.records * step // max(steps, 1) for step in range(steps + 1)]
         self._rank, self._world_size = rank, world_size
         self._window, self._threads, self._prefetch = window, threads, prefetch
         if len(self) == 0:
@@ -93,7 +101,7 @@ class TrainingReader:
 
     def __len__(self) -> int:
         """Batches an epoch, of this and of every other rank."""
-        return len(self._rows) // (self._batch_size * self._world_size)
+        return len(self._bounds) - 1
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch of this rank, read ahead in the background."""
@@ -113,7 +121,8 @@ class TrainingReader:
 
     def _read(self, order: np.ndarray, epoch: int, step: int) -> Batch:
         number = step * self._world_size + self._rank
-        rows = order[number * self._batch_size :][: self._batch_size]
+        start, size = self._bounds[step], self._bounds[step + 1] - self._bounds[step]
+        rows = order[start * self._world_size + size * self._rank :][:size]
         pieces = _pieces(self._groups.of(rows))
         generator = np.random.default_rng([self._seed, epoch, number])
         leads = self._leads(generator, pieces)

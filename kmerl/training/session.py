@@ -64,9 +64,7 @@ class Session:
         if distributed.is_main():
             model_files.save(root / "models", config, model)
             _write_curves(root / "plots" / "pretrain.csv", history)
-            files.write_json(
-                root / "metrics" / "pretrain.json", _metrics(history, model, pairs, every)
-            )
+            files.write_json(root / "metrics" / "pretrain.json", _metrics(training, pairs, every))
             checkpoint.remove()
             print(f"pretraining took {time.monotonic() - start:.0f} s", file=sys.stderr)
 
@@ -84,13 +82,18 @@ class Session:
     ) -> Pretraining:
         place = distributed.rank(), distributed.world_size()
         batch = self.pretrain.local_batch(place[1])
-        held_out = min(batch, len(pairs.rows("val")) // place[1])
+        held_out = len(pairs.rows("val")) >= place[1]
+        if self.pretrain.keep == "best" and not held_out and not model.untrained:
+            raise ParamsError(
+                f"pretrain.keep=best needs validation pairs, and {self.pretrain.corpus} has "
+                f"{len(pairs.rows('val'))} for {place[1]} processes: set pretrain.keep: last"
+            )
         args = self.mask, self.signal, self.seed, place, device
         return Pretraining(
             model,
             self.pretrain,
             loader(pairs, "train", batch, *args),
-            loader(pairs, "val", held_out, *args) if held_out else None,
+            loader(pairs, "val", batch, *args) if held_out else None,
             self.seed,
             checkpoint,
             _live() if distributed.is_main() else None,
@@ -130,14 +133,15 @@ def described(
     )
 
 
-def _metrics(history: History, model: Method, pairs: Pairs, every: Pairs) -> dict[str, Any]:
-    best = min(history.rows, key=lambda row: row["val_loss"])
+def _metrics(training: Pretraining, pairs: Pairs, every: Pairs) -> dict[str, Any]:
+    model, validation, best = training.model, training.validation, training.history.lowest()
+    held_out = 0 if validation is None else validation.records * distributed.world_size()
     return {
-        **history.rows[-1],
-        "best_epoch": best["epoch"],
+        **training.history.rows[-1],
+        "best_epoch": None if best is None else best["epoch"],
         "pairs": len(pairs.rows("train")),
         "pairs_available": len(every.rows("train")),
-        "pairs_val": len(pairs.rows("val")),
+        "pairs_val": held_out,
         "entities": len(pairs.names),
         "parameters": sum(p.numel() for p in model.parameters()),
         "parameters_encoder": sum(p.numel() for p in model.encoder.parameters()),
