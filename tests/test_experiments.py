@@ -12,6 +12,8 @@ from kmerl.experiments.queueing import Planned, State
 from kmerl.experiments.runs import FILE, Run, Value, read, write
 from kmerl.experiments.stages import value
 from kmerl.files import read_yaml
+from kmerl.leads import LEADS
+from kmerl.models.masking import MaskParams
 from kmerl.params import ParamsError
 from kmerl.report.results import results
 from tests.dvc_file import PROFILES, profile, stages
@@ -43,7 +45,8 @@ def test_every_number_curve_and_bar_of_the_paper_has_an_experiment(name):
 
 def value_at(row: catalogue.Row, key: str, name: str = "paper"):
     """What a row's experiment has for a key of params.yaml, at a profile."""
-    return CATALOGUE.experiments[row.experiment].set.get(key, value(profile(name), key))
+    given = {**CATALOGUE.every, **CATALOGUE.experiments[row.experiment].set}
+    return given.get(key, value(profile(name), key))
 
 
 def points(figure: str) -> list[catalogue.Row]:
@@ -65,9 +68,28 @@ def test_a_point_stands_where_its_experiment_is(name):
         assert all(row.x == value_at(row, key, name) for row in points(f"figure-{figure}"))
     for row in points("figure-7-right"):
         assert row.group == f"{100 * value_at(row, 'mask.segments', name):g} % of segments"
+    for row in points("masks"):
+        mask = MaskParams(
+            **{key: value_at(row, f"mask.{key}", name) for key in profile(name)["mask"]}
+        )
+        assert row.x == len(LEADS) - sum(mask.masked_range) / 2
     for table, key in {"table-6b": "layers", "table-6c": "heads"}.items():
         for row in CATALOGUE.tables[table].rows:
             assert int(row.label) == value_at(row, f"query_network.{key}", name)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_papers_tables_are_of_its_own_network_whatever_a_profile_has(name):
+    """`kmerl-recommended` is ours, and the noise floor is of its trainings."""
+    paper = {"query_network.self_attention": True, "mask.leads": "dynamic"}
+    paper |= {"mask.min_leads": 9, "mask.max_leads": 11}
+    rows = {row.experiment: row for row in CATALOGUE.tables["table-1"].rows}
+    for key, held in paper.items():
+        assert value_at(rows["kmerl"], key, name) == held
+        assert value_at(rows["merl-resnet-masked"], key, name) == held
+    ours = CATALOGUE.experiments["kmerl-recommended"].set
+    noise = [one.set for one in CATALOGUE.of("noise")]
+    assert noise == [{**ours, "pretrain.nudge": number} for number in range(1, 6)]
 
 
 @pytest.mark.skipif(not PAPER.exists(), reason="the paper's text is not beside the project")

@@ -92,6 +92,9 @@ def test_one_that_fails_is_named_with_its_reason_and_the_others_complete(reposit
     assert "ignored  eight-s0: it ran with mask.min_leads=8; eight is mask.min_leads=5" in said
     assert "1 that stood there before are kept" in said
     assert Path("experiments.json").read_bytes() == first
+    Path("experiments.yaml").write_text(table.replace("every: {", "every: {mask.max_leads: 10, "))
+    assert "eight-s0: it ran with mask.max_leads=11; eight is mask.max_leads=10" in kmerl("collect")
+    Path("experiments.yaml").write_text(table)
     again = kmerl("queue", "masks", "--seeds", "1", "--dry-run")
     assert "would queue  seven-s0" in again
     assert "skipped  eight-s0: success already" in again

@@ -12,7 +12,7 @@ from kmerl.models.vit import Encoder, LeadEncoder, pool
 from kmerl.report import run_charts, run_tables
 from kmerl.training import loop
 from kmerl.training.checkpoint import NAME as CHECKPOINTS
-from kmerl.training.model import initial, load, save, sections_of
+from kmerl.training.model import initial, load, nudge, save, sections_of
 from tests.gradients import descend, generator, total
 from tests.import_closure import ROOT
 from tests.methods import DEMO, NAMES, RECORDS, TRAINED_NAMES, batch, config, defaults, file, small
@@ -140,6 +140,21 @@ def test_the_initial_weights_are_the_model(here, monkeypatch, capsys, backbone, 
     assert {"loss", "val_loss"} <= row.keys()
     assert run_charts.losses(rows) == {}  # the page shows none
     assert run_tables.counts(metrics, "Pretraining, last epoch")
+
+
+@EVERY
+def test_a_nudge_is_the_last_bit_of_one_weight_and_each_number_another(name):
+    def bits(number):
+        model = initial(config(name), 0)
+        nudge(model, number)
+        return torch.cat([p.detach().flatten() for p in model.parameters()]).view(torch.int32)
+
+    before = bits(0)
+    flipped = [(bits(number) ^ before).nonzero().flatten().tolist() for number in (1, 2, 3)]
+    assert len({place for (place,) in flipped}) == 3
+    assert all((bits(number) ^ before).sum() == 1 for number in (1, 2, 3))
+    with pytest.raises(params.ParamsError, match=r"pretrain\.nudge is 1000000; it must be at most"):
+        nudge(initial(config(name), 0), 1_000_000)
 
 
 def test_it_starts_where_another_method_of_the_same_network_starts():

@@ -37,7 +37,7 @@ STALE = {  # a key, or the section of one, and the stages that run again when it
     **{name: after(name) for name in ("verify", "merge", "aggregate")},
     "text_encoder": after("embed_text"),
     **dict.fromkeys(("method", "options", "signal", "encoder", "mask"), TRAINED),
-    **dict.fromkeys(("query_network", "loss", "pretrain.share"), TRAINED),
+    **dict.fromkeys(("query_network", "loss", "pretrain.share", "pretrain.nudge"), TRAINED),
     **dict.fromkeys(("prompts", "encode"), ENCODED),
     "zero_shot": {"zero_shot", "partial_leads", "seen_unseen", "report"},
     "linear_probe": {"linear_probe", "partial_leads", "report"},

@@ -200,6 +200,13 @@ def test_validation_is_the_mean_over_all_held_out_records(here):
     assert found[3] == pytest.approx(found[8], rel=1e-3)
 
 
+def test_one_bit_of_one_initial_weight_moves_a_training(here):
+    still, nudged = (train(here, pretrain__epochs=1, pretrain__nudge=n)[0] for n in (0, 1))
+    moved = [name for name, weight in still.items() if not torch.equal(weight, nudged[name])]
+    assert len(moved) > 1
+    torch.testing.assert_close(still, nudged, rtol=0.1, atol=0.01)  # and no more than rounding
+
+
 # ---------------------------------------------------------------- a share of the pairs
 
 

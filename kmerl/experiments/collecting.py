@@ -31,7 +31,8 @@ def collect(catalogue: Catalogue) -> tuple[dict[tuple[str, str, int], Run], dict
             ignored[ref.name] = "no row of experiments.yaml has this name"
             continue
         params = flat(_yaml(ref.revision, "params.yaml"))
-        other = _other_values(params, experiment, int(named["seed"]))
+        set_to = {"seed": int(named["seed"]), **catalogue.every, **experiment.set}
+        other = _other_values(params, experiment.name, set_to)
         if other:
             ignored[ref.name] = other
             continue
@@ -109,11 +110,11 @@ def profiles(commit: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _other_values(params: Mapping[str, Any], experiment: Experiment, seed: int) -> str:
+def _other_values(params: Mapping[str, Any], name: str, set_to: Mapping[str, Any]) -> str:
     """Where the run is not what experiments.yaml says today; empty where it is."""
-    for key, value in {"seed": seed, **experiment.set}.items():
+    for key, value in set_to.items():
         if params.get(key) != value:
-            return f"it ran with {key}={params.get(key)}; {experiment.name} is {key}={value}"
+            return f"it ran with {key}={params.get(key)}; {name} is {key}={value}"
     return ""
 
 

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed, seeds
 from kmerl.methods import Method
-from kmerl.params import Count, PositiveOrZero, checked
+from kmerl.params import Count, CountOrZero, PositiveOrZero, checked
 from kmerl.progress import Meter
 from kmerl.training.checkpoint import Checkpoint
 from kmerl.training.data import Loader
@@ -36,6 +36,7 @@ class PretrainParams:
     clip: PositiveOrZero
     precision: Literal["fp32", "bf16", "fp16"]
     keep: Literal["last", "best"]
+    nudge: CountOrZero
 
     def local_batch(self, world_size: int) -> int:
         """This process's share of the global batch."""

@@ -91,6 +91,25 @@ def initial(config: ModelConfig, seed: int, entities: Tensor | None = None) -> M
     return create(config, entities)
 
 
+def nudge(model: Method, number: int) -> None:
+    """Flip the last bit of one weight, in place: as small a change as there is, which tells what
+    rounding alone does to a training's results. 0 flips none.
+
+    Args:
+        number: from 1 up: which of the encoder's first weights that are drawn, not constant.
+
+    Raises:
+        ParamsError: these are fewer.
+    """
+    named = model.encoder.named_parameters()
+    first = next(p for name, p in named if name.endswith("weight") and p.ndim > 1)
+    if number > first.numel():
+        raise ParamsError(f"pretrain.nudge is {number}; it must be at most {first.numel()} here")
+    if number:
+        bits = first.data.view(-1).view(torch.int32)
+        bits[number - 1] ^= 1
+
+
 def save(directory: Path, config: ModelConfig, model: nn.Module) -> None:
     """Write models/model.safetensors and models/config.json; bytes depend on the model alone."""
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
