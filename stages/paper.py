@@ -1,10 +1,10 @@
-"""Stage paper: the paper's tables and figures, ours beside them, as a page and as files."""
+"""Stage paper: the paper's tables, figures and claims, ours beside them, as a page and files."""
 
 from pathlib import Path
 
 from kmerl import files
 from kmerl.experiments import catalogue, runs
-from kmerl.report import paper_page, paper_tables
+from kmerl.report import claims, paper_page, paper_tables
 from kmerl.report.results import comparing, left_out, results
 from kmerl.report.writers.files import write_figures, write_tables
 
@@ -13,14 +13,14 @@ TABLES, FIGURES = Path("report/tables"), Path("report/figures")
 
 
 def main() -> None:
-    known = catalogue.read()
-    found = results(known, runs.read())
+    known, ran = catalogue.read(), runs.read()
+    found, computed = results(known, ran), claims.computed(known, ran)
     shown = comparing(found)
     for folder in (TABLES, FIGURES):
         files.fresh_directory(folder)
-    write_tables([paper_tables.grid(result) for result in found], TABLES)
+    write_tables([*computed, *map(paper_tables.grid, found)], TABLES)
     write_figures(shown, FIGURES)
-    files.write_text(OUT, paper_page.render(known, shown, left_out(found, shown)))
+    files.write_text(OUT, paper_page.render(known, shown, left_out(found, shown), computed))
 
 
 if __name__ == "__main__":

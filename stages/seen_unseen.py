@@ -10,7 +10,7 @@ from kmerl.evaluation import metric_files, seen_unseen
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.metric_rows import evaluate
 from kmerl.evaluation.scores import read_scores
-from kmerl.files import read_json, write_csv
+from kmerl.files import fresh_directory, read_json, write_csv
 from kmerl.tasks.classes import TASKS
 
 
@@ -19,19 +19,16 @@ def main() -> None:
     statistics = params.load("statistics", Statistics)
     vectors = load_file("data/text/names.safetensors")
     names = read_json("data/text/names.json")
-    found = seen_unseen.overlaps(
-        names["classes"],
-        vectors["classes"],
-        names["entities"],
-        vectors["entities"],
-        settings.threshold,
-    )
+    classes, entities = ((names[kind], vectors[kind]) for kind in ("classes", "entities"))
+    found = seen_unseen.overlaps(*classes, *entities, settings.threshold)
+    mined = seen_unseen.overlaps(*entities, *classes, settings.threshold)
     scores = [read_scores(Path("data/zero_shot"), task) for task in TASKS]
     evaluations = evaluate(scores, statistics, params.seed(), [seen_unseen.ALL_LEADS])
-    groups = seen_unseen.group_metrics(found, scores, evaluations, statistics.level)
+    groups = seen_unseen.group_metrics(found, mined, scores, evaluations, statistics.level)
     metric_files.write("seen_unseen", groups)
-    rows = [dataclasses.astuple(overlap) for overlap in found]
-    write_csv("data/seen_unseen/classes.csv", seen_unseen.COLUMNS, rows)
+    out = fresh_directory("data/seen_unseen")
+    write_csv(out / "classes.csv", seen_unseen.CLASSES, map(dataclasses.astuple, found))
+    write_csv(out / "entities.csv", seen_unseen.ENTITIES, map(dataclasses.astuple, mined))
 
 
 if __name__ == "__main__":

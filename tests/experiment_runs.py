@@ -1,6 +1,7 @@
 """Made-up runs of experiments.yaml, the same numbers every time, and a small table with runs."""
 
 import itertools
+from dataclasses import replace
 
 from kmerl.experiments.catalogue import Catalogue, Experiment, Row, Table
 from kmerl.experiments.runs import Run, Value
@@ -35,6 +36,14 @@ CATALOGUE = Catalogue(
     {"table-x": SMALL},
 )
 
+NOISE = replace(SMALL, name="noise", rows=(Row("nudge-1", "1"), Row("nudge-2", "2")))
+NOISY = replace(
+    CATALOGUE,
+    experiments=CATALOGUE.experiments
+    | {name: Experiment(name, {}) for name in ("nudge-1", "nudge-2")},
+    tables={"table-x": SMALL, "noise": NOISE},
+)
+
 
 def made_up(catalogue, names, seeds=(0, 1, 2), scale="demo", words=WORDS) -> list[Run]:
     """Runs with an AUROC between 0.6 and 0.8 and an interval about it for each metric."""
@@ -59,6 +68,8 @@ TWO_SEEDS = [
     run("no-masking", 0, Value(0.65, 0.6, 0.7), Value(None)),
     run("no-masking", 1, Value(0.65, 0.6, 0.7), Value(None)),
 ]
+NUDGED = [run("nudge-1", 0, Value(0.68)), run("nudge-2", 0, Value(0.72), Value(None))]
+"""On one lead the deviation is 4 / sqrt(2) = 2.83 per cent; on twelve one value has none."""
 
 
 def only(runs: list[Run], scale: str | None = None) -> Result:

@@ -238,6 +238,10 @@ def test_seen_and_unseen_share_out_all_classes(metrics):
     assert groups["seen"]["classes"] + groups["unseen"]["classes"] == len(listed)
     assert [row["group"] for row in listed] == ["seen"] * 20 + ["unseen"] * (len(listed) - 20)
     assert listed[3]["entity"] == "entity 03"
+    mined = read_rows("data/seen_unseen/entities.csv")
+    assert (mined[3]["entity"], mined[3]["class"]) == ("entity 03", listed[3]["class"])
+    for group, row in groups.items():
+        assert row["entities"] == sum(one["group"] == group for one in mined)
     group_of = {row["class"]: row["group"] for row in listed}
     classes = [r for r in read_rows("plots/zero_shot_classes.csv") if r["leads"] == "12"]
     for group, row in groups.items():

@@ -20,7 +20,8 @@ def test_the_list_shows_tables_and_what_an_experiment_changes(monkeypatch, tmp_p
     assert "table-2d" in run_list().output
     lines = run_list("figure-8").output.splitlines()
     assert lines[0] == "size-nano    encoder.size='nano'"
-    assert lines[-3] == "size-small   encoder.size='small'  (needs gpu)"
+    assert lines[-4] == "size-small   encoder.size='small'  (needs gpu)"
+    assert lines[-1].startswith("before that, each: query_network.self_attention=true mask.leads=")
     unknown = run_list("table-9")
     assert "there is no table 'table-9'; choose one of table-1" in unknown.output
     monkeypatch.chdir(tmp_path)

@@ -55,7 +55,7 @@ def test_seen_is_above_the_threshold_and_ties_go_by_name():
         ("b", "x", 1.0, "seen"),
     ]
     alone = seen_unseen.overlaps(["b"], vectors[:1], [], np.empty((0, 2)), 0.6)[0]
-    assert (alone.entity, alone.group) == ("", "unseen")
+    assert (alone.nearest, alone.group) == ("", "unseen")
     with pytest.raises(ValueError, match="'b' has length 0"):
         seen_unseen.overlaps(["b"], 0 * vectors[:1], ["x"], entities[:1], 0.6)
 

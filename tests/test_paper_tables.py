@@ -21,6 +21,7 @@ from kmerl.report.paper_tables import grid, not_run, stacked
 from kmerl.report.results import comparing, left_out, results
 from kmerl.report.writers import html, latex, markdown, records, terminal
 from kmerl.report.writers.files import write_tables
+from tests import experiment_runs as made
 from tests.experiment_runs import CATALOGUE, RAN, SMALL, TWO_SEEDS, WORDS, made_up, only
 from tests.import_closure import ROOT
 
@@ -45,8 +46,9 @@ def of_one(table, given):
 def written():
     """A table of few columns, one that did not run, and one of many columns, by each writer."""
     few, nothing = grid(only(TWO_SEEDS)), grid(only([]))
-    made = made_up(replace(CATALOGUE, tables={"table-y": MANY}), ["kmerl", "no-masking"], [0, 1])
-    many = of_one(MANY, made)
+    ran = made_up(replace(CATALOGUE, tables={"table-y": MANY}), ["kmerl", "no-masking"], [0, 1])
+    many = of_one(MANY, ran)
+    (floor,) = map(grid, results(made.NOISY, TWO_SEEDS + made.NUDGED, ["table-x"]))
     bare = tuple(replace(row, paper={}) for row in SMALL.rows)  # the paper prints none of it
     return {
         "few.txt": terminal.as_text(few, 120),
@@ -55,6 +57,11 @@ def written():
         "few.json": records.as_json([few]),
         "few.md": markdown.as_markdown([few]),
         "few.tex": latex.as_latex([few]),
+        "floor.txt": terminal.as_text(floor, 120),
+        "floor.csv": records.as_csv([floor]),
+        "floor.html": f"{html.ENVIRONMENT.get_template('grid.html').module.table(floor)}\n",
+        "floor.md": markdown.as_markdown([floor]),
+        "floor.tex": latex.as_latex([floor]),
         "nothing.txt": terminal.as_text(nothing),
         "nothing.tex": latex.as_latex([nothing]),
         "many.txt": terminal.as_text(many, 80),

@@ -22,8 +22,7 @@ NAMES = list(dict.fromkeys(stage.name for stage in stages()))
 
 
 def after(name):
-    """Of a run: stage `paper` shows what experiments gave."""
-    return set(NAMES[NAMES.index(name) :]) - {"paper"}
+    return set(NAMES[NAMES.index(name) :])
 
 
 TRAINED = after("pretrain")
@@ -39,9 +38,10 @@ STALE = {  # a key, or the section of one, and the stages that run again when it
     **dict.fromkeys(("method", "options", "signal", "encoder", "mask"), TRAINED),
     **dict.fromkeys(("query_network", "loss", "pretrain.share", "pretrain.nudge"), TRAINED),
     **dict.fromkeys(("prompts", "encode"), ENCODED),
-    "zero_shot": {"zero_shot", "partial_leads", "seen_unseen", "report"},
+    "zero_shot": {"zero_shot", "partial_leads", "seen_unseen", "report", "paper"},
     "linear_probe": {"linear_probe", "partial_leads", "report"},
-    **{name: {name, "report"} for name in ("fine_tune", "partial_leads", "seen_unseen")},
+    **{name: {name, "report"} for name in ("fine_tune", "partial_leads")},
+    "seen_unseen": {"seen_unseen", "report", "paper"},
     "statistics": after("zero_shot"),
     "report": {"report"},
 }

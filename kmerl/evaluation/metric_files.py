@@ -20,7 +20,7 @@ FEW = {
         "average.*.12.auroc", "average.100.1.auroc", "average.100.2.auroc", "*.100.12.auroc",
     ),
     "fine_tune": ("average.*.auroc", "average.*.scratch_auroc"),
-    "seen_unseen": ("*.auroc", "*.f1"),
+    "seen_unseen": ("*.auroc", "*.f1", "*.entities"),
 }  # fmt: skip
 """Which keys are few: paths in the file, * for any part of one."""
 

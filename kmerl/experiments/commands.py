@@ -1,7 +1,8 @@
 """`kmerl experiments`: the paper's tables and figures by name, in DVC's queue and out of it."""
 
 from collections import Counter
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -38,7 +39,7 @@ def list_command(
     with clear_errors():
         known = catalogue.read()
         if name is not None:
-            typer.echo(_listed(known.of(name)))
+            typer.echo(_listed(known.of(name), known.every))
             return
         width = max(map(len, known.tables))
         for table, held in known.tables.items():
@@ -118,11 +119,11 @@ def collect_command() -> None:
             typer.echo(f"{before} that stood there before are kept")
 
 
-def _listed(chosen: list[Experiment]) -> str:
+def _listed(chosen: list[Experiment], every: Mapping[str, Any]) -> str:
     width = max(len(experiment.name) for experiment in chosen)
     lines = []
     for experiment in chosen:
-        changes = " ".join(queueing.written(experiment.set)) or "params.yaml as it is"
+        changes = " ".join(queueing.written(experiment.set)) or "nothing else"
         needs = f"  (needs {', '.join(experiment.needs)})" if experiment.needs else ""
         lines.append(f"{experiment.name:{width}}  {changes}{needs}")
-    return "\n".join(lines)
+    return "\n".join([*lines, f"before that, each: {' '.join(queueing.written(every))}"])

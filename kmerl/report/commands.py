@@ -9,7 +9,7 @@ import typer
 
 from kmerl.errors import clear_errors
 from kmerl.experiments import catalogue, runs
-from kmerl.report import paper_page, paper_tables
+from kmerl.report import claims, paper_page, paper_tables
 from kmerl.report.results import comparing, left_out, results
 from kmerl.report.writers import latex, markdown, records, terminal
 
@@ -37,7 +37,7 @@ def tables_command(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]...", help="table-2d, figure-6a; every one if none is named."
+            metavar="[NAME]...", help="table-2d, figure-6a, claims; every one if none is named."
         ),
     ] = None,
     *,
@@ -50,21 +50,27 @@ def tables_command(
     ] = None,
     wide: Annotated[bool, typer.Option("--wide", help="All columns beside each other.")] = False,
 ) -> None:
-    """Print tables and figures of the paper: its values beside ours (experiments.json).
+    """Print tables and figures of the paper: its values beside ours (experiments.json), what it
+    claims, and its Tables 3 and 5 beside the data of this run (metrics/, data/).
 
     Without a name: each table of which an experiment ran, then the names of the others.
     """
     with clear_errors():
-        known = catalogue.read()
-        found = results(known, runs.read(), names or (), scale)
+        known, ran = catalogue.read(), runs.read()
+        computed = claims.computed(known, ran, scale)
+        own = {grid.name for grid in computed}
+        asked = [name for name in names or () if name not in own]
+        found = results(known, ran, asked, scale) if asked or not names else []
         shown = found if names else comparing(found)
         others = left_out(found, shown)
-        grids = [paper_tables.grid(result) for result in found]
+        computed = [grid for grid in computed if not names or grid.name in names]
+        grids = [*computed, *map(paper_tables.grid, found)]
         if form is Format.TEXT:
             width = max(shutil.get_terminal_size((terminal.WIDTH, 0)).columns, terminal.LEAST)
-            typer.echo(terminal.pages(map(paper_tables.grid, shown), others, width, wide))
+            pages = [*computed, *map(paper_tables.grid, shown)]
+            typer.echo(terminal.pages(pages, others, width, wide))
         elif form is Format.HTML:
-            typer.echo(paper_page.render(known, shown, others), nl=False)
+            typer.echo(paper_page.render(known, shown, others, computed), nl=False)
         else:
             typer.echo(WRITERS[form](grids), nl=False)
         if out is not None:

@@ -1,5 +1,6 @@
 """A table: built once, of a run or of experiments beside the paper, and handed to any writer."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -12,7 +13,8 @@ NOT_RUN, NONE = "not run", "none"
 class Cell:
     """A value of ours with what is known of it, and the paper's; or `text` in place of a value.
 
-    `lo` and `hi` bound `value`; `sd` is its deviation over `seeds` seeds.
+    `lo` and `hi` bound `value`; `sd` is its deviation over `seeds` seeds, or without a value a
+    deviation that is told for itself. The paper may say a thing in words.
     """
 
     value: float | None = None
@@ -20,7 +22,7 @@ class Cell:
     hi: float | None = None
     sd: float | None = None
     seeds: int = 0
-    paper: float | None = None
+    paper: float | str | None = None
     text: str = ""
     decimals: int = 3
 
@@ -29,8 +31,10 @@ class Cell:
         return self.text if self.value is None else f"{self.value:,.{self.decimals}f}"
 
     def printed(self) -> str:
-        """The paper's value with its decimals; empty where it prints none."""
-        return "" if self.paper is None else f"{self.paper:.{self.decimals}f}"
+        """The paper's value with its decimals, or its words; empty where it prints none."""
+        if isinstance(self.paper, float | int):
+            return f"{self.paper:,.{self.decimals}f}"
+        return self.paper or ""
 
     def interval(self, between: str = "\N{EN DASH}") -> str:
         """The bounds with a decimal fewer; empty where one is not known."""
@@ -41,13 +45,26 @@ class Cell:
 
     def deviation(self) -> str:
         """The deviation over seeds, with its sign; empty for one seed."""
-        return "" if self.sd is None else f"\N{PLUS-MINUS SIGN}{self.sd:.1f}"
+        decimals = 2 if self.value is None else 1
+        return "" if self.sd is None else f"\N{PLUS-MINUS SIGN}{self.sd:.{decimals}f}"
 
     def whole(self) -> str:
         """Ours, its interval in brackets and its deviation: "71.00 [67.0, 74.5] ±1.4"."""
         between = self.interval(", ")
         words = (self.shown(), f"[{between}]" if between else "", self.deviation())
         return " ".join(word for word in words if word)
+
+
+def level(one: Cell, other: Cell, floor: float) -> bool:
+    """Whether rounding alone may part two values: they differ by no more than `apart`."""
+    return abs((one.value or 0.0) - (other.value or 0.0)) <= apart(floor, one.seeds, other.seeds)
+
+
+def apart(floor: float, *seeds: int) -> float:
+    """What two means over so many seeds must differ by to be ranked: two deviations of their
+    difference, where `floor` is the deviation of one training by rounding alone. Of two single
+    trainings it is 2 sqrt(2), 2.8 times the floor."""
+    return 2 * floor * math.sqrt(sum(1 / max(count, 1) for count in seeds))
 
 
 @dataclass(frozen=True)
@@ -82,12 +99,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows under a heading of their own, none where `title` is empty; `total` sums up the rest."""
+    """Rows under a heading of their own, none where `title` is empty; `total` sums up the rest.
+
+    `floor`: its one row is no result, but what rounding alone makes of the others' (report.noise).
+    """
 
     rows: Sequence[Row]
     title: str = ""
     note: str = ""
     total: bool = False
+    floor: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +129,8 @@ class Grid:
     """A table. `first` heads the column of the rows' names, which are not among the `columns`.
 
     Those of the paper have a `name` and a `source`, what was `measured` on what at which `scale`,
-    `remarks` on some of their rows, and something behind each row.
+    `remarks` on some of their rows, and experiments behind the rows. The rows are `ranked` where
+    the larger value of a column is the better one.
     """
 
     caption: str
@@ -121,14 +143,25 @@ class Grid:
     scale: str = ""
     measured: str = ""
     remarks: Sequence[str] = ()
+    ranked: bool = True
 
     @property
     def rows(self) -> list[Row]:
         return [row for group in self.groups for row in group.rows]
 
     @property
+    def results(self) -> list[Row]:
+        """The rows without that of the noise floor."""
+        return [row for group in self.groups if not group.floor for row in group.rows]
+
+    @property
     def ran(self) -> bool:
-        return any(row.behind.seeds for row in self.rows)
+        return any(cell.value is not None for row in self.results for cell in row.cells)
+
+    @property
+    def behind(self) -> bool:
+        """Whether experiments stand behind its rows."""
+        return any(row.behind.experiment for row in self.rows)
 
     @property
     def commits(self) -> list[str]:
@@ -139,6 +172,17 @@ class Grid:
         """Of each column, whether the paper gives any value, and so has a column beside ours."""
         places = range(len(self.columns))
         return [any(row.cells[k].paper is not None for row in self.rows) for k in places]
+
+    def best(self, k: int) -> list[Row]:
+        """The rows that are best in a column, more than one where they are level with the largest;
+        none where there is nothing to rank, or all are level."""
+        rows = [row for row in self.results if row.cells[k].value is not None]
+        floor = next((g.rows[0].cells[k].sd for g in self.groups if g.floor), None) or 0.0
+        first = max(
+            (row.cells[k] for row in rows), key=lambda cell: cell.value or 0.0, default=None
+        )
+        best = [row for row in rows if first and level(first, row.cells[k], floor)]
+        return best if self.ranked and len(best) < len(rows) else []
 
     def headings(self) -> list[tuple[str, list[int]]]:
         """The places of columns that stand below one heading, which is empty where they share

@@ -5,6 +5,7 @@ from typing import Any
 
 from kmerl.experiments.catalogue import Catalogue, Table
 from kmerl.report import paper_charts, paper_tables
+from kmerl.report.grid import Grid
 from kmerl.report.results import Result
 from kmerl.report.writers import html, svg
 
@@ -12,36 +13,53 @@ LONG = 12
 """Rows beyond which a table is folded."""
 
 
-def render(catalogue: Catalogue, shown: Sequence[Result], others: Sequence[Table] = ()) -> str:
-    """The results that are `shown`, and a list of the other tables.
+def render(
+    catalogue: Catalogue,
+    shown: Sequence[Result],
+    others: Sequence[Table] = (),
+    computed: Sequence[Grid] = (),
+) -> str:
+    """The results that are `shown`, below what is `computed`, and a list of the other tables.
 
     The page leads back to index.html beside it, the page of the run.
     """
-    contents: dict[str, list[Result]] = {}
-    for result in shown:
-        contents.setdefault(paper_tables.title(result.table), []).append(result)
+    sections = [*map(_computed, computed), *map(_shown, shown)]
+    contents: dict[str, list[dict[str, Any]]] = {}
+    for section in sections:
+        contents.setdefault(section["title"], []).append(section)
     return html.rendered(
         "paper.html",
         drawn=svg.drawn,
         contents=contents,
-        shown=[_shown(result) for result in shown],
+        shown=sections,
+        long=LONG,
         missing=paper_tables.not_run(catalogue, others),
     )
 
 
 def _shown(result: Result) -> dict[str, Any]:
     """A table or figure for the template: what heads it, its charts and its grid."""
-    grid, charts = paper_tables.grid(result), paper_charts.charts(result)
-    stacked = paper_tables.stacked(grid)
+    charts = paper_charts.charts(result)
     drawn = {one.name: one for chart in charts for one in chart.drawn}
     return {
-        "id": f"{result.table.name}-{result.scale}",
-        "title": paper_tables.title(grid),
-        "grid": stacked,
-        "notes": [*grid.remarks, *([grid.note] if grid.note else [])],
-        "measured": grid.measured,
+        **_computed(paper_tables.grid(result)),
         "charts": {chart.title: chart for chart in charts},
         "series": drawn.values(),
-        "folded": bool(charts) or len(stacked.rows) > LONG,
-        "said": f"{grid.name}, {result.count()} at scale {grid.scale or 'any'}",
+        "counted": f"{result.scale or 'not run'}, {result.count()}",
+        "said": f"{result.table.name}, {result.count()} at scale {result.scale or 'any'}",
+    }
+
+
+def _computed(grid: Grid) -> dict[str, Any]:
+    """A table without charts."""
+    return {
+        "id": "-".join(filter(None, (grid.name, grid.scale))),
+        "title": paper_tables.title(grid),
+        "grid": paper_tables.stacked(grid),
+        "notes": [*grid.remarks, *([grid.note] if grid.note else [])],
+        "measured": grid.measured,
+        "charts": {},
+        "series": (),
+        "counted": grid.scale or "this run",
+        "said": f"{grid.name} at scale {grid.scale}" if grid.scale else grid.name,
     }

@@ -12,13 +12,15 @@ from kmerl.report.results import Line, Result
 def grid(result: Result) -> Grid:
     """A result, a row a line; numbers in per cent with the decimals that the paper prints."""
     table, decimals = result.table, result.decimals()
+    groups = [
+        Group([_row(result, line, decimals) for line in lines], title)
+        for title, lines in groupby(result.lines, lambda line: line.row.group)
+    ]
+    floor = result.floor_row()
     return Grid(
         caption=table.caption,
         columns=_columns(result),
-        groups=[
-            Group([_row(result, line, decimals) for line in lines], title)
-            for title, lines in groupby(result.lines, lambda line: line.row.group)
-        ],
+        groups=[*groups, *([Group([floor], total=True, floor=True)] if floor else [])],
         note=table.note,
         name=table.name,
         source=table.source,

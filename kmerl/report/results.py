@@ -15,6 +15,8 @@ from kmerl.experiments.catalogue import NEEDS, Catalogue, Row, Table
 from kmerl.experiments.runs import Run
 from kmerl.params import ParamsError
 from kmerl.report.grid import Behind, Cell
+from kmerl.report.grid import Row as GridRow
+from kmerl.report.noise import Floor, floors
 
 PAPER = "pretrained on 771,693 records of MIMIC-IV-ECG for 50 epochs"
 SCALES = {
@@ -49,7 +51,7 @@ class Result:
 
     `words` is the commonest wording of the scale among its rows, of two as common that of the row
     which changes nothing; `seeds` are those that its rows are averaged over; `elsewhere` counts the
-    runs at other scales that a choice of scale leaves out.
+    runs at other scales that a choice of scale leaves out; `floor` is that of this scale.
     """
 
     table: Table
@@ -58,6 +60,7 @@ class Result:
     lines: Sequence[Line]
     elsewhere: Mapping[str, int]
     seeds: tuple[int, ...] = ()
+    floor: Floor | None = None
 
     @property
     def rows_ran(self) -> int:
@@ -85,11 +88,19 @@ class Result:
         """What was measured on what, in words: ours is not the paper's measurement."""
         paper = f"Paper: {PAPER}." if self.printed else "Paper: no numbers in its text."
         paper = "Not in the paper." if self.table.source == "ours" else paper
+        apart = ", not the paper's measurement" if self.printed and self.ran else ""
+        return f"{paper} Ours: {self.where()}{apart}."
+
+    def where(self) -> str:
+        """The scale of ours, in words."""
         if not self.ran:
-            return f"{paper} Ours: not run{f' at scale {self.scale}' if self.scale else ''}."
-        scale = f"{self.scale}, {SCALES.get(self.scale, 'a profile of its own')}"
-        apart = ", not the paper's measurement" if self.printed else ""
-        return f"{paper} Ours: scale {scale} ({self.words}){apart}."
+            return f"not run{f' at scale {self.scale}' if self.scale else ''}"
+        scale = SCALES.get(self.scale, "a profile of its own")
+        return f"scale {self.scale}, {scale} ({self.words})"
+
+    def floor_row(self) -> GridRow | None:
+        """The line below the rows, where any ran and any column has a floor."""
+        return self.floor.row(self.table) if self.floor and self.ran else None
 
     def remarks(self) -> list[str]:
         """Rows measured on something else than `words`, other seeds, and runs not shown."""
@@ -108,6 +119,7 @@ class Result:
                 f"Not shown: {count} run{'s' * (count > 1)} at scale {scale}."
                 for scale, count in self.elsewhere.items()
             ),
+            *([self.floor.words()] if self.floor and self.floor_row() else []),
         ]
 
     def decimals(self) -> int:
@@ -136,7 +148,7 @@ def results(
         raise ParamsError(
             f"no experiment ran at scale {scale!r}; choose one of {', '.join(known or SCALES)}"
         )
-    found = []
+    found, noise = [], floors(catalogue, runs)
     for name in list(names) or catalogue.tables:
         experiments = {experiment.name for experiment in catalogue.of(name)}
         here = [run for run in runs if run.experiment in experiments]
@@ -145,7 +157,8 @@ def results(
         others = {other: count for other, count in counted.items() if other not in shown}
         for one in shown:
             at_scale = [run for run in here if run.scale == one]
-            found.append(_result(catalogue, catalogue.tables[name], one, at_scale, others))
+            result = _result(catalogue, catalogue.tables[name], one, at_scale, others)
+            found.append(replace(result, floor=noise.get(one)))
     return found
 
 

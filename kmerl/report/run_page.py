@@ -16,6 +16,7 @@ from kmerl.leads import LEADS, LeadKey, parse_leads
 from kmerl.params import Count, checked
 from kmerl.report import run_charts, run_tables
 from kmerl.report.examples import Example, examples
+from kmerl.report.published import PUBLISHED
 from kmerl.report.writers import html, svg
 from kmerl.tasks.classes import TASKS
 
@@ -90,7 +91,7 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
     return html.rendered(
         "report.html",
         metrics=metrics,
-        published=run_tables.PUBLISHED,
+        published=PUBLISHED,
         simulated=[titles[corpus] for corpus in sorted(simulated)],
         real=[titles[corpus] for corpus in sorted(set(metrics["ingest"]) - simulated)],
         tested={titles[c]: metrics["ingest"].get(c, {}).get("records_test", 0) for c in tested},
@@ -110,9 +111,7 @@ def render(inputs: Inputs, report: Report, values: Mapping[str, Any], simulated:
         seen_unseen=run_tables.seen_unseen(metrics["seen_unseen"]),
         losses=run_charts.losses(plots["pretrain"]),
         pretrain=run_tables.counts(metrics["pretrain"], "Pretraining, last epoch"),
-        mining=run_tables.counts(
-            metrics["mining"], "Mining in numbers", run_tables.PUBLISHED["mining"]
-        ),
+        mining=run_tables.counts(metrics["mining"], "Mining in numbers", PUBLISHED["mining"]),
         hierarchy=hierarchy(inputs.entities),
         ingest=run_tables.ingest(metrics["ingest"]),
         rejections=run_tables.rejections(metrics["ingest"]),

@@ -13,8 +13,6 @@ from kmerl.report.grid import NONE, NOT_RUN, Cell, Column, Grid, Group, Row
 Metrics = Mapping[str, Any]
 
 WORDS: dict[str, Any] = read_yaml(resources.files("kmerl.report") / "run.yaml")
-PUBLISHED: dict[str, Any] = read_yaml(resources.files("kmerl.report") / "published.yaml")
-"""Behind the paper's results: how much data, and what its mining left."""
 TASK_TITLES: dict[str, str] = WORDS["tasks"]
 CORPUS_TITLES: dict[str, str] = WORDS["corpora"]
 LEAD_COLUMNS = {"12 leads": "12", "I and II": "I+II", "I alone": "1"}

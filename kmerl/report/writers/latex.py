@@ -13,6 +13,7 @@ ESCAPES = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "\N{EN DASH}": "--", "\N{PLUS-MINUS SIGN}": r"$\pm$", "<": r"$<$", ">": r"$>$",
     "\N{RIGHTWARDS ARROW}": r"$\rightarrow$", "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "\N{SQUARE ROOT}": r"$\surd$",
 }  # fmt: skip
 
 
@@ -51,8 +52,8 @@ def _table(grid: Grid) -> str:
         spans = [(heading, len(below)) for heading, below in grid.headings()]
         titles = [escaped(column.title) for column in grid.columns]
     else:
-        spec = f"l{''.join('rl' if both else 'l' for both in grid.printed)}r"
-        before, after = [""], ["seeds"]
+        spec = f"l{''.join('rl' if both else 'l' for both in grid.printed)}{'r' * grid.behind}"
+        before, after = [""], ["seeds"] * grid.behind
         spans = [(column.name, 1 + both) for column, both in columns]
         titles = ["paper & ours" if both else "ours" for both in grid.printed]
     headings, rules = _spanning(spans, len(before))
@@ -60,7 +61,7 @@ def _table(grid: Grid) -> str:
         grid=grid,
         stacked=stacked,
         caption=" ".join(filter(None, [*caption, *grid.remarks, grid.note])),
-        experiments=sorted({row.behind.experiment for row in grid.rows if row.behind.seeds}),
+        experiments=sorted({row.behind.experiment for row in grid.results if row.behind.seeds}),
         spec=spec,
         headings=[*before, *headings, *[""] * len(after)] if rules else [],
         rules=rules,
@@ -70,14 +71,17 @@ def _table(grid: Grid) -> str:
 
 
 def _key(grid: Grid, stacked: bool) -> str:
-    if not grid.ran:
-        return "AUROC in per cent. Bold: the largest value of a column."
+    best = "Bold: the largest value of a column"
+    if not grid.ranked or not grid.ran:
+        return f"AUROC in per cent. {best}." if grid.ranked else ""
     bounds = "Intervals are in the CSV." if stacked else "Brackets: interval over patients."
-    seeds = sorted({row.behind.seeds for row in grid.rows if row.behind.seeds})
+    if any(group.floor for group in grid.groups):
+        best += " and what is level with it by the noise floor"
+    seeds = sorted({row.behind.seeds for row in grid.results if row.behind.seeds})
     counted = " or ".join(map(str, seeds))
     return (
         f"In per cent; ours is the mean of {counted} seed{'s' * (seeds != [1])}. {bounds} "
-        "Bold: the largest value of a column, the paper's and ours apart."
+        f"{best}, the paper's and ours apart."
     )
 
 
@@ -94,9 +98,13 @@ def _beside(grid: Grid, row: Row) -> list[list[str]]:
     cells = []
     for k, both in enumerate(grid.printed):
         cells += [_paper(grid, row, k)] if both else []
-        bounds = row.cells[k].interval(", ")
-        cells.append(_ours(grid, row, k) + (rf" {{\scriptsize [{bounds}]}}" if bounds else ""))
-    return [[escaped(row.label), *cells, str(row.behind.seeds or "--")]]
+        cell, spread = row.cells[k], ""
+        if cell.value is not None:  # without an interval the deviation over seeds, if any
+            bounds = cell.interval(", ")
+            spread = f"[{bounds}]" if bounds else escaped(cell.deviation())
+        cells.append(_ours(grid, row, k) + (rf" {{\scriptsize {spread}}}" if spread else ""))
+    seeds = [str(row.behind.seeds or "--")] if grid.behind else []
+    return [[escaped(row.label), *cells, *seeds]]
 
 
 def _stacked(grid: Grid, row: Row) -> list[list[str]]:
@@ -109,16 +117,18 @@ def _stacked(grid: Grid, row: Row) -> list[list[str]]:
 
 
 def _paper(grid: Grid, row: Row, k: int) -> str:
-    return _bold(row.cells[k].printed(), row.cells[k].paper, [r.cells[k].paper for r in grid.rows])
+    """In bold where it is the largest of two or more."""
+    known = [one for r in grid.rows if isinstance(one := r.cells[k].paper, float | int)]
+    best = grid.ranked and len(known) > 1 and row.cells[k].paper == max(known)
+    return _bold(escaped(row.cells[k].printed()), best)
 
 
 def _ours(grid: Grid, row: Row, k: int) -> str:
-    value, column = row.cells[k].value, [r.cells[k].value for r in grid.rows]
-    return "--" if value is None else _bold(row.cells[k].shown(), value, column)
+    cell = row.cells[k]
+    if cell.value is None:
+        return escaped(cell.text if grid.columns[k].words else cell.deviation()) or "--"
+    return _bold(cell.shown(), row in grid.best(k))
 
 
-def _bold(text: str, value: float | None, column: Sequence[float | None]) -> str:
-    """In bold where it is the largest of two or more."""
-    known = [one for one in column if one is not None]
-    best = len(known) > 1 and value == max(known)
+def _bold(text: str, best: bool) -> str:
     return rf"\textbf{{{text}}}" if best else text

@@ -27,7 +27,7 @@ def _table(grid: Grid, heading: str, places: Sequence[int]) -> str:
     for k in places:
         title = grid.columns[k].title
         titles += [f"{title}: paper", "ours"] if grid.printed[k] else [title]
-    titles += grid.rows[0].behind.shown()
+    titles += grid.rows[0].behind.shown() if grid.behind else []
     lines = []
     for group in grid.groups:
         if group.title or group is not grid.groups[0]:
@@ -44,7 +44,8 @@ def _cells(grid: Grid, row: Row, places: Sequence[int]) -> list[str]:
         cells += [row.cells[k].printed()] if grid.printed[k] else []
         cells.append(row.cells[k].whole())
     behind = row.behind.shown()
-    return [*cells, behind["seeds"], f"`{behind['experiment']}`", behind["commit"]]
+    behind["experiment"] = f"`{behind['experiment']}`"
+    return [*cells, *(behind.values() if grid.behind else [])]
 
 
 def _escaped(text: str) -> str:

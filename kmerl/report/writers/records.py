@@ -40,15 +40,17 @@ def as_json(grids: Sequence[Grid]) -> str:
 
 
 def _records(grid: Grid) -> list[dict[str, str | float | None]]:
-    """A cell each by `COLUMNS`; numbers in per cent, None where unknown."""
+    """A cell each by `COLUMNS`: numbers, in per cent where they are AUROC, None where unknown."""
     records = []
     for row in grid.rows:
         behind, commits = row.behind, " ".join(row.behind.commits)
         last = (behind.scale, commits, behind.words, behind.absent)
         for column, cell in zip(grid.columns, row.cells, strict=True):
-            ours = [
+            ours: list[float | str | None] = [
                 v if v is None else round(v, 2) for v in (cell.value, cell.lo, cell.hi, cell.sd)
             ]
+            if column.words:
+                ours[0] = cell.text
             first = (grid.name, row.label, behind.experiment, column.name, cell.paper)
             records.append(dict(zip(COLUMNS, (*first, *ours, cell.seeds, *last), strict=True)))
     return records

@@ -37,7 +37,7 @@ def as_text(grid: Grid, width: int = WIDTH, wide: bool = False) -> str:
     rows in the last.
     """
     above = [f"{grid.name}  {grid.caption} ({grid.source})", grid.measured]
-    above += [LEGEND] if grid.ran else []
+    above += [LEGEND] if grid.ran and grid.ranked else []
     below = [*grid.remarks, *_absent(grid), *([grid.note] if grid.note else [])]
     blocks = ["\n".join(lines) for lines in _blocks(grid, width, wide)]
     texts = [_wrapped(above, width), *blocks, *([_wrapped(below, width)] if below else [])]
@@ -63,13 +63,16 @@ def _metric(grid: Grid, k: int) -> list[_Column]:
         found.append([column.heading, column.title, "paper", *(cell.printed() for cell in cells)])
     if grid.ran:
         ours = ["-" if cell.text == NOT_RUN else cell.whole() for cell in cells]
-        found.append([column.heading, "" if found else column.title, "ours", *ours])
+        side = "" if column.words else "ours"
+        found.append([column.heading, "" if found else column.title, side, *ours])
     return found
 
 
 def _behind(grid: Grid) -> list[_Column]:
     """What stands behind a row: seeds, the experiment's name, its commit."""
     shown = [row.behind.shown() for row in grid.rows]
+    if not grid.behind:
+        return []
     names = shown[0] if grid.ran else ["experiment"]
     return [["", "", name, *(one[name] or "-" for one in shown)] for name in names]
 
