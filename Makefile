@@ -12,6 +12,7 @@ INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python
 repro: setup  ## the whole chain, then the page
 	dvc repro
 	@echo "The report is report/index.html"
+	@kmerl changed
 
 test: setup-dev  ## the fast suite
 	python -m pytest

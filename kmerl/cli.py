@@ -8,6 +8,7 @@ import typer
 from kmerl.cost.command import cost_command
 from kmerl.evaluation.commands import compare_command
 from kmerl.experiments.commands import app as experiments
+from kmerl.experiments.commands import changed_command
 from kmerl.predict.commands import leads_command, predict_command
 from kmerl.predict.printing import NOTICE
 from kmerl.report.commands import tables_command
@@ -23,6 +24,7 @@ app.command("leads")(leads_command)
 app.command("tables")(tables_command)
 app.command("compare")(compare_command)
 app.command("splits")(splits_command)
+app.command("changed")(changed_command)
 experiments.command("cost")(cost_command)
 app.add_typer(experiments, name="experiments")
 

@@ -1,4 +1,4 @@
-"""How this machine runs the chain: nothing here changes a result, so no stage lists it."""
+"""How this machine runs the chain: it changes results by rounding alone, so no stage lists it."""
 
 import os
 import threading

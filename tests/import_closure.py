@@ -24,10 +24,10 @@ CHOSEN_BY_NAME = {  # modules and data that a module finds through a name it is 
     "kmerl/synthetic/cohort.py": ["kmerl/synthetic/layouts/*"],
     "kmerl/training/model.py": ["kmerl/methods/*.py"],
 }
-NEUTRAL = {  # modules that decide no byte of any output, as `runtime:` of params.yaml does not
+NEUTRAL = {  # modules that decide nothing of any output but its rounding, as `runtime:` does
     "kmerl/errors.py": "how a command prints what went wrong",
     "kmerl/progress.py": "how far a stage is, on the terminal",
-    "kmerl/runtime.py": "how many workers, threads and devices run; results do not depend on it",
+    "kmerl/runtime.py": "how many workers, threads and devices run: how sums are rounded, no more",
 }
 METHOD = "kmerl/methods/${method}.py"  # dvc.yaml names the chosen method's file, and no other's
 DATA = re.compile(r'files\(\s*"(kmerl[\w.]*)"\s*\)((?:\.joinpath\([^)]*\)|\s*/\s*"[^"]+")*)')

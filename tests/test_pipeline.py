@@ -106,6 +106,33 @@ def test_collecting_experiments_changes_the_page_of_the_paper_alone():
     assert reading == ["paper"]
 
 
+# ---------------------------------------------------------------- what is the same bytes where
+
+
+def uses_torch(path: str) -> bool:
+    source = (ROOT / path).read_text(encoding="utf-8") if path.endswith(".py") else ""
+    return (
+        re.search(r"^\s*(import|from) (torch|transformers|safetensors\.torch)\b", source, re.M)
+        is not None
+    )
+
+
+def test_the_list_of_stages_that_are_the_same_bytes_on_any_processor_is_that_of_the_chain():
+    """Those that neither run torch nor read what such a stage wrote."""
+    rounded: set[str] = set()
+    for address in pipeline().order:
+        name = address.split("@")[0]
+        if any(map(uses_torch, closure(name))) or pipeline().parents[address] & rounded:
+            rounded.add(address)
+    text = (ROOT / "docs/evaluation.md").read_text(encoding="utf-8")
+    section = text.split("## The same bytes\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]*) \|", section, re.M)
+    listed = [re.findall(r"`(\w+)`", row) for row in rows]
+    assert sorted(name for row in listed for name in row) == sorted(NAMES)
+    exact = {name.split("@")[0] for name in pipeline().order if name not in rounded}
+    assert set(listed[0]) == exact
+
+
 # ---------------------------------------------------------------- what no file may name
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kmerl.errors import clear_errors
-from kmerl.experiments import catalogue, collecting, queueing, runs
+from kmerl.experiments import catalogue, changed, collecting, queueing, runs
 from kmerl.experiments.catalogue import Experiment
 
 app = typer.Typer(
@@ -117,6 +117,14 @@ def collect_command() -> None:
         typer.echo(f"{len(found)} runs{f' ({at})' if at else ''} in {runs.FILE}")
         if before:
             typer.echo(f"{before} that stood there before are kept")
+
+
+def changed_command() -> None:
+    """How the results here differ from those that are committed, and why; silent if they do not."""
+    with clear_errors():
+        found = changed.since_commit()
+        if found:
+            typer.echo(found)
 
 
 def _listed(chosen: list[Experiment], every: Mapping[str, Any]) -> str:

@@ -1,4 +1,5 @@
-"""What git holds of the experiments that ran: DVC keeps each as a commit under refs/exps."""
+"""What git holds: files as committed, and the experiments that ran, which DVC keeps as commits
+under refs/exps."""
 
 import re
 import subprocess
@@ -27,6 +28,15 @@ def experiment_refs() -> list[Ref]:
 
 def head() -> str:
     return _git("rev-parse", "HEAD").decode().strip()
+
+
+def changed(paths: Sequence[str]) -> list[str]:
+    """Of these files and folders, those that are not as HEAD has them; none where there is no git,
+    no repository or no commit."""
+    try:
+        return _git("diff", "--name-only", "--relative", "HEAD", "--", *paths).decode().splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return []
 
 
 def read(revision: str, path: str) -> bytes | None:
