@@ -144,7 +144,7 @@ def kmerl_asking(**network):
 
 
 def test_entities_are_dealt_into_companies_of_every_size():
-    model, chance = kmerl_asking(companies=True), generator()
+    model, chance = kmerl_asking(self_attention=True, companies=True), generator()
     drawn = torch.stack([model._companies(torch.arange(5), chance) for _ in range(400)])
     seen = drawn.sum(2)  # by each name: the size of its company
     assert (drawn == drawn.mT).all()

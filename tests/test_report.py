@@ -118,7 +118,7 @@ def test_the_stages_write_pages_that_lead_to_each_other_and_files(run, html):
     paper = (run / "report/paper.html").read_text(encoding="utf-8")
     assert '<a href="paper.html"' in html
     assert '<a href="index.html"' in paper
-    assert "min_leads: 9" in html
+    assert "min_leads: 0" in html
     assert "figure-7-left, 2 of 6 rows at scale demo" in paper
     report = run / "report"
     made = {path.relative_to(report).as_posix(): path.read_bytes() for path in report.rglob("*.*")}
