@@ -147,16 +147,13 @@ def leads(folder: Path) -> None:
     counts = ("1", "2", "3", "6", "9", "12")
     rows = []
     for name, runs in read(folder).items():
-        reading = difference(runs, "12/task", runs, "singles/task") if _singles(runs) else ""
+        whole = [run for run in runs if run.has("singles/task")]
+        reading = difference(whole, "12/task", whole, "singles/task")
         cost = mean(float(run.kept["seconds"]) for run in runs)
         cells = [over_seeds(runs, f"{count}/task") for count in counts]
         rows.append([name, len(runs), shown(runs[0]), *cells, reading, f"{cost:.0f}"])
     head = ["run", "seeds", f"leads shown of {len(LEADS)}", *counts]
     table([*head, "12 less mean of single leads", "CPU s"], rows)
-
-
-def _singles(runs: Sequence[Run]) -> bool:
-    return all(run.has("singles/task") for run in runs)
 
 
 def shown(run: Run) -> str:
