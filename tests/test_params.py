@@ -126,6 +126,7 @@ PROTOCOLS = {  # the paper's, which is MERL's (docs/evaluation.md), and ours
     "splits.source": ("merl", "official"),
     "splits.labels": ("merl", "corrected"),
     "ingest.first_seconds.cpsc2018": (5, None),
+    "signal.normalise": ("minmax", "zscore"),
     "signal.over": ("global12", "available"),
     "linear_probe.merl_max_test": (True, False),
 }
