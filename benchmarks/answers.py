@@ -15,6 +15,7 @@ Ways of asking: `task` (a task's classes together, as the paper asks), `alone` (
 `query_network.context` says.
 """
 
+import contextlib
 import sys
 import tempfile
 import time
@@ -89,9 +90,10 @@ def trained(changes: list[str], seed: int) -> tuple[ModelConfig, Method]:
         section, _, field = key.rpartition(".")
         (values[section] if section else values)[field] = parse_yaml(text.encode(), change)
     values["seed"] = seed
-    with tempfile.TemporaryDirectory() as temporary:
-        Session.from_params(values, DATA).train(Path(temporary), "cpu")
-        return load(Path(temporary) / "models")
+    session = Session.from_params(values, DATA.absolute())
+    with tempfile.TemporaryDirectory() as temporary, contextlib.chdir(temporary):
+        session.train(Path(), "cpu")  # apart from others, whose live/ and checkpoints may be here
+        return load(Path("models"))
 
 
 @torch.inference_mode()

@@ -3,12 +3,15 @@
     python -m benchmarks.answers_tables company FOLDER
     python -m benchmarks.answers_tables leads FOLDER
     python -m benchmarks.answers_tables ahead FOLDER OURS
+    python -m benchmarks.answers_tables summary FOLDER > SUMMARY.jsonl
 
 AUROC is macro over the classes with five positive test records or more, then the mean over tasks;
 the first number is the mean over seeds, the second (±) its deviation over them. Intervals hold 95 %
 of 1,000 draws of the patients, of the mean over seeds; those of differences are paired.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from functools import cache, cached_property
@@ -22,6 +25,7 @@ import typer
 from kmerl import seeds
 from kmerl.evaluation.bootstrap import draw_patients, interval
 from kmerl.evaluation.metrics import auroc_replicates, macro
+from kmerl.files import rounded
 from kmerl.leads import LEADS
 
 MIN_POSITIVES, REPLICATES, LEVEL = 5, 1000, 0.95
@@ -166,6 +170,27 @@ def shown(run: Run) -> str:
     low, high = int(changes.get("mask.min_leads", 9)), int(changes.get("mask.max_leads", 11))
     masked = {"none": 0.0, "fixed": float(low), "dynamic": (low + high) / 2}[kind]
     return f"{len(LEADS) - masked:g}"
+
+
+@app.command()
+def summary(folder: Path) -> None:
+    """Each run and seed as a JSON line: what it changes, what it cost, the hash of its scores, and
+    macro AUROC by "task/leads/way"."""
+    for run in (one for same in read(folder).values() for one in same):
+        keys = sorted({key.split("/", 2)[2] for key in run.kept.files if key.count("/") == 3})
+        of_test = {
+            f"{task}/{key}": float(run.macro(key, task)[0]) for task in run.tasks for key in keys
+        }
+        digest = hashlib.sha256((folder / f"{run.name}-s{run.seed}.npz").read_bytes()).hexdigest()
+        row = {
+            "run": run.name,
+            "seed": run.seed,
+            "changes": str(run.kept["changes"]).split(),
+            "seconds": float(run.kept["seconds"]),
+            "scores": digest,
+            "auroc": of_test,
+        }
+        typer.echo(json.dumps(rounded(row)))
 
 
 @app.command()
