@@ -1,7 +1,7 @@
 """How well a model answers, and whether company changes an answer: configurations over seeds.
 
-    python -m benchmarks.answers FOLDER --seed 0 --seed 1 --run "paper:" \\
-        --run "ours: query_network.self_attention=false mask.min_leads=0"
+    python -m benchmarks.answers FOLDER --seed 0 --seed 1 --run "ours:" \\
+        --run "paper: query_network.self_attention=true mask.min_leads=9"
     python -m benchmarks.answers_tables FOLDER
 
 Reads data/ and params.yaml as `dvc repro embed_text splits` leaves them. Each run, a name and keys
@@ -74,16 +74,16 @@ def main(
             if out.exists():
                 continue
             start = time.process_time()
-            config, model = trained(changes.split(), number)
+            config, model, shown = trained(changes.split(), number)
             seconds = time.process_time() - start
-            cost = {"changes": np.array(changes), "seconds": np.array(seconds)}
-            kept: Scores = cost | answers(config, model, company, quick)
+            known = {"changes": np.array(changes), "seconds": np.array(seconds), "shown": shown}
+            kept: Scores = known | answers(config, model, company, quick)
             np.savez_compressed(out, **kept)
             print(f"{name}, seed {number}: {seconds:.0f} s of CPU", file=sys.stderr, flush=True)
 
 
-def trained(changes: list[str], seed: int) -> tuple[ModelConfig, Method]:
-    """A model of params.yaml with `changes`."""
+def trained(changes: list[str], seed: int) -> tuple[ModelConfig, Method, np.ndarray]:
+    """A model of params.yaml with `changes`, and the mean number of leads that it was shown."""
     values: dict[str, Any] = params.read()
     for change in changes:
         key, _, text = change.partition("=")
@@ -93,7 +93,7 @@ def trained(changes: list[str], seed: int) -> tuple[ModelConfig, Method]:
     session = Session.from_params(values, DATA.absolute())
     with tempfile.TemporaryDirectory() as temporary, contextlib.chdir(temporary):
         session.train(Path(), "cpu")  # apart from others, whose live/ and checkpoints may be here
-        return load(Path("models"))
+        return *load(Path("models")), np.array(len(LEADS) - np.mean(session.mask.masked_range))
 
 
 @torch.inference_mode()

@@ -22,6 +22,7 @@ from statistics import mean, stdev
 import numpy as np
 import typer
 
+from benchmarks.answers import COUNTS, WAYS
 from kmerl import seeds
 from kmerl.evaluation.bootstrap import draw_patients, interval
 from kmerl.evaluation.metrics import auroc_replicates, macro
@@ -29,7 +30,7 @@ from kmerl.files import rounded
 from kmerl.leads import LEADS
 
 MIN_POSITIVES, REPLICATES, LEVEL = 5, 1000, 0.95
-OTHER_WAYS = ("alone", "beside", "shuffled", "foreign")
+OTHER_WAYS = WAYS[1:-1]  # than the task's; the last is the context
 app = typer.Typer(add_completion=False)
 
 
@@ -111,13 +112,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 def company(folder: Path) -> None:
     """Ways of asking by run and leads; the task that company moves most; classes it inverts."""
     known = {name: runs for name, runs in read(folder).items() if runs[0].has("12/alone")}
-    ways = ("task", *OTHER_WAYS, "context")
     rows = [
-        [name, len(runs), leads, *(over_seeds(runs, f"{leads}/{way}") for way in ways)]
+        [name, len(runs), leads, *(over_seeds(runs, f"{leads}/{way}") for way in WAYS)]
         for name, runs in known.items()
         for leads in ("12", "2", "1")
     ]
-    table(["run", "seeds", "leads", *ways], rows)
+    table(["run", "seeds", "leads", *WAYS], rows)
     moved = []
     for name, runs in known.items():
         cells = [
@@ -148,28 +148,17 @@ def inverted(runs: Sequence[Run]) -> str:
 @app.command()
 def leads(folder: Path) -> None:
     """AUROC by number of leads; what one pass over twelve has beyond twelve single ones; time."""
-    counts = ("1", "2", "3", "6", "9", "12")
     rows = []
     for name, runs in read(folder).items():
         whole = [run for run in runs if run.has("singles/task")]
         reading = difference(whole, "12/task", whole, "singles/task")
         cost = mean(float(run.kept["seconds"]) for run in runs)
-        cells = [over_seeds(runs, f"{count}/task") for count in counts]
-        rows.append([name, len(runs), shown(runs[0]), *cells, reading, f"{cost:.0f}"])
-    head = ["run", "seeds", f"leads shown of {len(LEADS)}", *counts]
+        cells = [over_seeds(runs, f"{count}/task") for count in COUNTS]
+        rows.append(
+            [name, len(runs), f"{float(runs[0].kept['shown']):g}", *cells, reading, f"{cost:.0f}"]
+        )
+    head = ["run", "seeds", f"leads shown of {len(LEADS)}", *COUNTS]
     table([*head, "12 less mean of single leads", "CPU s"], rows)
-
-
-def shown(run: Run) -> str:
-    """The mean number of leads that training shows, by the changes of a run of `python -m
-    benchmarks.answers`."""
-    changes = dict(change.split("=") for change in str(run.kept["changes"]).split())
-    if changes.get("method", "kmerl") != "kmerl" and "options.lead_masking" not in changes:
-        return f"{len(LEADS)}"
-    kind = changes.get("mask.leads", "dynamic")
-    low, high = int(changes.get("mask.min_leads", 9)), int(changes.get("mask.max_leads", 11))
-    masked = {"none": 0.0, "fixed": float(low), "dynamic": (low + high) / 2}[kind]
-    return f"{len(LEADS) - masked:g}"
 
 
 @app.command()
@@ -196,7 +185,6 @@ def summary(folder: Path) -> None:
 @app.command()
 def ahead(folder: Path, ours: str) -> None:
     """How far `ours` is ahead of every other run, by number of leads."""
-    counts = ("1", "2", "3", "6", "9", "12")
     known = read(folder)
     rows = [
         [
@@ -205,13 +193,13 @@ def ahead(folder: Path, ours: str) -> None:
                 difference(known[ours], f"{n}/task", runs, f"{n}/task")
                 if runs[0].has(f"{n}/task")
                 else ""
-                for n in counts
+                for n in COUNTS
             ),
         ]
         for name, runs in known.items()
         if name != ours
     ]
-    table([f"{ours} less", *counts], rows)
+    table([f"{ours} less", *COUNTS], rows)
 
 
 if __name__ == "__main__":
