@@ -1,6 +1,9 @@
 """One definition of the world, and a gather that keeps the gradient."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -8,13 +11,25 @@ import torch.distributed as dist
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+_by_itself = ContextVar("by itself", default=False)
+
 
 def rank() -> int:
-    return dist.get_rank() if dist.is_initialized() else 0
+    return dist.get_rank() if dist.is_initialized() and not _by_itself.get() else 0
 
 
 def world_size() -> int:
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if dist.is_initialized() and not _by_itself.get() else 1
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Inside, this process is the whole world: for batches that processes deal out whole."""
+    before = _by_itself.set(True)
+    try:
+        yield
+    finally:
+        _by_itself.reset(before)
 
 
 def is_main() -> bool:
@@ -84,15 +99,29 @@ def average(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return _Sum.apply(tensor) / world_size() if world_size() > 1 else tensor
 
 
-def of_first(values: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
-    """Rank 0's values on every rank, without gradient: for a draw that all must share."""
+def own(draw: Callable[[int], Tensor], rows: int) -> Shaped[Tensor, "rows ..."]:
+    """This rank's rows of `draw(rows of all ranks)`.
+
+    Every rank draws from a generator in the same state, so that what a record gets, and what the
+    next draw gives, does not depend on how many ranks there are.
+    """
+    return draw(rows * world_size())[rank() * rows :][:rows]
+
+
+def gather_rows(tensor: Shaped[Tensor, "local ..."]) -> Shaped[Tensor, "whole ..."]:
+    """The rows of every rank, in rank order, without gradient; ranks may hold different numbers."""
     if world_size() == 1:
-        return values
-    shared = values.clone()
-    dist.broadcast(shared, 0)
-    return shared
+        return tensor
+    sizes = [torch.zeros(1, dtype=torch.int64, device=tensor.device) for _ in range(world_size())]
+    dist.all_gather(sizes, sizes[0].new_tensor([len(tensor)]))
+    counts = [int(size) for size in sizes]
+    filled = tensor.new_zeros(max(counts), *tensor.shape[1:])
+    filled[: len(tensor)] = tensor
+    parts = [torch.empty_like(filled) for _ in counts]
+    dist.all_gather(parts, filled)
+    return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
 
-def mean(values: Tensor) -> Tensor:
-    """The mean over ranks, without gradient: for logging."""
-    return average(values.detach())
+def total(values: Tensor) -> Tensor:
+    """The sum over ranks, without gradient: for logging."""
+    return _Sum.apply(values.detach()) if world_size() > 1 else values.detach()

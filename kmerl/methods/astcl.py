@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from kmerl import methods
-from kmerl.distributed import gather
+from kmerl.distributed import gather, own
 from kmerl.losses import negative_cosine, patient_shares
 from kmerl.models.backbone import Backbone, twelve_lead_encoder
 from kmerl.models.foresight import Foresight, ForesightOptions
@@ -98,7 +98,7 @@ class Method(methods.Method):
 
     def _foretell(self, read: Tensor, other: Tensor, generator: torch.Generator) -> Tensor:
         """How far one view's past is from foretelling the other's steps, about their mean."""
-        moment = self.foresight.draw_moment(generator, read.device)
+        moment = self.foresight.draw_moment(generator)
         _, foretold = self.foresight(read, moment)
         came = self.centre(other.transpose(1, 2)).transpose(1, 2)
         future = self.foresight.future(came, moment)
@@ -139,7 +139,8 @@ def ecg_noise(
     batch, _, samples = like.shape
     frequency = torch.fft.rfftfreq(samples, 1 / rate, device=like.device, dtype=like.dtype)
     hertz = rate / samples
-    mains = torch.tensor(MAINS)[torch.randint(len(MAINS), (batch, 1, 1), generator=generator)]
+    drawn = own(lambda rows: torch.randint(len(MAINS), (rows, 1, 1), generator=generator), batch)
+    mains = torch.tensor(MAINS)[drawn]
     away = (frequency - mains.to(like.device, like.dtype)).abs()
     kinds = torch.stack(
         [
@@ -150,7 +151,9 @@ def ecg_noise(
         ]
     ).to(like.dtype)
     kinds = kinds / kinds.sum(dim=3, keepdim=True).clamp(min=1)
-    power = (uniform(like, (4, batch, 1, 1), 0.05, 1.0, generator) * kinds).sum(dim=0)
+    power = (uniform(like, (batch, 4, 1, 1), 0.05, 1.0, generator).transpose(0, 1) * kinds).sum(
+        dim=0
+    )
     spectrum = torch.fft.rfft(white_noise(like, generator), dim=2) * power.sqrt()
     noise = torch.fft.irfft(spectrum, n=samples, dim=2)
     ratio = 10 ** (-uniform(like, (batch, 1, 1), low, high, generator) / 20)

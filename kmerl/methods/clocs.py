@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from kmerl import methods
-from kmerl.distributed import gather, of_first
+from kmerl.distributed import gather
 from kmerl.losses import patient_shares
 from kmerl.models.backbone import Backbone, twelve_lead_encoder
 from kmerl.models.heads import mlp
@@ -64,7 +64,7 @@ class Method(methods.Method):
             return [(half, batch.leads) for half in halves]
         chosen = torch.randperm(batch.leads.shape[1], generator=generator)[: self.options.leads]
         half = torch.randint(2, (1,), generator=generator)
-        chosen, half = (of_first(drawn.to(batch.signal.device)) for drawn in (chosen, half))
+        chosen = chosen.to(batch.signal.device)
         if self.options.views == "cmlc":
             halves = (halves[int(half)],)
         rows = chosen.unsqueeze(1)

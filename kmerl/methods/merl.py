@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kmerl import methods
-from kmerl.distributed import gather, rank
+from kmerl.distributed import gather, own, rank
 from kmerl.losses import contrastive_loss
 from kmerl.models.backbone import Backbone, token_count, twelve_lead_encoder
 from kmerl.models.heads import mlp
@@ -130,7 +130,9 @@ def two_views(
 
 
 def _dropout(feature: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    kept = torch.rand(feature.shape, generator=generator) >= share
+    width = feature.shape[1:]
+    drawn = own(lambda rows: torch.rand(rows, *width, generator=generator), len(feature))
+    kept = drawn >= share
     return feature * kept.to(feature.device) / (1 - share)
 
 

@@ -8,7 +8,6 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from kmerl.distributed import of_first
 from kmerl.models.tokens import EMBEDDING_STD
 from kmerl.models.vit import stack
 from kmerl.params import Count, ProperShare, checked
@@ -68,11 +67,10 @@ class Foresight(nn.Module):
         whole = tokens[:, : self.steps * self.tokens_a_step]
         return F.normalize(whole.unflatten(1, (self.steps, -1)).mean(dim=2), dim=2)
 
-    def draw_moment(self, generator: torch.Generator, device: torch.device) -> int:
-        """The last step that is read, the same in all processes: at least the first, and at most
+    def draw_moment(self, generator: torch.Generator) -> int:
+        """The last step that is read, the same of all records: at least the first, and at most
         the one that leaves `ahead` to foretell."""
-        drawn = torch.randint(self.steps - self.ahead, (1,), generator=generator)
-        return int(of_first(drawn.to(device)))
+        return int(torch.randint(self.steps - self.ahead, (1,), generator=generator))
 
     def future(
         self, steps: Float[Tensor, "batch step width"], moment: int

@@ -108,11 +108,16 @@ class Loader:
 
     @property
     def records(self) -> int:
-        """Records of an epoch of this process."""
+        """Records of an epoch, of all processes."""
         return self.reader.records
 
+    @property
+    def steps(self) -> range:
+        """The numbers of this process's batches among those of all."""
+        return self.reader.of_rank
+
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The epoch's batches; the same seed and epoch give the same batches."""
+        """The epoch's batches, one for each of `steps`; the same seed and epoch give the same."""
         for drawn in self.reader.epoch(epoch):
             yield self._batch(drawn)
 
@@ -139,10 +144,11 @@ def loader(
     place: tuple[int, int],
     device: str,
 ) -> Loader:
-    """A loader of one split; `batch` is this process's share, `place` its (rank, world size).
+    """A loader of one split; `batch` is that of all processes, `place` this one's (rank, world
+    size).
 
-    Training batches are all of that size, and an epoch leaves the rest out; of other splits every
-    record is read that all processes can share (see `TrainingReader`).
+    Training batches are all of that size, and an epoch leaves the rest out; each process has its
+    part of every one. Of other splits every record is read, whole batches by each process in turn.
     """
     low, high = mask.masked_range
     reader = TrainingReader(

@@ -38,14 +38,17 @@ class PretrainParams:
     keep: Literal["last", "best"]
     nudge: CountOrZero
 
-    def local_batch(self, world_size: int) -> int:
-        """This process's share of the global batch."""
+    def check_shared(self, world_size: int) -> None:
+        """Whether `world_size` processes can share the batch equally.
+
+        Raises:
+            ValueError: they can't.
+        """
         if self.batch % world_size:
             raise ValueError(
                 f"pretrain.batch={self.batch} cannot be shared equally by {world_size} processes; "
                 f"choose a multiple of {world_size}"
             )
-        return self.batch // world_size
 
 
 @dataclass
@@ -132,8 +135,6 @@ class Pretraining:
 
     def _epoch(self, network: nn.Module, epoch: int, steps: int, meter: Meter) -> dict[str, float]:
         self.model.train()
-        torch.manual_seed(seeds.stream(self.seed, "dropout", epoch, distributed.rank()))
-        generator = _segment_generator(self.seed, epoch, distributed.rank())
         warmup = round(self.params.warmup_epochs * len(self.train))
         total: dict[str, Tensor] = {}
         rate = 0.0
@@ -143,7 +144,7 @@ class Pretraining:
             with torch.no_grad():
                 self.model.advance(step / steps)
             with self.optimiser.autocast():
-                terms = network(batch, generator)
+                terms = network(batch, self._chance(epoch, index))
             loss = _sum(terms)
             if not torch.isfinite(loss):
                 raise FloatingPointError(
@@ -153,31 +154,39 @@ class Pretraining:
             self.optimiser.step(loss, rate)
             _accumulate(total, terms, loss)
             meter.advance()
-        return {**_means(total, len(self.train)), "learning_rate": rate}
+        weight = len(self.train) * distributed.world_size()
+        return {**_means(total, weight), "learning_rate": rate}
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
         """Loss terms on the validation pairs, means over records, with the same masks and views
-        after every epoch, and the monitors of collapse."""
+        after every epoch, and the monitors of collapse. Processes take whole batches in turn."""
         if self.validation is None:
             return {"val_loss": float("nan")}
         self.model.eval()
-        generator = _segment_generator(self.seed, -1, distributed.rank())
+        of_another = distributed.rank() >= len(self.validation)  # read here to have its terms
         total: dict[str, Tensor] = {}
         seen: dict[str, list[Tensor]] = {}
-        for batch in self.validation.epoch(0):
-            with self.optimiser.autocast():
-                terms = self.model(batch, generator)
+        for index, batch in zip(self.validation.steps, self.validation.epoch(0), strict=True):
+            weight = 0 if of_another else len(batch.signal)
+            with distributed.alone(), self.optimiser.autocast():
+                terms = self.model(batch, self._chance(-1, index))
                 for name, vectors in watched(self.model, batch).items():
-                    seen.setdefault(name, []).append(vectors)
+                    seen.setdefault(name, []).append(vectors[:weight])
             loss = _sum(terms) if terms else batch.signal.new_tensor(float("nan"))
-            _accumulate(total, terms, loss, len(batch.signal))
+            _accumulate(total, terms, loss, weight)
         means = _means(total, self.validation.records)
         row = {f"val_{name}": value for name, value in means.items()}
         for name, parts in seen.items():
-            whole = distributed.gather(torch.cat(parts))
+            whole = distributed.gather_rows(torch.cat(parts))
             row |= {f"{name}_std": spread(whole), f"{name}_rank": effective_rank(whole)}
         return row
+
+    def _chance(self, epoch: int, step: int) -> torch.Generator:
+        """What a step draws from, the same in every process; dropout draws from torch's own."""
+        torch.manual_seed(seeds.stream(self.seed, "dropout", epoch, step))
+        generator = torch.Generator()
+        return generator.manual_seed(seeds.stream(self.seed, "segments", epoch, step))
 
     def _wrapped(self) -> nn.Module:
         if distributed.world_size() == 1:
@@ -210,12 +219,6 @@ class Pretraining:
         self.live.next_step()
 
 
-def _segment_generator(seed: int, epoch: int, rank: int) -> torch.Generator:
-    generator = torch.Generator()
-    generator.manual_seed(seeds.stream(seed, "segments", epoch, rank))
-    return generator
-
-
 def _sum(terms: Mapping[str, Tensor]) -> Tensor:
     return torch.stack(list(terms.values())).sum()
 
@@ -228,4 +231,4 @@ def _accumulate(
 
 
 def _means(total: Mapping[str, Tensor], weight: int) -> dict[str, float]:
-    return {name: float(distributed.mean(value)) / weight for name, value in total.items()}
+    return {name: float(distributed.total(value)) / weight for name, value in total.items()}

@@ -83,19 +83,19 @@ class Session:
         self, model: Method, pairs: Pairs, checkpoint: Checkpoint, device: str
     ) -> Pretraining:
         place = distributed.rank(), distributed.world_size()
-        batch = self.pretrain.local_batch(place[1])
-        held_out = len(pairs.rows("val")) >= place[1]
+        self.pretrain.check_shared(place[1])
+        held_out = len(pairs.rows("val")) > 0
         if self.pretrain.keep == "best" and not held_out and not model.untrained:
             raise ParamsError(
-                f"pretrain.keep=best needs validation pairs, and {self.pretrain.corpus} has "
-                f"{len(pairs.rows('val'))} for {place[1]} processes: set pretrain.keep: last"
+                f"pretrain.keep=best needs validation pairs, and {self.pretrain.corpus} has none: "
+                "set pretrain.keep: last"
             )
-        args = self.mask, self.signal, self.seed, place, device
+        args = self.pretrain.batch, self.mask, self.signal, self.seed, place, device
         return Pretraining(
             model,
             self.pretrain,
-            loader(pairs, "train", batch, *args),
-            loader(pairs, "val", batch, *args) if held_out else None,
+            loader(pairs, "train", *args),
+            loader(pairs, "val", *args) if held_out else None,
             self.seed,
             checkpoint,
             _live() if distributed.is_main() else None,
@@ -108,7 +108,6 @@ class Session:
             "seed": self.seed,
             "ingest": self.values["ingest"],
             "store": [(path.name, path.stat().st_size) for path in sorted(self.store.iterdir())],
-            "processes": distributed.world_size(),
         }
 
     def _inputs(self) -> list[Path]:
@@ -137,13 +136,12 @@ def described(
 
 def _metrics(training: Pretraining, pairs: Pairs, every: Pairs) -> dict[str, Any]:
     model, validation, best = training.model, training.validation, training.history.lowest()
-    held_out = 0 if validation is None else validation.records * distributed.world_size()
     return {
         **training.history.rows[-1],
         "best_epoch": None if best is None else best["epoch"],
         "pairs": len(pairs.rows("train")),
         "pairs_available": len(every.rows("train")),
-        "pairs_val": held_out,
+        "pairs_val": 0 if validation is None else validation.records,
         "entities": len(pairs.names),
         "parameters": sum(p.numel() for p in model.parameters()),
         "parameters_encoder": sum(p.numel() for p in model.encoder.parameters()),
