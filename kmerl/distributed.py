@@ -37,6 +37,11 @@ def is_main() -> bool:
     return rank() == 0
 
 
+def leads_node() -> bool:
+    """Whether this process keeps the checkpoint of its node, whose disk may be its own."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
 def join(device: str) -> None:
     """Join the process group that torchrun's environment describes; alone, do nothing."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
@@ -46,11 +51,6 @@ def join(device: str) -> None:
 def leave() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
-
-
-def barrier() -> None:
-    if dist.is_initialized():
-        dist.barrier()
 
 
 class _Gather(torch.autograd.Function):
@@ -106,6 +106,30 @@ def own(draw: Callable[[int], Tensor], rows: int) -> Shaped[Tensor, "rows ..."]:
     next draw gives, does not depend on how many ranks there are.
     """
     return draw(rows * world_size())[rank() * rows :][:rows]
+
+
+def of_first(data: bytes, device: str) -> bytes:
+    """Rank 0's `data` on every rank."""
+    if world_size() == 1:
+        return data
+    size = torch.tensor([len(data)], device=device)
+    dist.broadcast(size, 0)
+    sent = torch.empty(int(size), dtype=torch.uint8, device=device)
+    if is_main() and data:
+        sent.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+    dist.broadcast(sent, 0)
+    return sent.cpu().numpy().tobytes()
+
+
+def check_same(text: str, device: str, what: str) -> None:
+    """
+    Raises:
+        ValueError: on every rank, if any has another `text` than rank 0; it names those ranks.
+    """
+    differs = torch.tensor([text.encode() != of_first(text.encode(), device)], device=device)
+    others = gather_rows(differs).nonzero().flatten().tolist()
+    if others:
+        raise ValueError(f"{what} of rank {', '.join(map(str, others))} differ from rank 0's")
 
 
 def gather_rows(tensor: Shaped[Tensor, "local ..."]) -> Shaped[Tensor, "whole ..."]:

@@ -36,6 +36,8 @@ class Runtime:
     backend: str
     threads: CountOrZero
     device: Literal["auto", "cpu", "cuda"]
+    launcher: str
+    save_minutes: Positive
     llm: Server
 
     @property

@@ -11,7 +11,7 @@ from kmerl.training.session import Session
 def main() -> None:
     values = params.read()
     session = Session.from_params(values, Path("data"))
-    run(partial(session.train, Path()), runtime.load())
+    run(partial(session.train, Path()), runtime.load(), "stages.pretrain")
 
 
 if __name__ == "__main__":

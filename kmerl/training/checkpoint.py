@@ -1,6 +1,7 @@
 """Checkpoints: written whole each epoch, resumed only by the very same training."""
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -45,7 +46,7 @@ def fingerprint(settings: Any, inputs: Iterable[Path]) -> str:
 
 
 class Checkpoint:
-    """The last two epochs of one training, `<name>-<epoch>.pt`; removed when it is done.
+    """The last two states of one training, `<name>-<steps done>.pt`; removed when it is done.
 
     A file is a line with a digest of its name and of all that follows, and what torch saves. So no
     damage is taken for weights, and none stops a training: one of the two is damaged, the other is
@@ -55,14 +56,15 @@ class Checkpoint:
     def __init__(self, name: str) -> None:
         self.name, self.folder = name, root(Path.cwd())
 
-    def save(self, state: dict[str, Any], epoch: int) -> None:
-        """By a name of this process's own: two queued experiments may share their training.
+    def save(self, state: dict[str, Any], steps: int) -> None:
+        """By a name of this process's own: two queued experiments may share their training, and
+        two nodes their disk.
 
         Raises:
             NoSpaceError: the disk is full; the checkpoints that there are stay.
         """
-        path = self.folder / f"{self.name}-{epoch:05d}.pt"
-        own = path.with_suffix(f".{os.getpid()}")
+        path = self.folder / f"{self.name}-{steps:09d}.pt"
+        own = path.with_suffix(f".{distributed.rank()}-{os.getpid()}")
         with files.atomic(own) as partial, open(partial, "w+b") as file:
             file.write(_UNKNOWN)
             torch.save(state, file)
@@ -75,25 +77,31 @@ class Checkpoint:
             older.unlink(missing_ok=True)
 
     def load(self, device: str) -> dict[str, Any] | None:
-        """The state of the last epoch whose file is whole; None where there is none."""
+        """The last state whose file is whole on rank 0's node, on every rank; None if there is
+        none."""
+        sent = distributed.of_first(self._last() if distributed.is_main() else b"", device)
+        if not sent:
+            return None
+        state: dict[str, Any] = torch.load(io.BytesIO(sent), device, weights_only=True)
+        return state
+
+    def _last(self) -> bytes:
         for path in self._kept():
             with open(path, "rb") as file:
                 if file.read(len(_UNKNOWN)) == _digest(path, file):
                     file.seek(len(_UNKNOWN))
-                    state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
-                    return state
-            if distributed.is_main():
-                print(
-                    f"{path} is damaged, or of another training: it is not taken up, and the "
-                    "training goes on from the epoch before, if that is whole",
-                    file=sys.stderr,
-                )
-        return None
+                    return file.read()
+            print(
+                f"{path} is damaged, or of another training: it is not taken up, and the training "
+                "goes on from the state before, if that is whole",
+                file=sys.stderr,
+            )
+        return b""
 
     def remove(self) -> None:
         """All of this training's files, also what processes that were killed left unfinished."""
         for path in self.folder.glob(f"*{self.name}-*"):
-            process = re.search(r"\.(\d+)(\.partial)?$", path.name)
+            process = re.search(r"-(\d+)(\.partial)?$", path.name)
             if process is None or not _runs(int(process[1])):
                 path.unlink(missing_ok=True)
 

@@ -122,9 +122,10 @@ class Loader:
         """The numbers of this process's batches among those of all."""
         return self.reader.of_rank
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The epoch's batches, one for each of `steps`; the same seed and epoch give the same."""
-        for drawn in self.reader.epoch(epoch):
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The epoch's batches, one for each of `steps` but the `first` ones; the same seed and
+        epoch give the same."""
+        for drawn in self.reader.epoch(epoch, first):
             yield self._batch(drawn)
 
     def _batch(self, drawn: Drawn) -> Batch:

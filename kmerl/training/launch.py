@@ -1,7 +1,9 @@
 """One process a device: torchrun's environment, one process a visible GPU, or this process."""
 
 import os
+import shlex
 import socket
+import subprocess
 from collections.abc import Callable
 
 import torch
@@ -11,12 +13,22 @@ from kmerl import distributed
 from kmerl.runtime import Runtime, device
 
 
-def run(worker: Callable[[str], None], runtime: Runtime) -> None:
+def run(worker: Callable[[str], None], runtime: Runtime, module: str) -> None:
     """Call `worker(device)` in every process of the training.
 
-    Under torchrun this process is one of them. Alone on a machine with several GPUs, a process
-    is started for each; on a CPU or a single GPU the worker runs here.
+    Under torchrun this process is one of them. Otherwise `runtime.launcher` is started, with
+    `-m module`, which must come here again. Without one, a process is started for each of several
+    GPUs; on a CPU or a single GPU the worker runs here.
+
+    Raises:
+        SystemExit: the launcher failed; its own messages are above.
     """
+    if runtime.launcher and "WORLD_SIZE" not in os.environ:
+        command = [*shlex.split(runtime.launcher), "-m", module]
+        status = subprocess.run(command, check=False).returncode
+        if status:
+            raise SystemExit(status if status > 0 else 128 - status)
+        return
     cuda = device(runtime) == "cuda"
     if runtime.threads:
         torch.set_num_threads(runtime.threads)

@@ -1,5 +1,6 @@
 """The pretraining loop: epochs over pairs, a checkpoint each, the same numbers after a kill."""
 
+import dataclasses
 import math
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,10 @@ from kmerl.training.data import Loader
 from kmerl.training.monitors import effective_rank, spread, watched
 from kmerl.training.optimiser import Optimiser
 from kmerl.training.schedule import learning_rate
+from kmerl.training.stopping import TERMINATED, Watch
+
+LOOKS = {"cpu": 1, "cuda": 50}
+"""Steps between two looks at whether the loss is finite, for which a GPU must be waited for."""
 
 
 @checked
@@ -70,6 +75,14 @@ class History:
         return min(finite, key=lambda row: row["val_loss"], default=None)
 
 
+@dataclass
+class Begun:
+    """The epoch under way: steps that are done, and the sums of their loss terms."""
+
+    steps: int = 0
+    total: dict[str, Tensor] = field(default_factory=dict)
+
+
 class Pretraining:
     """State of one training; `run` takes it from wherever it stands to the last epoch."""
 
@@ -81,6 +94,7 @@ class Pretraining:
         validation: Loader | None,
         seed: int,
         checkpoint: Checkpoint,
+        save_minutes: float,
         live: Any = None,
     ) -> None:
         self.model = model
@@ -89,28 +103,32 @@ class Pretraining:
         self.validation = validation
         self.seed = seed
         self.checkpoint = checkpoint
+        self.save_minutes = save_minutes
         self.live = live
         self.history = History()
+        self.begun = Begun()
         self.optimiser = Optimiser(
             model, params.weight_decay, params.clip, params.precision, train.device
         )
 
     def run(self) -> History:
-        """Train to the last epoch; every rank returns the same history."""
+        """Train to the last epoch; every rank returns the same history.
+
+        Raises:
+            SystemExit: after SIGTERM, when the state is saved.
+        """
         if self.model.untrained:
             return self._untrained()
         self._resume()
         network = self._wrapped()
-        done, steps = len(self.history.rows), len(self.train) * self.params.epochs
-        meter = Meter("pretraining", steps, "steps", done * len(self.train))
-        for epoch in range(done, self.params.epochs):
-            terms = self._epoch(network, epoch, steps, meter)
-            row = {"epoch": epoch + 1.0, **terms, **self._validate()}
-            self.history.add(row, self.model)
-            if distributed.is_main():
+        meter = Meter("pretraining", self._steps, "steps", self._done)
+        with Watch(self.save_minutes) as watch:
+            for epoch in range(len(self.history.rows), self.params.epochs):
+                terms = self._epoch(network, epoch, meter, watch)
+                row = {"epoch": epoch + 1.0, **terms, **self._validate()}
+                self.history.add(row, self.model)
                 self._save()
                 self._show(row)
-            distributed.barrier()
         meter.close()
         if self.params.keep == "best":
             self._restore_best()
@@ -133,29 +151,58 @@ class Pretraining:
         self.history.add(row, self.model)
         return self.history
 
-    def _epoch(self, network: nn.Module, epoch: int, steps: int, meter: Meter) -> dict[str, float]:
-        self.model.train()
+    @property
+    def _steps(self) -> int:
+        return len(self.train) * self.params.epochs
+
+    @property
+    def _done(self) -> int:
+        return len(self.history.rows) * len(self.train) + self.begun.steps
+
+    def _rate(self, step: int) -> float:
         warmup = round(self.params.warmup_epochs * len(self.train))
-        total: dict[str, Tensor] = {}
-        rate = 0.0
-        for index, batch in enumerate(self.train.epoch(epoch)):
-            step = epoch * len(self.train) + index
-            rate = learning_rate(step, steps, warmup, self.params.learning_rate)
+        return learning_rate(step, self._steps, warmup, self.params.learning_rate)
+
+    def _epoch(
+        self, network: nn.Module, epoch: int, meter: Meter, watch: Watch
+    ) -> dict[str, float]:
+        self.model.train()
+        begun = self.begun
+        for batch in self.train.epoch(epoch, begun.steps):
             with torch.no_grad():
-                self.model.advance(step / steps)
+                self.model.advance(self._done / self._steps)
             with self.optimiser.autocast():
-                terms = network(batch, self._chance(epoch, index))
+                terms = network(batch, self._chance(epoch, begun.steps))
             loss = _sum(terms)
-            if not torch.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss is {loss.item()} in epoch {epoch + 1}, step {index + 1}: lower "
-                    "pretrain.learning_rate, or set pretrain.clip or pretrain.precision: fp32"
-                )
-            self.optimiser.step(loss, rate)
-            _accumulate(total, terms, loss)
+            _accumulate(begun.total, terms, loss)
+            if begun.steps % LOOKS[self.train.device] == 0:
+                self._check_finite()
+            self.optimiser.step(loss, self._rate(self._done))
+            begun.steps += 1
             meter.advance()
+            if watch.due():
+                self._save()
+            if watch.stopping:
+                print(
+                    f"asked to end: what {self._done} of {self._steps} steps gave is saved; the "
+                    "same command goes on from there",
+                    file=sys.stderr,
+                )
+                raise SystemExit(TERMINATED)
+        self._check_finite()
+        self.begun = Begun()
         weight = len(self.train) * distributed.world_size()
-        return {**_means(total, weight), "learning_rate": rate}
+        rate = self._rate((epoch + 1) * len(self.train) - 1)
+        return {**_means(begun.total, weight), "learning_rate": rate}
+
+    def _check_finite(self) -> None:
+        loss, step = self.begun.total["loss"], self.begun.steps
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss.item()} in epoch {len(self.history.rows) + 1}, by step "
+                f"{min(step + 1, len(self.train))}: lower pretrain.learning_rate, or set "
+                "pretrain.clip or pretrain.precision: fp32"
+            )
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
@@ -191,17 +238,23 @@ class Pretraining:
     def _wrapped(self) -> nn.Module:
         if distributed.world_size() == 1:
             return self.model
-        return DistributedDataParallel(self.model, find_unused_parameters=True)
+        return DistributedDataParallel(self.model, static_graph=True)
 
     def _save(self) -> None:
+        """On each node, which may be the one that is left when the training goes on."""
+        if not distributed.leads_node():
+            return
+        if self.begun.total:
+            self._check_finite()
         self.checkpoint.save(
             {
                 "model": self.model.state_dict(),
                 "optimiser": self.optimiser.state(),
                 "rows": self.history.rows,
                 "best": self.history.best,
+                "begun": dataclasses.asdict(self.begun),
             },
-            len(self.history.rows),
+            self._done,
         )
 
     def _resume(self) -> None:
@@ -211,6 +264,7 @@ class Pretraining:
         self.model.load_state_dict(state["model"])
         self.optimiser.restore(state["optimiser"])
         self.history = History(rows=state["rows"], best=state["best"])
+        self.begun = Begun(**state["begun"])
 
     def _show(self, row: Mapping[str, float]) -> None:
         if self.live is None:

@@ -104,11 +104,12 @@ class TrainingReader:
         """Batches an epoch, of all ranks."""
         return len(self._bounds) - 1
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """This rank's batches of an epoch, or its part of each, read ahead in the background."""
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """This rank's batches of an epoch, or its part of each, read ahead in the background, but
+        for the `first` ones."""
         order = self._order(epoch)
         read = partial(self._read, order, epoch)
-        yield from in_order(read, self.of_rank, self._threads, ahead=self._prefetch)
+        yield from in_order(read, self.of_rank[first:], self._threads, ahead=self._prefetch)
 
     def _order(self, epoch: int) -> np.ndarray:
         """All selected rows, group after group, in the order of this epoch on all ranks."""

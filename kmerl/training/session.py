@@ -15,6 +15,7 @@ from kmerl.methods import Method
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
 from kmerl.params import ParamsError, build
+from kmerl.runtime import Runtime
 from kmerl.text import TextEncoderParams
 from kmerl.training import model as model_files
 from kmerl.training.checkpoint import Checkpoint, fingerprint
@@ -32,6 +33,7 @@ class Session:
     mask: MaskParams
     signal: SignalParams
     seed: int
+    save_minutes: float
 
     @classmethod
     def from_params(cls, values: Mapping[str, Any], data: Path) -> "Session":
@@ -44,6 +46,7 @@ class Session:
             mask=model_files.lead_mask(method, model_files.sections_of(method, values)),
             signal=build(SignalParams, values["signal"], "signal"),
             seed=values["seed"],
+            save_minutes=build(Runtime, values["runtime"], "runtime").save_minutes,
         )
 
     @property
@@ -60,14 +63,17 @@ class Session:
         model = model_files.initial(config, self.seed, pairs.entities)
         model_files.nudge(model, self.pretrain.nudge)
         model.to(device)
-        checkpoint = Checkpoint(fingerprint(self._settings(config), self._inputs()))
+        name = fingerprint(self._settings(config), self._inputs())
+        distributed.check_same(name, device, "params.yaml, data/ or the code")
+        checkpoint = Checkpoint(name)
         training = self._training(model, pairs, checkpoint, device)
         history = training.run()
+        if distributed.leads_node():
+            checkpoint.remove()
         if distributed.is_main():
             model_files.save(root / "models", config, model)
             _write_curves(root / "plots" / "pretrain.csv", history)
             files.write_json(root / "metrics" / "pretrain.json", _metrics(training, pairs, every))
-            checkpoint.remove()
             print(f"pretraining took {time.monotonic() - start:.0f} s", file=sys.stderr)
 
     def _check(self, pairs: Pairs) -> None:
@@ -98,6 +104,7 @@ class Session:
             loader(pairs, "val", *args) if held_out else None,
             self.seed,
             checkpoint,
+            self.save_minutes,
             _live() if distributed.is_main() else None,
         )
 
