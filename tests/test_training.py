@@ -3,6 +3,8 @@
 import copy
 import dataclasses
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +23,10 @@ from kmerl.training.checkpoint import NAME as CHECKPOINTS
 from kmerl.training.checkpoint import fingerprint, root
 from kmerl.training.data import Pairs, load_pairs, loader
 from kmerl.training.model import load
+from kmerl.training.optimiser import Optimiser
 from kmerl.training.schedule import learning_rate
 from kmerl.training.session import Session
+from kmerl.training.stopping import Watch
 from tests.cohorts import ENTITIES, RATE, SECONDS, read_rows
 from tests.methods import DEMO
 
@@ -113,6 +117,50 @@ def test_a_killed_training_resumes_to_the_same_bytes(here, monkeypatch, method):
     train(here, **chosen)
     assert epochs == [0, 1, 1]
     assert {p: p.read_bytes() for p in undisturbed} == undisturbed
+
+
+def steps_that_end(monkeypatch, number):
+    """A list that grows with each step; after `number` of them SIGTERM comes."""
+    real, steps = Optimiser.step, []
+
+    def step(self, loss, rate):
+        real(self, loss, rate)
+        steps.append(rate)
+        if len(steps) == number:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Optimiser, "step", step)
+    return steps
+
+
+@pytest.mark.parametrize("after", [3, 4, 6])  # of four steps an epoch
+def test_a_training_that_is_asked_to_end_goes_on_at_that_step(here, monkeypatch, capsys, after):
+    weights, metrics = train(here, pretrain__epochs=2)
+    curve = (here / "plots" / "pretrain.csv").read_bytes()
+    handler = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        steps_that_end(patch, after)
+        with pytest.raises(SystemExit) as ended:
+            train(here, pretrain__epochs=2)
+    assert ended.value.code == 143
+    assert f"what {after} of 8 steps gave is saved" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is handler
+    steps = steps_that_end(monkeypatch, 0)
+    assert train(here, pretrain__epochs=2)[1] == metrics
+    assert len(steps) == 8 - after
+    assert (here / "plots" / "pretrain.csv").read_bytes() == curve
+    found = load_file(here / "models" / "model.safetensors")
+    torch.testing.assert_close(found, weights, rtol=0, atol=0)
+
+
+def test_a_state_is_saved_every_so_many_minutes(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("kmerl.training.stopping.time.monotonic", lambda: now[0])
+    with Watch(2) as watch:
+        due = []
+        for now[0] in (60, 119, 120, 121, 239, 300, 420):
+            due.append(watch.due())
+    assert due == [False, False, True, False, False, True, True]
 
 
 def test_a_queued_experiment_keeps_its_checkpoint_with_the_repository(tmp_path):

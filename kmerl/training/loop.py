@@ -77,7 +77,8 @@ class History:
 
 @dataclass
 class Begun:
-    """The epoch under way: steps that are done, and the sums of their loss terms."""
+    """The epoch under way: steps that are done, and the sums of their loss terms, which are those
+    of all processes."""
 
     steps: int = 0
     total: dict[str, Tensor] = field(default_factory=dict)
@@ -174,7 +175,7 @@ class Pretraining:
             with self.optimiser.autocast():
                 terms = network(batch, self._chance(epoch, begun.steps))
             loss = _sum(terms)
-            _accumulate(begun.total, terms, loss)
+            _accumulate(begun.total, _of_all({**terms, "loss": loss}))
             if begun.steps % LOOKS[self.train.device] == 0:
                 self._check_finite()
             self.optimiser.step(loss, self._rate(self._done))
@@ -191,9 +192,8 @@ class Pretraining:
                 raise SystemExit(TERMINATED)
         self._check_finite()
         self.begun = Begun()
-        weight = len(self.train) * distributed.world_size()
         rate = self._rate((epoch + 1) * len(self.train) - 1)
-        return {**_means(begun.total, weight), "learning_rate": rate}
+        return {**_divided(begun.total, len(self.train)), "learning_rate": rate}
 
     def _check_finite(self) -> None:
         loss, step = self.begun.total["loss"], self.begun.steps
@@ -221,12 +221,13 @@ class Pretraining:
                 for name, vectors in watched(self.model, batch).items():
                     seen.setdefault(name, []).append(vectors[:weight])
             loss = _sum(terms) if terms else batch.signal.new_tensor(float("nan"))
-            _accumulate(total, terms, loss, weight)
-        means = _means(total, self.validation.records)
+            _accumulate(total, {**terms, "loss": loss}, weight)
+        whole = {name: distributed.total(value) for name, value in total.items()}
+        means = _divided(whole, self.validation.records)
         row = {f"val_{name}": value for name, value in means.items()}
         for name, parts in seen.items():
-            whole = distributed.gather_rows(torch.cat(parts))
-            row |= {f"{name}_std": spread(whole), f"{name}_rank": effective_rank(whole)}
+            every = distributed.gather_rows(torch.cat(parts))
+            row |= {f"{name}_std": spread(every), f"{name}_rank": effective_rank(every)}
         return row
 
     def _chance(self, epoch: int, step: int) -> torch.Generator:
@@ -278,12 +279,16 @@ def _sum(terms: Mapping[str, Tensor]) -> Tensor:
     return torch.stack(list(terms.values())).sum()
 
 
-def _accumulate(
-    total: dict[str, Tensor], terms: Mapping[str, Tensor], loss: Tensor, weight: int = 1
-) -> None:
-    for name, value in {**terms, "loss": loss}.items():
+def _of_all(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Their means over processes, in one message."""
+    values = distributed.total(torch.stack(list(terms.values()))) / distributed.world_size()
+    return dict(zip(terms, values, strict=True))
+
+
+def _accumulate(total: dict[str, Tensor], terms: Mapping[str, Tensor], weight: int = 1) -> None:
+    for name, value in terms.items():
         total[name] = total.get(name, torch.zeros_like(value.detach())) + weight * value.detach()
 
 
-def _means(total: Mapping[str, Tensor], weight: int) -> dict[str, float]:
-    return {name: float(distributed.total(value)) / weight for name, value in total.items()}
+def _divided(total: Mapping[str, Tensor], count: int) -> dict[str, float]:
+    return {name: float(value) / count for name, value in total.items()}
