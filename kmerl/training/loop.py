@@ -266,6 +266,8 @@ class Pretraining:
         self.optimiser.restore(state["optimiser"])
         self.history = History(rows=state["rows"], best=state["best"])
         self.begun = Begun(**state["begun"])
+        if distributed.is_main():
+            print(f"pretraining goes on after {self._done} of {self._steps} steps", file=sys.stderr)
 
     def _show(self, row: Mapping[str, float]) -> None:
         if self.live is None:
