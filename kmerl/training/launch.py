@@ -16,15 +16,16 @@ from kmerl.runtime import Runtime, device
 def run(worker: Callable[[str], None], runtime: Runtime, module: str) -> None:
     """Call `worker(device)` in every process of the training.
 
-    Under torchrun this process is one of them. Otherwise `runtime.launcher` is started, with
-    `-m module`, which must come here again. Without one, a process is started for each of several
-    GPUs; on a CPU or a single GPU the worker runs here.
+    Under torchrun this process is one of them. Otherwise `runtime.launcher` is started, its
+    variables of the environment filled in, with `-m module`, which must come here again. Without
+    one, a process is started for each of several GPUs; on a CPU or a single GPU the worker runs
+    here.
 
     Raises:
         SystemExit: the launcher failed; its own messages are above.
     """
     if runtime.launcher and "WORLD_SIZE" not in os.environ:
-        command = [*shlex.split(runtime.launcher), "-m", module]
+        command = [*shlex.split(os.path.expandvars(runtime.launcher)), "-m", module]
         status = subprocess.run(command, check=False).returncode
         if status:
             raise SystemExit(status if status > 0 else 128 - status)

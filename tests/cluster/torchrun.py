@@ -40,10 +40,11 @@ class Nodes:
         self.folders = [root / str(node) for node in (0, 1)]
         self.agents: list[psutil.Popen] = []
         for folder in self.folders:
-            write_cohort(folder)
-            (folder / "params.yaml").write_text(yaml.safe_dump(chosen))
+            if not folder.exists():
+                write_cohort(folder)
+                (folder / "params.yaml").write_text(yaml.safe_dump(chosen))
             command = [*TORCHRUN, f"--rdzv-endpoint={endpoint}", "-m", "stages.pretrain"]
-            with open(folder / "log", "w") as log:
+            with open(folder / "log", "a") as log:
                 self.agents.append(
                     psutil.Popen(
                         command,
@@ -87,6 +88,7 @@ class Nodes:
         for agent in self.agents:
             for process in [*agent.children(recursive=True), agent] if agent.is_running() else []:
                 process.kill()
+            agent.wait()
 
 
 @pytest.fixture
@@ -106,19 +108,25 @@ def gone_on_after(logs: str) -> list[int]:
     return [int(steps) for steps in re.findall(r"goes on after (\d+) of", logs)]
 
 
-def test_a_killed_worker_changes_not_a_bit(start):
+def test_neither_kill_nor_sigterm_changes_a_bit(start):
+    """Of two nodes: a worker is killed, and torchrun begins again; then SIGTERM, as SLURM sends it,
+    ends both, and they are started again."""
     undisturbed = start("undisturbed")
     assert [agent.wait(300) for agent in undisturbed.agents] == [0, 0]
-    expected = undisturbed.trained()
-    assert len(expected[0]) == EPOCHS
-    killed = start("killed")
-    killed.reach(24)
-    killed.worker(1).send_signal(signal.SIGKILL)
-    assert [agent.wait(300) for agent in killed.agents] == [0, 0], killed.logs()
-    assert all(24 <= steps < STEPS for steps in gone_on_after(killed.logs()))
-    assert gone_on_after(killed.logs())
-    assert killed.trained() == expected
-    assert not [path for folder in killed.folders for path in (folder / CHECKPOINTS).iterdir()]
+    disturbed = start("disturbed")
+    disturbed.reach(24)
+    disturbed.worker(1).send_signal(signal.SIGKILL)
+    disturbed.reach(80)
+    for agent in disturbed.agents:
+        agent.terminate()
+    assert all(agent.wait(300) for agent in disturbed.agents)
+    again = start("disturbed")
+    assert [agent.wait(300) for agent in again.agents] == [0, 0], again.logs()
+    first, second = gone_on_after(again.logs())
+    assert 24 <= first < 80 <= second < STEPS
+    assert again.trained() == undisturbed.trained()
+    assert len(again.trained()[0]) == EPOCHS
+    assert not [path for folder in again.folders for path in (folder / CHECKPOINTS).iterdir()]
 
 
 def test_a_node_that_leaves_does_not_end_the_training(start):
