@@ -42,6 +42,11 @@ def leads_node() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
+def on_node() -> int:
+    """How many processes this node has."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
 def join(device: str) -> None:
     """Join the process group that torchrun's environment describes; alone, do nothing."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():

@@ -150,6 +150,7 @@ def loader(
     seed: int,
     place: tuple[int, int],
     device: str,
+    threads: int = 1,
 ) -> Loader:
     """A loader of one split; `batch` is that of all processes, `place` this one's (rank, world
     size).
@@ -168,5 +169,6 @@ def loader(
         seed=seed,
         rank=place[0],
         world_size=place[1],
+        threads=threads,
     )
     return Loader(pairs, reader, signal, device)

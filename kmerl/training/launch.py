@@ -31,23 +31,25 @@ def run(worker: Callable[[str], None], runtime: Runtime, module: str) -> None:
             raise SystemExit(status if status > 0 else 128 - status)
         return
     cuda = device(runtime) == "cuda"
-    if runtime.threads:
-        torch.set_num_threads(runtime.threads)
     gpus = torch.cuda.device_count() if cuda else 0
     if "WORLD_SIZE" in os.environ or gpus <= 1:
-        _work(worker, cuda)
+        _work(worker, cuda, runtime.threads)
         return
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(_free_port()))
-    multiprocessing.spawn(_spawned, args=(gpus, worker), nprocs=gpus)
+    multiprocessing.spawn(_spawned, args=(gpus, worker, runtime.threads), nprocs=gpus)
 
 
-def _spawned(rank: int, gpus: int, worker: Callable[[str], None]) -> None:
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(gpus))
-    _work(worker, cuda=True)
+def _spawned(rank: int, gpus: int, worker: Callable[[str], None], threads: int) -> None:
+    os.environ.update(
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(gpus), LOCAL_WORLD_SIZE=str(gpus)
+    )
+    _work(worker, True, threads)
 
 
-def _work(worker: Callable[[str], None], cuda: bool) -> None:
+def _work(worker: Callable[[str], None], cuda: bool, threads: int) -> None:
     device = "cpu"
+    if threads:
+        torch.set_num_threads(threads)
     if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         device = "cuda"

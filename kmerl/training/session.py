@@ -33,7 +33,7 @@ class Session:
     mask: MaskParams
     signal: SignalParams
     seed: int
-    save_minutes: float
+    runtime: Runtime
 
     @classmethod
     def from_params(cls, values: Mapping[str, Any], data: Path) -> "Session":
@@ -46,7 +46,7 @@ class Session:
             mask=model_files.lead_mask(method, model_files.sections_of(method, values)),
             signal=build(SignalParams, values["signal"], "signal"),
             seed=values["seed"],
-            save_minutes=build(Runtime, values["runtime"], "runtime").save_minutes,
+            runtime=build(Runtime, values["runtime"], "runtime"),
         )
 
     @property
@@ -96,7 +96,8 @@ class Session:
                 f"pretrain.keep=best needs validation pairs, and {self.pretrain.corpus} has none: "
                 "set pretrain.keep: last"
             )
-        args = self.pretrain.batch, self.mask, self.signal, self.seed, place, device
+        threads = self._reading_threads(device)
+        args = self.pretrain.batch, self.mask, self.signal, self.seed, place, device, threads
         return Pretraining(
             model,
             self.pretrain,
@@ -104,9 +105,13 @@ class Session:
             loader(pairs, "val", *args) if held_out else None,
             self.seed,
             checkpoint,
-            self.save_minutes,
+            self.runtime.save_minutes,
             _live() if distributed.is_main() else None,
         )
+
+    def _reading_threads(self, device: str) -> int:
+        """One beside a CPU that trains; beside GPUs the workers, shared by a node's processes."""
+        return 1 if device == "cpu" else max(1, self.runtime.worker_count // distributed.on_node())
 
     def _settings(self, config: model_files.ModelConfig) -> dict[str, Any]:
         return {

@@ -26,6 +26,11 @@ TORCHRUN = [
     *(sys.executable, "-m", "torch.distributed.run", "--nnodes=1:2", "--nproc-per-node=1"),
     *("--max-restarts=3", "--rdzv-backend=c10d", "--rdzv-conf=last_call_timeout=5"),
 ]
+ENVIRONMENT = {
+    "PYTHONPATH": str(ROOT),
+    "OMP_NUM_THREADS": "1",
+    "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",  # docs/cluster.md
+}
 EPOCHS, STEPS = 60, 4 * 60
 
 
@@ -49,7 +54,7 @@ class Nodes:
                     psutil.Popen(
                         command,
                         cwd=folder,
-                        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+                        env={**os.environ, **ENVIRONMENT},
                         stdout=log,
                         stderr=subprocess.STDOUT,
                     )
