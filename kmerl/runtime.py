@@ -78,6 +78,15 @@ def side_by_side(runtime: Runtime, device: str) -> int:
     return runtime.thread_count
 
 
+def devices(runtime: Runtime) -> list[str]:
+    """Where pieces of work run side by side: on each GPU one, on a CPU one a thread."""
+    import torch
+
+    if device(runtime) == "cuda":
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return ["cpu"] * side_by_side(runtime, "cpu")
+
+
 def in_order(
     work: Callable[[Item], Result],
     items: Iterable[Item],

@@ -8,15 +8,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
-from kmerl import files, params
+from kmerl import files, params, runtime
 from kmerl.tasks import prompts
 from kmerl.text import TextEncoderParams, TextTower
 
 OUT, ASKED = "data/text", "data/asked"
+BEGUN = Path(".checkpoints")
 
 
 def main() -> None:
-    tower = TextTower(params.load("text_encoder", TextEncoderParams))
+    devices = runtime.devices(runtime.load())
+    tower = TextTower(params.load("text_encoder", TextEncoderParams), devices)
     by_name = prompts.by_name()
     ckepe = Path(params.read()["splits"]["merl"]) / prompts.CKEPE
     by_ckepe = prompts.by_ckepe(ckepe)
@@ -42,7 +44,7 @@ def write_reports(tower: TextTower, out: Path) -> None:
     reports = pq.read_table("data/reports/reports.parquet", columns=["record", "text"])
     texts = sorted(set(reports["text"].to_pylist()))
     with files.atomic(out / "reports.safetensors") as path:
-        save_file({"reports": tower.embed(texts)}, path)
+        save_file({"reports": tower.embed(texts, BEGUN)}, path)
     place = {text: row for row, text in enumerate(texts)}
     rows = np.array([place[text] for text in reports["text"].to_pylist()], np.int32)
     table = pa.table({"record": reports["record"], "vector": pa.array(rows)})
