@@ -6,7 +6,7 @@ from kmerl.knowledge.lexicon.items import Item
 from kmerl.knowledge.lexicon.vocabulary import Finding, Vocabulary
 
 BEFORE = {"territory", "qualifier", "join", "alternative", "age"}
-BESIDE_AGE = {"join", "filler", "qualifier", "hedge", "lead", "territory"}
+BESIDE_AGE = {"join", "cause", "filler", "qualifier", "hedge", "lead", "territory"}
 HEADS = {"entity", "finding"}
 
 

@@ -20,6 +20,7 @@ SCOPE_KINDS = (
     "hedge after",
     "alternative",
     "join",
+    "cause",
     "place",
     "in",
     "lead",
