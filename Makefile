@@ -10,7 +10,7 @@ INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python
 .PHONY: repro test test-vllm check bench chaos help setup setup-dev clean lock
 
 repro: setup  ## the whole chain, then the page
-	python -m kmerl.experiments.rwlock
+	python -m kmerl.experiments.after_kill
 	dvc repro
 	@echo "The report is report/index.html"
 	@kmerl changed

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-from kmerl.experiments.rwlock import mend
+from kmerl.experiments.after_kill import mend
 from kmerl.experiments.stages import Stage, read
 from kmerl.files import read_yaml
 from tests.import_closure import ROOT
@@ -164,7 +164,8 @@ def check(run: Path, reference: Path) -> None:
 def kills(work: Path, reference: Path, count: int, longest: float, seed: int) -> Iterator[str]:
     """Each run goes on where the killed one was; one that ends is compared and begun anew."""
     drawn, run = random.Random(seed), clone(work / "killed")
-    done = {"kills": 0, "whole runs": 0, "torn rwlock": 0}
+    done = {"kills": 0, "whole runs": 0}
+    mended: dict[str, int] = {}
     stages: dict[str, int] = {}
     while done["kills"] < count:
         process = start(run, "dvc", "repro")
@@ -185,8 +186,9 @@ def kills(work: Path, reference: Path, count: int, longest: float, seed: int) ->
                 raise BrokenError(
                     f"after kill {done['kills']} these live on: {living(run)}"
                 ) from None
-            done["torn rwlock"] += mend(run)
-            print(f"  kill {done['kills']} at {at}", flush=True)
+            for line in mend(run):
+                mended[line] = mended.get(line, 0) + 1
+            print(f"  kill {done['kills']} at {at}, {mended}", flush=True)
             continue
         if status:
             said = printed(run)
@@ -196,7 +198,7 @@ def kills(work: Path, reference: Path, count: int, longest: float, seed: int) ->
         clear(run)
     whole(run)
     check(run, reference)
-    yield f"{done}, last stage begun before them: {stages}"
+    yield f"{done}, last stage begun before them: {stages}; {mended or 'nothing to mend'}"
     yield "dvc.lock, metrics, plots and weights are those of the undisturbed run; no process left"
 
 
