@@ -134,7 +134,8 @@ def differing(run: Path, reference: Path) -> list[str]:
 
 def leftovers(run: Path) -> list[str]:
     """Unfinished files and checkpoints in a run that is done."""
-    found = [*run.rglob("*.partial"), *(run / ".checkpoints").glob("*")]
+    data = [path for name in ("data", "models", "report") for path in (run / name).rglob(".*")]
+    found = [*run.rglob("*.partial"), *data, *(run / ".checkpoints").glob("*")]
     return [path.relative_to(run).as_posix() for path in found if ".git" not in path.parts]
 
 
