@@ -7,10 +7,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
-.PHONY: repro test test-vllm check bench help setup setup-dev clean lock
+.PHONY: repro test test-vllm check bench chaos help setup setup-dev clean lock
 
 repro: setup  ## the whole chain, then the page
-	python -m kmerl.experiments.rwlock
+	python -m kmerl.experiments.after_kill
 	dvc repro
 	@echo "The report is report/index.html"
 	@kmerl changed
@@ -26,6 +26,9 @@ check: setup-dev  ## format, lint, types
 	ruff format --check kmerl stages tests benchmarks docs
 	ruff check kmerl stages tests benchmarks docs
 	mypy
+
+chaos: setup-dev  ## kills, full disks, damaged checkpoints, two runs at once: an hour; more by CHAOS="--kills 200"
+	python -m tests.faults.chaos $(CHAOS)
 
 bench: setup  ## ratios, one JSON document last
 	python -m benchmarks
