@@ -190,12 +190,13 @@ def read_listing(corpus: str, root: Path, settings: Ingest) -> Listing:
         )
     listing: Listing = import_module(f"kmerl.corpora.{CORPORA[corpus]}").listing(root)
     rejected, seen, kept = list(listing.rejected), set[str](), []
+    unreported = "no statement" + ("; unread.csv may have it" if listing.unread else "")
     statements = pc.list_value_length(listing.table["report"]).to_pylist()
     for row, record in enumerate(listing.table["record"].to_pylist()):
         if record in seen:
             rejected.append(Rejection(record, "duplicate_id", "listed before"))
         elif corpus in settings.require_report and not statements[row]:
-            rejected.append(Rejection(record, "missing_report", "no statement"))
+            rejected.append(Rejection(record, "missing_report", unreported))
         else:
             kept.append((hashlib.sha256(record.encode()).digest(), row))
         seen.add(record)
