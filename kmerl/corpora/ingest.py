@@ -169,10 +169,10 @@ def _write_shards(
     except BrokenProcessPool:
         begun = sorted(path.name[1:].removesuffix(".partial") for path in out.glob(".*.partial"))
         raise CorpusError(
-            f"{what}: a worker process was killed or crashed while of {total} shards these were "
-            f"written: {', '.join(begun) or 'none'}. If memory ran out, lower runtime.workers; if "
-            f"it ends there again, runtime.workers: 1 shows at which one, and a record of it, in "
-            f"the order of sha256(id), makes a library crash: please report it"
+            f"{what}: a worker process was killed or crashed; of {total} shards these were being "
+            f"written: {', '.join(begun) or 'none'}. If memory ran out, lower runtime.workers. If "
+            f"it ends there again, one of their records makes a library crash: with "
+            f"runtime.workers: 1 the last file in {out} says in which shard; please report it"
         ) from None
     return counts, rejected
 
