@@ -80,7 +80,7 @@ def test_bad_rows_of_the_table_are_rejections_too(tmp_path):
     table.write_text("\n".join(lines) + "\n")
     counts, rejected = run("ptb-xl", root, tmp_path)
     assert {record: reason for record, (reason, _) in rejected.items()} == {
-        "1": "unreadable_codes", "2": "duplicate_id", "": "unreadable_row", "8": "unknown_fold",
+        "1": "unreadable_codes", "2": "duplicate_id", "7": "unreadable_row", "8": "unknown_fold",
     }  # fmt: skip
     assert "too short" not in (tmp_path / "store/rejected.csv").read_text()
     assert counts["records"] == 2
@@ -159,9 +159,15 @@ def test_errors_name_file_column_and_remedy(tmp_path):
     database.write_text(database.read_text().replace("scp_codes", "codes"))
     with pytest.raises(CorpusError, match=r"ptbxl_database\.csv has no column 'scp_codes'; it has"):
         run("ptb-xl", root, tmp_path)
-    database.write_bytes(b"ecg_id,patient_id,report,scp_codes,strat_fold,filename_hr\n1,\xff,,,,\n")
-    with pytest.raises(CorpusError, match=r"ptbxl_database\.csv cannot be read as UTF-8"):
-        run("ptb-xl", root, tmp_path)
+    header = b"ecg_id,patient_id,report,scp_codes,strat_fold,filename_hr\n"
+    for text, said in (
+        (header + b"1,\xff,,,,\n", r"has no row that can be read, first line 2: no UTF-8"),
+        (b"\xff" + header, r"cannot be read as UTF-8 CSV: its first line"),
+        (b"report," + header, r"has twice the column 'report'"),
+    ):
+        database.write_bytes(text)
+        with pytest.raises(CorpusError, match=r"ptbxl_database\.csv " + said):
+            run("ptb-xl", root, tmp_path)
     database.unlink()
     with pytest.raises(CorpusError, match=r"ptbxl_database\.csv does not exist"):
         run("ptb-xl", root, tmp_path)

@@ -3,12 +3,17 @@
 Records are taken in the order of sha256(record id) and cut into shards of `ingest.shard` of them;
 each shard is read, converted and written by one worker, record by record. So what is written
 does not depend on the number of workers, memory does not grow with the number of records, and
-one bad record costs one line of rejected.csv.
+one bad record costs one line of rejected.csv: a corpus's records and rejections are together what
+it lists, or the ingest ends with an error.
 """
 
+import fcntl
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -29,6 +34,7 @@ from kmerl.corpora.records import (
     RejectedRecord,
     Rejection,
     Scheme,
+    inside,
 )
 from kmerl.corpora.struct_files import read_struct
 from kmerl.corpora.wfdb_files import TwelveLeads, read_header, read_recording
@@ -50,7 +56,10 @@ class CorpusFiles:
 
 @dataclass(frozen=True)
 class Form:
-    """How the records of a corpus are read and written, which is the same for every shard."""
+    """How the records of a corpus are read and written, which is the same for every shard.
+
+    `root` is resolved: no link, no "..".
+    """
 
     corpus: str
     root: Path
@@ -87,33 +96,85 @@ def ingest(
 ) -> None:
     """Write the store of a corpus to `out`, with rejected.csv, and its counts to `metrics`.
 
+    Lines of the corpus's files that could not be read and name no record are in unread.csv.
+
     Args:
         workers: processes; what is written does not depend on it.
         backend: joblib's: loky, threading, or ray and dask where they are installed.
 
     Raises:
-        CorpusError: the root, an official file or a column of one is missing.
+        CorpusError: the root, an official file or a column of one is missing; another ingest
+            writes to `out`; a worker process ended; a record was lost.
     """
-    listing = read_listing(corpus, root, settings)
-    fresh_directory(out)
-    labels = [label_column(task, c.code) for task in tasks_of(corpus) for c in classes(task)]
-    layout = schema(settings.rate, settings.samples, labels)
-    form = Form(corpus, root, listing.scheme, layout, settings)
-    starts = range(0, max(len(listing.table), 1), settings.shard)
-    parts = (listing.table.slice(start, settings.shard) for start in starts)
+    with _alone(out):
+        listing = read_listing(corpus, root, settings)
+        labels = [label_column(task, c.code) for task in tasks_of(corpus) for c in classes(task)]
+        layout = schema(settings.rate, settings.samples, labels)
+        form = Form(corpus, root.resolve(), listing.scheme, layout, settings)
+        fresh_directory(out)
+        counts, rejected = _write_shards(out, listing.table, form, workers, backend)
+        rejected += listing.rejected
+        if counts["records"] + len(rejected) != listing.listed:
+            raise CorpusError(
+                f"{corpus} lists {listing.listed} records, but {counts['records']} are stored and "
+                f"{len(rejected)} rejected; this is a fault of kmerl.corpora: please report it"
+            )
+        write_csv(out / "rejected.csv", Rejection._fields, sorted(rejected))
+        if listing.unread:
+            write_csv(out / "unread.csv", Rejection._fields, listing.unread)
+        write_json(metrics, {corpus: summary(counts, rejected, listing)})
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Nobody else writes to `out` meanwhile. The system lets go of the lock when a process ends,
+    however it ends; the file stays."""
+    path = out.with_name(f".{out.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CorpusError(
+                f"another ingest is writing to {out}; wait for its end, or end it"
+            ) from None
+        yield
+
+
+def _write_shards(
+    out: Path, table: pa.Table, form: Form, workers: int, backend: str
+) -> tuple[Counter[str], list[Rejection]]:
+    """All shards of a store: counts and rejections of the records of `table`.
+
+    Raises:
+        CorpusError: a worker process ended.
+    """
+    size = form.settings.shard
+    starts = range(0, max(len(table), 1), size)
     jobs = (
         delayed(write_shard)(
-            out / NAME.format(number), [Entry(**row) for row in part.to_pylist()], form
+            out / NAME.format(number),
+            [Entry(**row) for row in table.slice(start, size).to_pylist()],
+            form,
         )
-        for number, part in enumerate(parts)
+        for number, start in enumerate(starts)
     )
     parallel = Parallel(min(workers, len(starts)), backend=backend, return_as="generator")
-    counts, rejected = Counter[str](), list(listing.rejected)
-    for part, bad in track(parallel(jobs), f"ingest {corpus}", total=len(starts), unit="shards"):
-        counts += part
-        rejected += bad
-    write_csv(out / "rejected.csv", Rejection._fields, sorted(rejected))
-    write_json(metrics, {corpus: summary(counts, rejected)})
+    counts, rejected = Counter[str](), list[Rejection]()
+    total, what = len(starts), f"ingest {form.corpus}"
+    try:
+        for part, bad in track(parallel(jobs), what, total=total, unit="shards"):
+            counts += part
+            rejected += bad
+    except BrokenProcessPool:
+        begun = sorted(path.name[1:].removesuffix(".partial") for path in out.glob(".*.partial"))
+        raise CorpusError(
+            f"{what}: a worker process was killed or crashed while of {total} shards these were "
+            f"written: {', '.join(begun) or 'none'}. If memory ran out, lower runtime.workers; if "
+            f"it ends there again, runtime.workers: 1 shows at which one, and a record of it, in "
+            f"the order of sha256(id), makes a library crash: please report it"
+        ) from None
+    return counts, rejected
 
 
 def read_listing(corpus: str, root: Path, settings: Ingest) -> Listing:
@@ -139,7 +200,7 @@ def read_listing(corpus: str, root: Path, settings: Ingest) -> Listing:
             kept.append((hashlib.sha256(record.encode()).digest(), row))
         seen.add(record)
     order = pa.array([row for _, row in sorted(kept)], pa.int64())
-    return Listing(listing.table.take(order), listing.scheme, rejected)
+    return replace(listing, table=listing.table.take(order), rejected=rejected)
 
 
 def write_shard(
@@ -157,6 +218,10 @@ def write_shard(
             except RejectedRecord as reason:
                 rejected.append(Rejection(entry.record, reason.reason, reason.detail))
                 continue
+            except Exception as error:  # whatever a file makes a reader raise, memory included
+                kind = type(error).__name__  # its text may hold a path or a report
+                rejected.append(Rejection(entry.record, "unreadable_record", kind))
+                continue
             writer.add(row, signal)
             counts.update({"records": 1, **noted})
     return counts, rejected
@@ -169,7 +234,7 @@ def read_record(entry: Entry, form: Form) -> tuple[dict[str, object], np.ndarray
         RejectedRecord: the record cannot be used.
     """
     try:
-        recording, dx = _read(form.root / entry.path)
+        recording, dx = _read(form.root, entry.path)
     except OSError as error:
         name = Path(entry.path).name
         raise RejectedRecord("unreadable_file", f"{name}: errno {error.errno}") from None
@@ -194,12 +259,14 @@ def read_record(entry: Entry, form: Form) -> tuple[dict[str, object], np.ndarray
     return row, signal, _noted(recording, form.settings, seconds, nan)
 
 
-def _read(path: Path) -> tuple[TwelveLeads, str]:
-    """A record as `Entry.path` names it, and its `#Dx` line."""
-    if path.suffix == ".mat":
-        return read_struct(path), ""
-    path = path.with_name(path.name + ".hea")
+def _read(root: Path, name: str) -> tuple[TwelveLeads, str]:
+    """A record as `Entry.path` names it, and its `#Dx` line; no file of it is outside `root`."""
+    if name.endswith(".mat"):
+        return read_struct(inside(root, name)), ""
+    path = inside(root, f"{name}.hea")
     header = read_header(path)
+    for file in {line.file for line in header.signals}:
+        inside(root, str(Path(name).parent / file))
     return read_recording(path, header), header.comment("Dx")
 
 
@@ -216,13 +283,16 @@ def _noted(recording: TwelveLeads, settings: Ingest, kept: int, nan: np.ndarray)
     }
 
 
-def summary(counts: Counter[str], rejected: list[Rejection]) -> dict[str, int]:
-    """The metrics of a corpus: records kept, what was done to them, rejections by reason."""
+def summary(counts: Counter[str], rejected: list[Rejection], listing: Listing) -> dict[str, int]:
+    """The metrics of a corpus: records listed and kept, what was done to them, rejections by
+    reason, and lines that belong to no record where there are any."""
     noted = ("extra_leads", "saturated", "repaired_nan", "resampled", "cropped", "padded")
     reasons = Counter(rejection.reason for rejection in rejected)
     return {
+        "listed": listing.listed,
         "records": counts["records"],
         **{name: counts[name] for name in noted},
         "rejected": len(rejected),
         **{f"rejected_{reason}": number for reason, number in reasons.items()},
+        **({"unread_lines": len(listing.unread)} if listing.unread else {}),
     }
