@@ -9,9 +9,10 @@ INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
 FUZZ_INPUTS ?= 100000
 
-.PHONY: repro test test-vllm fuzz check bench help setup setup-dev clean lock
+.PHONY: repro test test-vllm check bench fuzz chaos help setup setup-dev clean lock
 
 repro: setup  ## the whole chain, then the page
+	python -m kmerl.experiments.after_kill
 	dvc repro
 	@echo "The report is report/index.html"
 	@kmerl changed
@@ -30,6 +31,9 @@ check: setup-dev  ## format, lint, types
 	ruff format --check kmerl stages tests benchmarks docs
 	ruff check kmerl stages tests benchmarks docs
 	mypy
+
+chaos: setup-dev  ## kills, full disks, damaged checkpoints, two runs at once: an hour; more by CHAOS="--kills 200"
+	python -m tests.faults.chaos $(CHAOS)
 
 bench: setup  ## ratios, one JSON document last
 	python -m benchmarks

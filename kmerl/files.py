@@ -1,6 +1,7 @@
-"""Files written whole or not at all, metrics that read the same every time, and YAML."""
+"""Files written whole or not at all and read with their names in the errors; metrics, YAML."""
 
 import csv
+import errno
 import io
 import json
 import math
@@ -14,6 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from safetensors import SafetensorError
+
+
+class NoSpaceError(OSError):
+    """The disk, or this user's share of it, is full; the message is one line that names the file.
+
+    Nothing torn is left: where space is made, the same command goes on.
+    """
 
 
 @contextmanager
@@ -21,6 +30,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
 
     A kill in between leaves the old file, or none, and never a part of the new one.
+
+    Raises:
+        NoSpaceError: the disk is full, whatever the writer's own error says.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,8 +42,59 @@ def atomic(path: Path | str) -> Iterator[Path]:
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+    except Exception as error:
+        if _is_full(error):
+            raise _no_space(path, partial) from error
+        raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether a full disk is behind an error; Rust's libraries say it in words alone, and those of
+    C++ raise another error while they close the file."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if re.search(r"code: 28\b|os error 28\b|No space left", str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _no_space(path: Path, partial: Path) -> NoSpaceError:
+    written = partial.stat().st_size if partial.exists() else 0
+    free = shutil.disk_usage(path.parent).free
+    return NoSpaceError(
+        f"no space left on {path}: more than {written:,} bytes needed, {free + written:,} bytes "
+        "free; make room and run the same command again, what is done is kept"
+    )
+
+
+class DamagedError(ValueError):
+    """A file is torn, damaged or of another kind; the message names it."""
+
+
+@contextmanager
+def reading(path: Path | str, again: str) -> Iterator[None]:
+    """A block that reads one file, whose damage is told with the file's name.
+
+    Args:
+        again: what to do, such as "run `dvc repro encode` again".
+
+    Raises:
+        DamagedError: the file is torn, is no such file, or lacks what is sought in it.
+    """
+    try:
+        yield
+    except DamagedError:
+        raise
+    except (SafetensorError, ValueError, LookupError, TypeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # missing, unreadable: it names the file itself
+        kind = type(error).__name__
+        said = " ".join(f"{kind}: {error}".split())
+        raise DamagedError(f"{path} is damaged or of another kind ({said}); {again}") from error
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -45,7 +108,14 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def read_json(path: Path | str) -> Any:
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """
+    Raises:
+        DamagedError: the file is no JSON, or a torn one.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{path} is no JSON file ({error})") from None
 
 
 class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

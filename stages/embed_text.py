@@ -26,7 +26,8 @@ def main() -> None:
     vectors = tower.embed(names)
     with files.atomic(out / "names.safetensors") as path:
         save_file({"entities": tower.embed(entities), "classes": vectors}, path)
-    (out / "names.json").write_text(json.dumps({"entities": entities, "classes": names}, indent=1))
+    listed = json.dumps({"entities": entities, "classes": names}, indent=1)
+    files.write_text(out / "names.json", listed)
     asked = files.fresh_directory(ASKED)
     rows = [names.index(name) for name in by_name.values()]
     table = "kmerl/tasks/classes.csv"

@@ -129,7 +129,7 @@ def test_files_that_do_not_belong_together_are_refused(embedded):
     with pytest.raises(ValueError, match=r"names\.safetensors has other rows"):
         prompts.read_asked(Path("data/asked"), "names")
     Path("data/asked/names.safetensors").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"names\.safetensors cannot be read"):
+    with pytest.raises(ValueError, match=r"names\.safetensors is damaged"):
         prompts.read_asked(Path("data/asked"), "names")
     with pytest.raises(FileNotFoundError, match="dvc repro embed_text"):
         prompts.read_asked(Path("data"), "names")

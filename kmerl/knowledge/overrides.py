@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kmerl import params
 from kmerl.files import read_yaml
-from kmerl.knowledge.backend import MiningError
+from kmerl.knowledge.backend import MiningError, free_name
 from kmerl.params import checked
 
 PATH = Path("overrides.yaml")
@@ -48,10 +48,14 @@ def read(path: Path = PATH) -> Overrides:
 
 
 def merged(entity: Mapping[str, str], overrides: Overrides) -> dict[str, str]:
-    """The canonical entity of each expression that is not dropped, after the overrides."""
+    """The canonical entity of each expression that is not dropped, after the overrides.
+
+    One whose name the label table needs for itself ("record") becomes "any ...".
+    """
     changed = dict(entity) | {name: name for name in overrides.apart if name in entity}
     changed |= {name: to for name, to in overrides.merge.items() if name in entity}
-    return {name: changed[name] for name in sorted(changed) if name not in overrides.drop}
+    kept = sorted(changed.keys() - set(overrides.drop))
+    return {name: free_name(changed[name], ()) for name in kept}
 
 
 def hierarchy(

@@ -11,6 +11,7 @@ import torch
 from safetensors.numpy import load_file
 from torch import Tensor
 
+from kmerl.files import reading
 from kmerl.models.inputs import Batch, SignalParams, normalised
 from kmerl.models.masking import MaskParams, draw_leads
 from kmerl.seeds import stream
@@ -59,7 +60,7 @@ def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
     """Join store, label matrix and text vectors by record.
 
     Raises:
-        ValueError: a report's record is not in the store.
+        ValueError: a report's record is not in the store, or a file is damaged.
     """
     store = read_table(directory, ["record", "patient", "split"])
     place = {record: row for row, record in enumerate(store["record"].to_pylist())}
@@ -77,11 +78,16 @@ def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
         split=np.array(store["split"].to_pylist()),
         patient_number=np.unique(store["patient"].to_pylist(), return_inverse=True)[1],
         vector=vector,
-        texts=torch.from_numpy(load_file(text / "reports.safetensors")["reports"]),
+        texts=_vectors(text / "reports.safetensors", "reports"),
         labels=torch.from_numpy(values),
-        entities=torch.from_numpy(load_file(text / "names.safetensors")["entities"]),
+        entities=_vectors(text / "names.safetensors", "entities"),
         names=names,
     )
+
+
+def _vectors(path: Path, name: str) -> Tensor:
+    with reading(path, "run `dvc repro embed_text` again"):
+        return torch.from_numpy(load_file(path)[name])
 
 
 def _rows(place: dict[str, int], records: list[str], source: Path) -> list[int]:

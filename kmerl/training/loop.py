@@ -191,7 +191,8 @@ class Pretraining:
                 "optimiser": self.optimiser.state(),
                 "rows": self.history.rows,
                 "best": self.history.best,
-            }
+            },
+            len(self.history.rows),
         )
 
     def _resume(self) -> None:
