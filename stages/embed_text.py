@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
 from kmerl import files, params
+from kmerl.errors import clear_errors
 from kmerl.tasks import prompts
 from kmerl.text import TextEncoderParams, TextTower
 
@@ -18,7 +19,7 @@ OUT, ASKED = "data/text", "data/asked"
 def main() -> None:
     tower = TextTower(params.load("text_encoder", TextEncoderParams))
     by_name = prompts.by_name()
-    ckepe = Path(params.read()["splits"]["merl"]) / prompts.CKEPE
+    ckepe = Path(params.value(params.read(), "splits.merl", str)) / prompts.CKEPE
     by_ckepe = prompts.by_ckepe(ckepe)
     out = files.fresh_directory(OUT)
     entities = pq.read_schema("data/labels/labels.parquet").names[1:]
@@ -51,4 +52,5 @@ def write_reports(tower: TextTower, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("embed_text"):
+        main()

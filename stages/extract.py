@@ -4,6 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kmerl import files
+from kmerl.errors import clear_errors
 from kmerl.knowledge.extract import extract, recognised
 from kmerl.knowledge.mining import mining
 
@@ -31,4 +32,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("extract"):
+        main()

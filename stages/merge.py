@@ -4,6 +4,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kmerl import files, params
+from kmerl.errors import clear_errors
 from kmerl.knowledge import overrides
 from kmerl.knowledge.merge import Merge, merge
 from kmerl.knowledge.mining import mining
@@ -25,4 +26,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("merge"):
+        main()

@@ -62,7 +62,7 @@ def test_errors_name_the_key_and_what_to_do(change, message):
     [
         (None, r"params.yaml does not exist; copy one of params/\*\.yaml"),
         ("seed: 0\nmaks: {min_leads: 9}", "unknown key 'maks'.*'mask'"),
-        ("seed: 0\nmask: {leads: none, leads: fixed}", "yaml: 'leads' stands there twice.*line 2"),
+        ("seed: 0\nmask: {leads: none, leads: fixed}", "yaml, line 2: 'leads' stands there twice"),
         ("seed: true", "seed is True"),
         ("mask: {}", "section 'seed' is missing"),
         ("- seed", "holds no mapping"),

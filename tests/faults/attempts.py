@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from random import Random
 from typing import Any
 
+from kmerl import errors
 from tests.faults.mutators import mutated
 from tests.faults.targets import TARGETS
 
@@ -69,22 +70,13 @@ def tried(target: str, number: int, files: Files) -> Outcome:
                 warnings.simplefilter("ignore")
                 warnings.filterwarnings("error", module="kmerl")
                 TARGETS[target].read(Path(folder))
-        except (Exception, TooSlowError) as error:
+        except (Exception, TooSlowError) as error:  # ours: what a person reads in words
             said = type(error).__name__
-            fault = "" if ours(error) else place(error)
+            fault = "" if errors._words(error) else place(error)
         seconds, grown = time.process_time() - began, max(_peak() - held, 0)
     if not fault and (seconds > SECONDS or grown > BYTES):
         fault = "too slow" if seconds > SECONDS else "too much memory"
     return Outcome(target, number, said, fault, seconds, grown)
-
-
-def ours(error: BaseException) -> bool:
-    """Whether an error is meant for a person: of a type of ours, or plain words that the library
-    raises itself (`int` and `numpy` raise a ValueError too, and no person can act on theirs)."""
-    if type(error) in (ValueError, FileNotFoundError):
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        return Path(last.filename).is_relative_to(LIBRARY) and str(last.line).startswith("raise ")
-    return type(error).__module__.startswith("kmerl.")
 
 
 def place(error: BaseException) -> str:
