@@ -95,16 +95,9 @@ def test_cpsc2018_labels_from_reference_or_snomed(tmp_path):
     assert got["A0002"]["codes"] == ["164884008", "59118001"]
 
 
-def conditions(root, drop=()):
-    rows = [(c.code, c.name, 1000 + i) for i, c in enumerate(classes("csn")) if c.code not in drop]
-    rows += [("MIBW", "back wall", {r[0]: r[2] for r in rows}.get("MI", 0)), ("SB", "sb", 999)]
-    write_csv(root / csn.NAMES, ("AcronymName", "FullName", "Snomed_CT"), rows)
-    return {row[0]: str(row[2]) for row in rows}
-
-
 def test_csn_labels_by_exact_code(tmp_path):
     root = tmp_path / "csn"
-    code = conditions(root)
+    code = layouts.conditions(root)
     dx = {
         "JS00001": code["AFIB"],  # MERL's substring match also says AF
         "JS00002": f"{code['MIBW']},{code['SB']}",  # shares its code with MI
@@ -122,7 +115,7 @@ def test_csn_labels_by_exact_code(tmp_path):
     assert positive == {"JS00001": {"AFIB"}, "JS00002": {"MI"}, "JS00003": set(), "JS00004": set()}
     assert got["JS00001"][label_column("csn", "AF")] is False
     assert got["JS00003"][label_column("csn", "SR")] is None
-    conditions(root, drop=("JEB",))
+    layouts.conditions(root, drop=("JEB",))
     with pytest.raises(CorpusError, match="names no JEB"):
         run("csn", root, tmp_path)
 

@@ -68,6 +68,31 @@ def test_samples_that_are_not_finite_are_repaired_as_nan(tmp_path):
     assert NAN not in stored_signals(tmp_path)["A0001"]
 
 
+def test_a_line_of_reference_csv_that_cannot_be_read_costs_the_records_that_it_may_be_of(tmp_path):
+    root = tmp_path / "root"
+    for seed, record in enumerate(("A0001", "A0002", "A0003", "A0004")):
+        write_mat(root / record, signal(seed), "59118001")
+    reference(root, [("A0001", 1, "", ""), ("A0002", 2, "", ""), ("A0002", 3, "", "")])
+    table = root / "REFERENCE.csv"
+    whole = table.read_text()
+    _, rejected = run("cpsc2018", root, tmp_path)
+    assert rejected == {
+        "A0002": ("unreadable_codes", "REFERENCE.csv line 4: other labels than before")
+    }
+    assert stored(tmp_path, "codes")["A0004"]["codes"] == ["59118001"]
+    table.write_text(whole + "A0003,x,,\n")
+    _, rejected = run("cpsc2018", root, tmp_path)
+    assert rejected["A0003"][0] == "unreadable_row"
+    assert "A0004" in stored(tmp_path)
+    table.write_text(whole + "torn\n")
+    counts, rejected = run("cpsc2018", root, tmp_path)
+    assert set(rejected) == {"A0002", "A0003", "A0004"}
+    why = "REFERENCE.csv line 5: 1 of 4 columns"
+    assert rejected["A0004"] == ("unreadable_codes", f"perhaps {why}")
+    assert counts["unread_lines"] == 1
+    assert (tmp_path / "store/unread.csv").read_text().endswith(f",unreadable_row,{why}\n")
+
+
 def struct(change=lambda digital: digital, **held):
     """Writes a struct of changed samples, or with something else than samples."""
     return lambda path: write_struct(path, change(signal(2)), **held)

@@ -73,24 +73,27 @@ def found_listing(
     Args:
         codes: of a table, for the records that it has; the others have those of their header.
         bad: lines of that table that could not be read. A record that one of them names is left
-            out: its codes are not known.
+            out, and so is one without codes where a line names none: they may be its own.
 
     Raises:
         CorpusError: a folder cannot be read.
     """
-    found, unknown = find_records(root), {line.record: line for line in bad if line.record}
+    found = find_records(root)
+    name_of = {path: Path(path).name.removesuffix(SAMPLES) for path in found.paths}
+    present = set(name_of.values())
+    torn = {line.record: line for line in bad if line.record in present}
+    unread = [line for line in bad if line.record not in present]
     entries, rejected = [], []
-    for path in found.paths:
-        record = Path(path).name.removesuffix(SAMPLES)
-        if record in unknown:
-            rejected.append(unknown[record])
-        elif not record or not path.isprintable():
+    for path, record in name_of.items():
+        if not record or not path.isprintable():
             rejected.append(Rejection(ascii(record), "unusable_name", "the file's"))
+        elif record in torn:
+            rejected.append(torn[record])
+        elif unread and record not in codes:
+            rejected.append(Rejection(record, "unreadable_codes", f"perhaps {unread[0].detail}"))
         else:
             split = hashed_split(corpus, record, MERL_TRAIN, MERL_VAL)
             entries.append(Entry(record, record, split, path, [], codes.get(record)))
-    used = {line.record for line in rejected}
     rejected += [Rejection(ascii(p), "outside_root", "a folder's link") for p in found.links]
     listed = len(found.paths) + len(found.links)
-    unread = [line for line in bad if line.record not in used]
     return Listing(listing_table(entries), scheme, listed, rejected, unread)
