@@ -90,28 +90,37 @@ def test_a_batch_knows_whose_records_it_holds(here):
         assert torch.equal(batch.labels, pairs.labels[batch.patient].float())
 
 
-@pytest.mark.parametrize("method", ["kmerl", "byol"])  # byol has a target that follows
-def test_a_killed_training_resumes_to_the_same_bytes(here, monkeypatch, method):
+@pytest.mark.parametrize(
+    ("method", "damaged"),
+    [("kmerl", True), ("byol", False)],  # byol has a target that follows
+)
+def test_a_killed_training_resumes_to_the_same_bytes(here, monkeypatch, capsys, method, damaged):
+    """From its last epoch, or where that one's checkpoint is damaged from the one before."""
     options = {"hidden": 16} if method == "byol" else {}
-    chosen = {"method": method, "options": options, "pretrain__epochs": 2}
+    chosen = {"method": method, "options": options, "pretrain__epochs": 2 + damaged}
     train(here, **chosen)
     written = [p for d in ("models", "metrics", "plots") for p in (here / d).glob("*.*")]
     undisturbed = {path: path.read_bytes() for path in written}
     assert len(undisturbed) == 4
     real, epochs = loop.Pretraining._epoch, []
 
-    def die_once_in_the_second_epoch(self, network, epoch, *rest):
+    def die_once_in_the_last_epoch(self, network, epoch, *rest):
         epochs.append(epoch)
-        if epochs == [0, 1]:
+        if epochs == [*range(2 + damaged)]:
             raise KeyboardInterrupt  # stands for a kill
         return real(self, network, epoch, *rest)
 
-    monkeypatch.setattr(loop.Pretraining, "_epoch", die_once_in_the_second_epoch)
+    monkeypatch.setattr(loop.Pretraining, "_epoch", die_once_in_the_last_epoch)
     with pytest.raises(KeyboardInterrupt):
         train(here, **chosen)
-    assert len(list(Path(CHECKPOINTS).glob("*.pt"))) == 1
+    kept = sorted(Path(CHECKPOINTS).glob("*.pt"))
+    assert len(kept) == 1 + damaged
+    if damaged:
+        kept[-1].write_bytes(kept[-1].read_bytes()[:-1])
     train(here, **chosen)
-    assert epochs == [0, 1, 1]
+    assert epochs == ([0, 1, 2, 1, 2] if damaged else [0, 1, 1])
+    assert (f"{kept[-1].name} is damaged" in capsys.readouterr().err) == damaged
+    assert not list(Path(CHECKPOINTS).iterdir())
     assert {p: p.read_bytes() for p in undisturbed} == undisturbed
 
 
