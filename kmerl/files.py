@@ -149,7 +149,9 @@ for _kind, _pattern in {
     "int": r"[-+]?\d+",
     "float": r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
 }.items():
-    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"({_pattern})$", re.ASCII), None)
+    _Yaml.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_kind}", re.compile(f"({_pattern})$", re.ASCII), None
+    )
 _Yaml.add_constructor("tag:yaml.org,2002:int", _Yaml.construct_int)
 
 MOST_DIGITS = 1000
