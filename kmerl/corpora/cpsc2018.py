@@ -7,11 +7,12 @@ way they become MERL's nine class codes. The corpus names no patients, so record
 train, 8 % validation, 20 % test, the proportions of MERL's split.
 """
 
+import os
 from pathlib import Path
 
 from kmerl.corpora.csv_files import RECORD, read_rows
 from kmerl.corpora.folders import found_listing
-from kmerl.corpora.records import Listing, Rejection, Scheme
+from kmerl.corpora.records import Listing, Rejection, Scheme, corpus_file
 
 CORPUS = "cpsc2018"
 LABELS = ("First_label", "Second_label", "Third_label")
@@ -55,9 +56,9 @@ def listing(root: Path) -> Listing:
 
 def _reference(root: Path) -> tuple[dict[str, list[str]], list[Rejection]]:
     """{record: its label numbers} and the unreadable rows; empty without a REFERENCE.csv."""
-    path = root / "REFERENCE.csv"
-    if not path.is_file():
+    if not os.path.lexists(root / "REFERENCE.csv"):
         return {}, []
+    path = corpus_file(root, "REFERENCE.csv")
     rows = read_rows(path, COLUMNS)
     numbers: dict[str, list[str]] = {}
     for line, row in zip(rows.lines, rows.table.to_pylist(), strict=True):

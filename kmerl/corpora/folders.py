@@ -79,12 +79,11 @@ def found_listing(
         CorpusError: a folder cannot be read.
     """
     found = find_records(root)
-    name_of = {path: Path(path).name.removesuffix(SAMPLES) for path in found.paths}
-    present = set(name_of.values())
-    torn = {line.record: line for line in bad if line.record in present}
-    unread = [line for line in bad if line.record not in present]
+    records = [Path(path).name.removesuffix(SAMPLES) for path in found.paths]
+    torn = {line.record: line for line in bad if line.record in records}
+    unread = [line for line in bad if line.record not in torn]
     entries, rejected = [], []
-    for path, record in name_of.items():
+    for path, record in zip(found.paths, records, strict=True):
         if not record or not path.isprintable():
             rejected.append(Rejection(ascii(record), "unusable_name", "the file's"))
         elif record in torn:

@@ -169,10 +169,10 @@ def _write_shards(
     except BrokenProcessPool:
         begun = sorted(path.name[1:].removesuffix(".partial") for path in out.glob(".*.partial"))
         raise CorpusError(
-            f"{what}: a worker process was killed or crashed while of {total} shards these were "
-            f"written: {', '.join(begun) or 'none'}. If memory ran out, lower runtime.workers; if "
-            f"it ends there again, runtime.workers: 1 shows at which one, and a record of it, in "
-            f"the order of sha256(id), makes a library crash: please report it"
+            f"{what}: a worker process was killed or crashed; of {total} shards these were being "
+            f"written: {', '.join(begun) or 'none'}. If memory ran out, lower runtime.workers. If "
+            f"it ends there again, one of their records makes a library crash: with "
+            f"runtime.workers: 1 the last file in {out} says in which shard; please report it"
         ) from None
     return counts, rejected
 
@@ -190,12 +190,13 @@ def read_listing(corpus: str, root: Path, settings: Ingest) -> Listing:
         )
     listing: Listing = import_module(f"kmerl.corpora.{CORPORA[corpus]}").listing(root)
     rejected, seen, kept = list(listing.rejected), set[str](), []
+    unreported = "no statement" + ("; unread.csv may have it" if listing.unread else "")
     statements = pc.list_value_length(listing.table["report"]).to_pylist()
     for row, record in enumerate(listing.table["record"].to_pylist()):
         if record in seen:
             rejected.append(Rejection(record, "duplicate_id", "listed before"))
         elif corpus in settings.require_report and not statements[row]:
-            rejected.append(Rejection(record, "missing_report", "no statement"))
+            rejected.append(Rejection(record, "missing_report", unreported))
         else:
             kept.append((hashlib.sha256(record.encode()).digest(), row))
         seen.add(record)

@@ -154,7 +154,9 @@ def corpus_file(root: Path, name: str) -> Path:
     """
     path = root / name
     if not path.is_file():
-        raise CorpusError(f"{path} does not exist; the official layout of the corpus has it")
+        raise CorpusError(
+            f"{path} does not exist, or is no file; the official layout of the corpus has it"
+        )
     return path
 
 
