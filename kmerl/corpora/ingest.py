@@ -24,7 +24,8 @@ import pyarrow.compute as pc
 from joblib import Parallel, delayed
 
 from kmerl import params
-from kmerl.corpora.conform import Ingest, conform
+from kmerl.corpora.conform import Ingest, conform, doubts
+from kmerl.corpora.headers import read_header
 from kmerl.corpora.records import (
     CORPORA,
     Corpus,
@@ -37,7 +38,7 @@ from kmerl.corpora.records import (
     inside,
 )
 from kmerl.corpora.struct_files import read_struct
-from kmerl.corpora.wfdb_files import TwelveLeads, read_header, read_recording
+from kmerl.corpora.wfdb_files import Channels, read_recording
 from kmerl.files import atomic, fresh_directory, write_csv, write_json
 from kmerl.leads import LEADS
 from kmerl.params import checked
@@ -257,10 +258,12 @@ def read_record(entry: Entry, form: Form) -> tuple[dict[str, object], np.ndarray
         row |= {f"{fact}.{lead}": int(value) for lead, value in zip(LEADS, values, strict=True)}
     for task, labels in form.scheme.labels(codes).items():
         row |= {label_column(task, code): value for code, value in labels.items()}
-    return row, signal, _noted(recording, form.settings, seconds, nan)
+    noted = _noted(recording, form.settings, seconds, nan)
+    facts_against = doubts(recording, signal, form.settings, seconds)
+    return row, signal, noted | {f"implausible_{fact}": 1 for fact in facts_against}
 
 
-def _read(root: Path, name: str) -> tuple[TwelveLeads, str]:
+def _read(root: Path, name: str) -> tuple[Channels, str]:
     """A record as `Entry.path` names it, and its `#Dx` line; no file of it is outside `root`."""
     if name.endswith(".mat"):
         return read_struct(inside(root, name)), ""
@@ -271,11 +274,11 @@ def _read(root: Path, name: str) -> tuple[TwelveLeads, str]:
     return read_recording(path, header), header.comment("Dx")
 
 
-def _noted(recording: TwelveLeads, settings: Ingest, kept: int, nan: np.ndarray) -> dict[str, int]:
+def _noted(recording: Channels, settings: Ingest, kept: int, nan: np.ndarray) -> dict[str, int]:
     """What happened to an accepted record, as counts for the metrics."""
     seconds = recording.signal.shape[1] / recording.rate
     return {
-        "extra_leads": int(recording.extra_leads > 0),
+        "extra_leads": int(recording.extra > 0),
         "saturated": int(recording.saturated > 0),
         "repaired_nan": int(nan.any()),
         "resampled": int(recording.rate != settings.rate),
@@ -293,6 +296,7 @@ def summary(counts: Counter[str], rejected: list[Rejection], listing: Listing) -
         "listed": listing.listed,
         "records": counts["records"],
         **{name: counts[name] for name in noted},
+        **{name: number for name, number in counts.items() if name.startswith("implausible_")},
         "rejected": len(rejected),
         **{f"rejected_{reason}": number for reason, number in reasons.items()},
         **({"unread_lines": len(listing.unread)} if listing.unread else {}),

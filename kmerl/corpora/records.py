@@ -22,6 +22,7 @@ Reason = Literal[
     "duplicate_lead",
     "empty_file",
     "flat",
+    "implausible",
     "missing_file",
     "missing_header",
     "missing_lead",
