@@ -24,12 +24,18 @@ class NoSpaceError(OSError):
     Nothing torn is left: where space is made, the same command goes on.
     """
 
+    def __str__(self) -> str:
+        return str(self.strerror)
+
 
 @contextmanager
-def atomic(path: Path | str) -> Iterator[Path]:
+def atomic(path: Path | str, size: int = 0) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
 
     A kill in between leaves the old file, or none, and never a part of the new one.
+
+    Args:
+        size: bytes of the new file as far as they are known, for what is said of a full disk.
 
     Raises:
         NoSpaceError: the disk is full, whatever the writer's own error says.
@@ -44,7 +50,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
         partial.replace(path)
     except Exception as error:
         if _is_full(error):
-            raise _no_space(path, partial) from error
+            raise _no_space(path, partial, size) from error
         raise
     finally:
         partial.unlink(missing_ok=True)
@@ -62,13 +68,14 @@ def _is_full(error: BaseException | None) -> bool:
     return False
 
 
-def _no_space(path: Path, partial: Path) -> NoSpaceError:
+def _no_space(path: Path, partial: Path, size: int) -> NoSpaceError:
     written = partial.stat().st_size if partial.exists() else 0
     free = shutil.disk_usage(path.parent).free
-    return NoSpaceError(
-        f"no space left on {path}: more than {written:,} bytes needed, {free + written:,} bytes "
-        "free; make room and run the same command again, what is done is kept"
+    said = (
+        f"no space left on {path}: {max(size, written):,} bytes needed or more, "
+        f"{free + written:,} free; make room and run the same command again, what is done is kept"
     )
+    return NoSpaceError(errno.ENOSPC, said, str(path))
 
 
 class DamagedError(ValueError):
@@ -98,8 +105,9 @@ def reading(path: Path | str, again: str) -> Iterator[None]:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    with atomic(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    content = text.encode()
+    with atomic(path, len(content)) as partial:
+        partial.write_bytes(content)
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -116,7 +116,8 @@ def save(directory: Path, config: ModelConfig, model: nn.Module) -> None:
     The config holds the weights' digest, and one of all that it says itself.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    with files.atomic(directory / WEIGHTS) as partial:
+    size = sum(value.nbytes for value in state.values())
+    with files.atomic(directory / WEIGHTS, size) as partial:
         save_file(state, partial)
     values = dataclasses.asdict(config) | {_WEIGHTS_SEAL: _file_digest(directory / WEIGHTS)}
     text = json.dumps(values | {_SEAL: _digest(values)}, indent=1, sort_keys=True)

@@ -40,6 +40,7 @@ COMPARED = ("dvc.lock", "metrics", "plots", "models")
 OUTPUTS = (*COMPARED, "raw", "data", "report", "live", ".checkpoints", ".dvc/cache", ".dvc/tmp")
 MOMENT = 10  # seconds in which all processes of a killed group must be gone
 PAUSE = 0.2
+BEFORE, PATIENCE = "before the first stage", 2
 
 
 class BrokenError(Exception):
@@ -134,7 +135,8 @@ def differing(run: Path, reference: Path) -> list[str]:
 
 def leftovers(run: Path) -> list[str]:
     """Unfinished files and checkpoints in a run that is done."""
-    found = [*run.rglob("*.partial"), *(run / ".checkpoints").glob("*")]
+    data = [path for name in ("data", "models", "report") for path in (run / name).rglob(".*")]
+    found = [*run.rglob("*.partial"), *data, *(run / ".checkpoints").glob("*")]
     return [path.relative_to(run).as_posix() for path in found if ".git" not in path.parts]
 
 
@@ -163,21 +165,26 @@ def check(run: Path, reference: Path) -> None:
 
 def kills(work: Path, reference: Path, count: int, longest: float, seed: int) -> Iterator[str]:
     """Each run goes on where the killed one was; one that ends is compared and begun anew."""
-    drawn, run = random.Random(seed), clone(work / "killed")
+    drawn, run = random.Random(seed), work / "killed"
+    if not run.exists():
+        clone(run)
     done = {"kills": 0, "whole runs": 0}
     mended: dict[str, int] = {}
     stages: dict[str, int] = {}
+    again, last = 0, ""  # kills in a row at one stage, which gets more time with each
     while done["kills"] < count:
         process = start(run, "dvc", "repro")
         try:
-            status = process.wait(drawn.uniform(0, longest))
+            status = process.wait(drawn.uniform(0, longest * (1 + again / PATIENCE)))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             done["kills"] += 1
             said = printed(run)
             asked = re.findall(r"Running stage '([^']+)'", said)
-            at = asked[-1].split("@")[0] if asked else "before the first stage"
+            at = asked[-1].split("@")[0] if asked else BEFORE
+            again = again + 1 if at in (last, BEFORE) else 0
+            last = last if at == BEFORE else at
             stages[at] = stages.get(at, 0) + 1
             until = time.monotonic() + MOMENT
             while living(run) and time.monotonic() < until:
