@@ -67,7 +67,9 @@ def test_what_is_no_address_is_an_error_that_shows_one(url):
 @pytest.mark.parametrize("url", ADDRESSES["secret"])
 def test_a_secret_in_an_address_is_refused_and_not_shown(url):
     for allow_remote in (True, False):
-        with pytest.raises(LLMError, match=r"put the server's key into KMERL_LLM_API_KEY") as raised:
+        with pytest.raises(
+            LLMError, match=r"put the server's key into KMERL_LLM_API_KEY"
+        ) as raised:
             check_address(url, allow_remote)
         assert "hunter2" not in str(raised.value)
 
