@@ -20,7 +20,7 @@ from kmerl.tasks.commands import splits_command
 class Commands(TyperGroup):
     """Commands whose errors are one line, whatever they are; see `kmerl.errors`."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:  # typer does not export the class of its context's base
         with clear_errors(lambda: f"{ctx.command_path} {ctx.invoked_subcommand}", OF_TYPER):
             return super().invoke(ctx)
 

@@ -82,9 +82,13 @@ def ended(error: BaseException, name: str) -> SystemExit:
 
 
 def one_line(text: str) -> str:
-    """`text` on one line, with nothing in it that a terminal would obey."""
-    joined = re.sub(r"\s*[\r\n]\s*", " ", text.strip())
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in joined)
+    """`text` on one line, `printable`."""
+    return printable(re.sub(r"\s*[\r\n]\s*", " ", text.strip()))
+
+
+def printable(text: str) -> str:
+    """`text` with an escape in place of each character that a terminal would obey."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _words(error: BaseException) -> str:
@@ -95,6 +99,8 @@ def _words(error: BaseException) -> str:
             return f"no space left on {full}: make room, then run it again"
     if _is_ours(error):
         return str(error)
+    if isinstance(error, FileNotFoundError):
+        return f"{error.filename or error} does not exist"
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror.lower()}"
     return ""

@@ -123,7 +123,22 @@ def read_json(path: Path | str) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{path} is no JSON file ({error})") from None
+        raise DamagedError(f"{path} is no JSON file ({error}): {_REMAKE}") from None
+
+
+def read_table(path: Path | str, columns: Sequence[str] | None = None) -> Any:
+    """The Arrow table of a Parquet file that a stage wrote.
+
+    Raises:
+        DamagedError: it is torn, or no such file.
+    """
+    import pyarrow.parquet as pq  # slow to import, and most who import this file need it not
+
+    with reading(path, _REMAKE):
+        return pq.read_table(path, columns=columns)
+
+
+_REMAKE = "`dvc checkout` brings back what a stage wrote, `dvc repro` makes it again"
 
 
 class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -157,9 +172,8 @@ for _kind, _pattern in {
     "int": r"[-+]?\d+",
     "float": r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
 }.items():
-    _Yaml.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_kind}", re.compile(f"({_pattern})$", re.ASCII), None
-    )
+    _known = re.compile(f"({_pattern})$", re.ASCII)
+    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", _known, None)
 _Yaml.add_constructor("tag:yaml.org,2002:int", _Yaml.construct_int)
 
 MOST_DIGITS = 1000
@@ -170,7 +184,7 @@ MOST_VALUES = 200_000
 _CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
-def _fault(words: str, mark: yaml.Mark) -> yaml.YAMLError:
+def _fault(words: str, mark: Any) -> yaml.YAMLError:
     return yaml.error.MarkedYAMLError(problem=words, problem_mark=mark)
 
 
@@ -178,21 +192,21 @@ def parse_yaml(text: str | bytes, where: str) -> Any:
     """What a text in YAML 1.2 holds.
 
     Raises:
-        ValueError: it is no YAML in UTF-8, a mapping has a key twice, a tag asks for more than plain
-            values, or there is more of it than a file of ours can need: deeper, longer, or repeated
-            by aliases. The message is one line and begins with `where`.
+        ValueError: it is no YAML in UTF-8, a mapping has a key twice, a tag asks for more than
+            plain values, or there is more of it than a file of ours can need: deeper, longer, or
+            repeated by aliases. The message is one line and begins with `where`.
     """
     try:
         given = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
         words = given.decode("utf-8-sig")
         if odd := _CONTROL.search(words):
-            line = words.count("\n", 0, odd.start()) + 1
-            raise ValueError(f"{where}, line {line}: control character {odd[0]!r}; remove it")
+            at = words.count("\n", 0, odd.start()) + 1
+            raise ValueError(f"{where}, line {at}: control character {odd[0]!r}; remove it")
         _check_events(words)
         return yaml.load(words, Loader=_Yaml)
     except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{where}, line {line}: this is no UTF-8; save the file as that") from None
+        at = error.object.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{where}, line {at}: this is no UTF-8; save the file as that") from None
     except yaml.error.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
@@ -206,6 +220,7 @@ def _check_events(text: str) -> None:
     """Depth, tags and size before anything is built: the parser alone does not recurse."""
     size: dict[str, int] = {}  # of what an alias may repeat
     open_ones: list[list[Any]] = [["", 0]]  # anchor and values of each list and mapping
+    event: Any
     for event in yaml.parse(text, Loader=_Yaml):
         if getattr(event, "tag", None) not in (None, "!"):
             raise _fault(f"tag {event.tag}; plain values alone are read", event.start_mark)
@@ -221,7 +236,7 @@ def _check_events(text: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in [anchor for anchor, _ in open_ones]:
                 raise _fault(f"*{event.anchor} stands inside itself", event.start_mark)
-            open_ones[-1][1] += size.get(event.anchor, 1)
+            open_ones[-1][1] += size.get(event.anchor or "", 1)
         elif isinstance(event, yaml.ScalarEvent):
             open_ones[-1][1] += 1
             if odd := _CONTROL.search(event.value):

@@ -233,7 +233,7 @@ def _message(kind: Any, error: Any, where: str) -> str:
         near = nearest(key, _fields(kind, above))
         return f"{above_it}: unknown key {shown(key)}; typo? {near}"
     if error["type"] == "missing":
-        hint = "; params/demo.yaml shows every key" if where.split(": ")[-1] in SECTIONS else ""
+        hint = "; params/demo.yaml shows every key" if where.rpartition(": ")[2] in SECTIONS else ""
         return f"{place} is missing{hint}"
     said = error["msg"]
     for words, ours in _IN_YAML.items():

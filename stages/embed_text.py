@@ -40,7 +40,7 @@ def main() -> None:
 
 def write_reports(tower: TextTower, out: Path) -> None:
     """Each distinct report once, and which vector is a record's."""
-    reports = pq.read_table("data/reports/reports.parquet", columns=["record", "text"])
+    reports = files.read_table("data/reports/reports.parquet", columns=["record", "text"])
     texts = sorted(set(reports["text"].to_pylist()))
     with files.atomic(out / "reports.safetensors") as path:
         save_file({"reports": tower.embed(texts)}, path)

@@ -10,7 +10,7 @@ from kmerl.knowledge.mining import mining
 
 
 def main() -> None:
-    statements = pq.read_table("data/reports/statements.parquet")
+    statements = files.read_table("data/reports/statements.parquet")
     texts = statements["text"].to_pylist()
     with mining("extract") as work:
         found = extract(texts, work.backend)

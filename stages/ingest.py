@@ -2,18 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from kmerl import params, runtime
 from kmerl.corpora.ingest import Ingest, corpus_files, ingest
 from kmerl.errors import clear_errors
 
 
-def main(
-    corpus: Annotated[str, typer.Argument(help="mimic-iv-ecg, ptb-xl, cpsc2018 or csn")],
-) -> None:
+def main(corpus: str) -> None:
     """Read the corpus at corpora.<corpus>.root; write its store, rejected.csv and its metrics."""
     machine = runtime.load()
     ingest(
@@ -29,4 +24,4 @@ def main(
 
 if __name__ == "__main__":
     with clear_errors(" ".join(["ingest", *sys.argv[1:]])):
-        typer.run(main)
+        main(" ".join(sys.argv[1:]))

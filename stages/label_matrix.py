@@ -18,8 +18,8 @@ DATA = Path("data")
 
 def main() -> None:
     columns = ["record", "text", "codes", "statements"]
-    reports = pq.read_table(DATA / "reports/reports.parquet", columns=columns).to_pylist()
-    verified = pq.read_table(DATA / "verify/entities.parquet").to_pylist()
+    reports = files.read_table(DATA / "reports/reports.parquet", columns=columns).to_pylist()
+    verified = files.read_table(DATA / "verify/entities.parquet").to_pylist()
     entity = files.read_json(DATA / "merge/merged.json")
     labels = label_matrix(
         {row["record"]: row["statements"] for row in reports},

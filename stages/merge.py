@@ -1,7 +1,6 @@
 """Stage merge: synonyms and abbreviations to one canonical entity."""
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from kmerl import files, params
 from kmerl.errors import clear_errors
@@ -11,7 +10,7 @@ from kmerl.knowledge.mining import mining
 
 
 def main() -> None:
-    verified = pq.read_table("data/verify/entities.parquet")
+    verified = files.read_table("data/verify/entities.parquet")
     kept = verified.filter(pc.field("kept"))["entity"].to_pylist()
     with mining("merge") as work:
         ours = overrides.read()

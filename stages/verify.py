@@ -10,8 +10,8 @@ from kmerl.knowledge.verify import Verify, agreement, verify
 
 
 def main() -> None:
-    texts = pq.read_table("data/reports/statements.parquet")["text"].to_pylist()
-    extracted = pq.read_table("data/extract/entities.parquet")
+    texts = files.read_table("data/reports/statements.parquet")["text"].to_pylist()
+    extracted = files.read_table("data/extract/entities.parquet")
     names: list[list[str]] = [[] for _ in texts]
     for number, name in zip(*(column.to_pylist() for column in extracted.columns), strict=True):
         names[number].append(name)

@@ -28,9 +28,7 @@ def read(path: Path = PATH) -> Overrides:
         MiningError: an expression stands in two sections, or a merge leads to an expression that is
             itself merged or dropped.
     """
-    values = params.read_file(
-        path, "it stands in the repository's root; all four keys may be empty"
-    )
+    values = params.read_file(path, "it stands in the repository's root; its keys may be empty")
     found = params.build(Overrides, values, f"{path}: ")
     given = [*found.drop, *found.merge, *found.apart]
     twice = sorted({name for name in given if given.count(name) > 1})

@@ -76,7 +76,7 @@ def refused(url: str, status: int, *advice: str) -> str:
     """What is said of an answer that is an error or, as a redirect is not followed, leads away."""
     if 300 <= status < 400:
         return (
-            f"{url} answered {status}, a redirect, which is not followed: it would take the key and "
-            "the reports to another address; set llm.base_url to the server's own"
+            f"{url} answered {status}, a redirect, which is not followed: it would take key and "
+            "reports to another address; set llm.base_url to the server's own"
         )
     return f"{url} answered {status}; {', '.join(advice)}"

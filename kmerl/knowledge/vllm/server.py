@@ -56,8 +56,8 @@ def check_address(base_url: str, allow_remote: bool) -> None:
     """
     if any(char in base_url for char in "@?#"):
         raise LLMError(
-            "llm.base_url holds a user name, a password or a query, which params.yaml and git would "
-            f"keep; leave out what has @, ? or #, and put the server's key into {API_KEY}"
+            "llm.base_url holds a user name, a password or a query that git keeps: leave out "
+            f"what has @, ? or #, and put the server's key into {API_KEY}"
         )
     parts = _parts(base_url)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
