@@ -7,7 +7,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
-.PHONY: repro test test-vllm check bench chaos help setup setup-dev clean lock
+FUZZ_INPUTS ?= 100000
+
+.PHONY: repro test test-vllm check bench fuzz chaos help setup setup-dev clean lock
 
 repro: setup  ## the whole chain, then the page
 	python -m kmerl.experiments.after_kill
@@ -21,6 +23,9 @@ test: setup-dev  ## the fast suite
 test-vllm: setup-dev  ## mining through a real vLLM server on the CPU, in an environment of its own
 	python -m tests.vllm_environment .venv-vllm
 	test ! -e .venv-vllm/ready || python -m pytest --numprocesses=0 -s tests/vllm_on_cpu.py
+
+fuzz: setup-dev  ## damaged files for every reader, FUZZ_INPUTS of them; half an hour on two cores
+	python -m tests.faults.campaign --inputs $(FUZZ_INPUTS)
 
 check: setup-dev  ## format, lint, types
 	ruff format --check kmerl stages tests benchmarks docs

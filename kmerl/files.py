@@ -134,7 +134,22 @@ def read_json(path: Path | str) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{path} is no JSON file ({error})") from None
+        raise DamagedError(f"{path} is no JSON file ({error}): {_REMAKE}") from None
+
+
+def read_table(path: Path | str, columns: Sequence[str] | None = None) -> Any:
+    """The Arrow table of a Parquet file that a stage wrote.
+
+    Raises:
+        DamagedError: it is torn, or no such file.
+    """
+    import pyarrow.parquet as pq  # slow to import, and most who import this file need it not
+
+    with reading(path, _REMAKE):
+        return pq.read_table(path, columns=columns)
+
+
+_REMAKE = "`dvc checkout` brings back what a stage wrote, `dvc repro` makes it again"
 
 
 class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -148,11 +163,18 @@ class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _fault("a key is one word, no list and no mapping", key.start_mark)
             if key.value in seen:
-                raise yaml.YAMLError(f"{key.value!r} stands there twice{key.start_mark}")
+                raise _fault(f"{key.value!r} stands there twice", key.start_mark)
             seen.add(key.value)
         found: dict[Any, Any] = super().construct_mapping(node, deep)
         return found
+
+    def construct_int(self, node: yaml.ScalarNode) -> int:
+        if len(node.value) > MOST_DIGITS:  # Python refuses more than 4,300
+            raise _fault(f"a number of {len(node.value)} digits", node.start_mark)
+        return int(node.value)
 
 
 for _kind, _pattern in {
@@ -161,25 +183,82 @@ for _kind, _pattern in {
     "int": r"[-+]?\d+",
     "float": r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
 }.items():
-    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"({_pattern})$"), None)
-_Yaml.add_constructor("tag:yaml.org,2002:int", lambda _loader, node: int(node.value))
+    _known = re.compile(f"({_pattern})$", re.ASCII)
+    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", _known, None)
+_Yaml.add_constructor("tag:yaml.org,2002:int", _Yaml.construct_int)
+
+MOST_DIGITS = 1000
+MOST_DEPTH = 50
+"""Lists and mappings inside one another; the parser's own recursion would end the process."""
+MOST_VALUES = 200_000
+"""In a file, what its aliases repeat counted each time."""
+_CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def _fault(words: str, mark: Any) -> yaml.YAMLError:
+    return yaml.error.MarkedYAMLError(problem=words, problem_mark=mark)
 
 
 def parse_yaml(text: str | bytes, where: str) -> Any:
     """What a text in YAML 1.2 holds.
 
     Raises:
-        ValueError: it is no YAML, or a mapping has a key twice; the message begins with `where`.
+        ValueError: it is no YAML in UTF-8, a mapping has a key twice, a tag asks for more than
+            plain values, or there is more of it than a file of ours can need: deeper, longer, or
+            repeated by aliases. The message is one line and begins with `where`.
     """
     try:
-        return yaml.load(text, Loader=_Yaml)
+        given = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+        words = given.decode("utf-8-sig")
+        if odd := _CONTROL.search(words):
+            at = words.count("\n", 0, odd.start()) + 1
+            raise ValueError(f"{where}, line {at}: control character {odd[0]!r}; remove it")
+        _check_events(words)
+        return yaml.load(words, Loader=_Yaml)
+    except UnicodeDecodeError as error:
+        at = error.object.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{where}, line {at}: this is no UTF-8; save the file as that") from None
+    except yaml.error.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        said = ", ".join(filter(None, (error.context, error.problem)))
+        raise ValueError(f"{where}{line}: {said}") from None
     except yaml.YAMLError as error:
-        raise ValueError(f"{where}: {error}") from None
+        raise ValueError(f"{where}: {' '.join(str(error).split())}") from None
+
+
+def _check_events(text: str) -> None:
+    """Depth, tags and size before anything is built: the parser alone does not recurse."""
+    size: dict[str, int] = {}  # of what an alias may repeat
+    open_ones: list[list[Any]] = [["", 0]]  # anchor and values of each list and mapping
+    event: Any
+    for event in yaml.parse(text, Loader=_Yaml):
+        if getattr(event, "tag", None) not in (None, "!"):
+            raise _fault(f"tag {event.tag}; plain values alone are read", event.start_mark)
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_ones.append([event.anchor, 1])
+            if len(open_ones) > MOST_DEPTH:
+                raise _fault(f"more than {MOST_DEPTH} levels inside one another", event.start_mark)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, values = open_ones.pop()
+            open_ones[-1][1] += values
+            if anchor:
+                size[anchor] = values
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor in [anchor for anchor, _ in open_ones]:
+                raise _fault(f"*{event.anchor} stands inside itself", event.start_mark)
+            open_ones[-1][1] += size.get(event.anchor or "", 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            open_ones[-1][1] += 1
+            if odd := _CONTROL.search(event.value):
+                raise _fault(f"control character {odd[0]!r} as an escape", event.start_mark)
+        if open_ones[-1][1] > MOST_VALUES:
+            raise _fault(f"more than {MOST_VALUES:,} values", event.start_mark)
 
 
 def read_yaml(path: Path | Traversable) -> Any:
     """What a file, or one of a package, holds; see `parse_yaml`."""
-    return parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    return parse_yaml(path.read_bytes(), str(path))
 
 
 def write_csv(path: Path | str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

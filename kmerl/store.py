@@ -7,7 +7,7 @@ is a record's number counted over all shards.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kmerl.files import reading
+from kmerl.files import DamagedError, reading
 from kmerl.leads import LEADS
 
 NAME = "signals-{:05d}.parquet"
@@ -28,6 +28,7 @@ FACTS = ("min", "max", "nan")
 
 
 _AGAIN = "run `dvc repro ingest` again"
+_LABEL = pa.bool_()
 
 
 class StoreError(ValueError):
@@ -61,6 +62,9 @@ def schema(rate: int, samples: int, labels: Sequence[str] = ()) -> pa.Schema:
         ],
         metadata={RATE: str(rate), LENGTH: str(samples)},
     )
+
+
+_LAYOUT = schema(1, 1)  # the types of all columns but labels, whatever the rate and the length
 
 
 class ShardWriter:
@@ -159,6 +163,31 @@ def read_table(directory: Path | str, columns: Sequence[str]) -> pa.Table:
     return pa.concat_tables(tables).replace_schema_metadata(None).combine_chunks()
 
 
+def read_parquet(
+    path: Path, again: str, columns: Mapping[str, pa.DataType], others: pa.DataType
+) -> pa.Table:
+    """A whole file with these columns, and more of the type `others`; none lacks a value.
+
+    Args:
+        again: what to do where it is another, see `kmerl.files.reading`.
+
+    Raises:
+        DamagedError: the file is torn, or it is another.
+    """
+    with reading(path, again):
+        table = pq.read_table(path)
+        table.validate(full=True)  # texts are UTF-8
+        names = table.column_names
+        if missing := [name for name in columns if names.count(name) != 1]:
+            raise DamagedError(f"{path} has not one column {missing[0]!r}; {again}")
+        for name, column in zip(names, table.columns, strict=True):
+            kind = columns.get(name, others)
+            if column.type != kind or column.null_count:
+                held = f"{column.type} and {column.null_count} times nothing"
+                raise DamagedError(f"{path}: column {name!r} holds {held}, not {kind}; {again}")
+    return table
+
+
 def whole_range(directory: Path | str) -> tuple[np.ndarray, np.ndarray]:
     """int16 (rows,), twice: each record's lowest and highest microvolt over the twelve leads.
 
@@ -175,7 +204,15 @@ def whole_range(directory: Path | str) -> tuple[np.ndarray, np.ndarray]:
 def _read_columns(path: Path, columns: list[str]) -> pa.Table:
     # three times as fast as pq.read_table on small groups
     with reading(path, _AGAIN), pq.ParquetFile(path) as file:
-        return file.read(columns=columns, use_threads=False).select(columns)
+        table = file.read(columns=columns, use_threads=False).select(columns)
+        table.validate(full=True)  # texts are UTF-8
+        for name, column in zip(columns, table.columns, strict=True):
+            label = name not in _LAYOUT.names
+            if column.type != (_LABEL if label else _LAYOUT.field(name).type):
+                raise DamagedError(f"{path}: column {name!r} holds {column.type}; {_AGAIN}")
+            if column.null_count and not label:
+                raise DamagedError(f"{path}: column {name!r} lacks a value; {_AGAIN}")
+    return table
 
 
 @dataclass(frozen=True)
@@ -213,12 +250,12 @@ def row_groups(directory: Path | str) -> Groups:
     for i, path in enumerate(paths):
         with reading(path, _AGAIN):
             footer = pq.read_metadata(path)
+            samples, rate = (int((footer.metadata or {})[key]) for key in (LENGTH, RATE))
         count = footer.num_row_groups
         shard += [i] * count
         number += range(count)
         sizes += [footer.row_group(j).num_rows for j in range(count)]
     start = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-    samples, rate = int(footer.metadata[LENGTH]), int(footer.metadata[RATE])
     return Groups(tuple(paths), samples, rate, np.array(shard, int), np.array(number, int), start)
 
 
@@ -234,10 +271,13 @@ class OpenShards:
         with reading(self._groups.paths[shard], _AGAIN):
             file = self._file(shard)
             table = file.read_row_groups(list(numbers), columns=list(leads), use_threads=False)
-        signal = np.empty((table.num_rows, len(leads), self._groups.samples), np.int16)
-        for i, lead in enumerate(leads):
-            values = [chunk.values.to_numpy() for chunk in table.column(lead).chunks]
-            signal[:, i] = np.concatenate(values).reshape(table.num_rows, -1)
+            signal = np.empty((table.num_rows, len(leads), self._groups.samples), np.int16)
+            for i, lead in enumerate(leads):
+                column = table.column(lead)
+                if column.type != SAMPLES:
+                    raise TypeError(f"lead {lead} holds {column.type}")
+                values = [chunk.values.to_numpy() for chunk in column.chunks]
+                signal[:, i] = np.concatenate(values).reshape(signal.shape[::2])
         return signal
 
     def _file(self, shard: int) -> pq.ParquetFile:

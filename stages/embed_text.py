@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
 from kmerl import files, params, runtime
+from kmerl.errors import clear_errors
 from kmerl.tasks import prompts
 from kmerl.text import TextEncoderParams, TextTower
 
@@ -20,7 +21,7 @@ def main() -> None:
     devices = runtime.devices(runtime.load())
     tower = TextTower(params.load("text_encoder", TextEncoderParams), devices)
     by_name = prompts.by_name()
-    ckepe = Path(params.read()["splits"]["merl"]) / prompts.CKEPE
+    ckepe = Path(params.value(params.read(), "splits.merl", str)) / prompts.CKEPE
     by_ckepe = prompts.by_ckepe(ckepe)
     out = files.fresh_directory(OUT)
     entities = pq.read_schema("data/labels/labels.parquet").names[1:]
@@ -41,7 +42,7 @@ def main() -> None:
 
 def write_reports(tower: TextTower, out: Path) -> None:
     """Each distinct report once, and which vector is a record's."""
-    reports = pq.read_table("data/reports/reports.parquet", columns=["record", "text"])
+    reports = files.read_table("data/reports/reports.parquet", columns=["record", "text"])
     texts = sorted(set(reports["text"].to_pylist()))
     with files.atomic(out / "reports.safetensors") as path:
         save_file({"reports": tower.embed(texts, BEGUN)}, path)
@@ -53,4 +54,5 @@ def write_reports(tower: TextTower, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("embed_text"):
+        main()

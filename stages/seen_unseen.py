@@ -6,6 +6,7 @@ from pathlib import Path
 from safetensors.numpy import load_file
 
 from kmerl import params
+from kmerl.errors import clear_errors
 from kmerl.evaluation import metric_files, seen_unseen
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.metric_rows import evaluate
@@ -33,4 +34,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("seen_unseen"):
+        main()

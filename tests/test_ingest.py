@@ -260,7 +260,7 @@ def test_the_stage_writes_where_the_chain_looks(tmp_path, monkeypatch):
     stage.main("ptb-xl")
     assert read_table("data/ecg/ptb-xl", ["record"]).num_rows == 2
     assert json.loads(Path("metrics/ingest/ptb-xl.json").read_text())["ptb-xl"]["records"] == 2
-    with pytest.raises(SystemExit, match=r"ingest csn: corpora\.csn\.root is raw/synthetic/csn"):
+    with pytest.raises(CorpusError, match=r"corpora\.csn\.root is raw/synthetic/csn"):
         stage.main("csn")
-    with pytest.raises(SystemExit, match="ingest ptbxl: unknown corpus"):
+    with pytest.raises(ValueError, match="unknown corpus"):
         stage.main("ptbxl")

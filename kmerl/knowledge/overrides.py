@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from kmerl import params
-from kmerl.files import read_yaml
 from kmerl.knowledge.backend import MiningError, free_name
 from kmerl.params import checked
 
@@ -25,15 +24,12 @@ def read(path: Path = PATH) -> Overrides:
     """The overrides, checked.
 
     Raises:
-        ParamsError: a key is unknown or missing.
-        MiningError: the file cannot be read, an expression stands in two sections, or a merge
-            leads to an expression that is itself merged or dropped.
+        ParamsError: the file cannot be read, or a key is unknown or missing.
+        MiningError: an expression stands in two sections, or a merge leads to an expression that is
+            itself merged or dropped.
     """
-    try:
-        values = read_yaml(path)
-    except (OSError, ValueError) as error:
-        raise MiningError(f"{path} cannot be read: {error}") from None
-    found = params.build(Overrides, values, str(path))
+    values = params.read_file(path, "it stands in the repository's root; its keys may be empty")
+    found = params.build(Overrides, values, f"{path}: ")
     given = [*found.drop, *found.merge, *found.apart]
     twice = sorted({name for name in given if given.count(name) > 1})
     if twice:

@@ -26,7 +26,7 @@ from kmerl.models.inputs import Batch
 from kmerl.models.norm import BatchNorm
 from kmerl.models.views import Signal, deviation, uniform, white_noise
 from kmerl.models.vit import EncoderParams, pool
-from kmerl.params import Count, Positive, checked
+from kmerl.params import Count, Decibel, Positive, PositiveOrZero, checked
 
 WANDER = 0.5  # Hz, highest frequency of baseline wander
 MUSCLE = (20.0, 150.0)  # Hz, band of an electromyogram that a recorder lets through
@@ -41,15 +41,15 @@ class Options(ForesightOptions):
     backbone: Backbone = "resnet18"  # our choice; what Table 1 used is not known
     hidden: Count = 2048  # of projector and predictor, as the other methods here
     out: Count = 256
-    prediction: float = 1.0  # weight of the foretold steps
-    patients: float = 1.0  # weight of patient discrimination
-    adversary: float = 0.1  # largest share of the discriminator's gradient, reversed, that the
-    # encoder gets; it rises to it as in Ganin and Lempitsky (ICML 2015); 0 leaves the game out
+    prediction: PositiveOrZero = 1.0  # weight of the foretold steps
+    patients: PositiveOrZero = 1.0  # weight of patient discrimination
+    adversary: PositiveOrZero = 0.1  # largest share of the discriminator's gradient, reversed, that
+    # the encoder gets; it rises to it as in Ganin and Lempitsky (ICML 2015); 0 leaves the game out
     rate: Count = 500  # Hz of the records; always ingest.rate, whatever stands here
-    snr_min: float = 5.0  # dB, of the noisy view
-    snr_max: float = 20.0
+    snr_min: Decibel = 5.0  # dB, of the noisy view
+    snr_max: Decibel = 20.0
     low: Positive = 0.5  # Hz, pass band of the denoised view
-    high: float = 40.0
+    high: Positive = 40.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

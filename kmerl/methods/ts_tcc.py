@@ -27,8 +27,8 @@ class Options(ForesightOptions):
     hidden: Count = 64  # of the head of the contextual contrast; the code's
     out: Count = 32  # the code's
     temperature: Positive = 0.2  # of the contextual contrast; the code's
-    temporal: float = 1.0  # weight of the temporal contrast, lambda 1; the code's
-    context: float = 0.7  # weight of the contextual contrast, lambda 2; the code's
+    temporal: PositiveOrZero = 1.0  # weight of the temporal contrast, lambda 1; the code's
+    context: PositiveOrZero = 0.7  # weight of the contextual contrast, lambda 2; the code's
     gain: Factor = 1.25  # weak view: a lead times 1/gain to gain; the code, not for ECGs: N(2, .001
     # to 1.5), which doubles a signal and may turn it over
     segments: Count = 8  # strong view: most segments that are shuffled; the code: 4 to 11

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 import torch
 from safetensors.numpy import load_file
 from torch import Tensor
 
-from kmerl.files import reading
+from kmerl.files import DamagedError, reading
 from kmerl.models.inputs import Batch, SignalParams, normalised
 from kmerl.models.masking import MaskParams, draw_leads
 from kmerl.seeds import stream
-from kmerl.store import read_table
+from kmerl.store import read_parquet, read_table
 from kmerl.training.reader import Batch as Drawn
 from kmerl.training.reader import TrainingReader
 
@@ -64,30 +64,46 @@ def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
     """
     store = read_table(directory, ["record", "patient", "split"])
     place = {record: row for row, record in enumerate(store["record"].to_pylist())}
-    reports = pq.read_table(text / "reports.parquet")
-    matrix = pq.read_table(labels / "labels.parquet")
+    record = {"record": pa.string()}
+    numbered = {**record, "vector": pa.int32()}
+    reports = read_parquet(text / "reports.parquet", _EMBED, numbered, others=pa.int32())
+    matrix = read_parquet(labels / "labels.parquet", _LABEL, record, others=pa.bool_())
     names = [name for name in matrix.column_names if name != "record"]
     vector = np.full(len(place), -1, np.int64)
     vector[_rows(place, reports["record"].to_pylist(), text)] = reports["vector"].to_numpy()
     values = np.zeros((len(place), len(names)), np.uint8)
     columns = np.stack([matrix[name].to_numpy() for name in names], axis=1).astype(np.uint8)
     values[_rows(place, matrix["record"].to_pylist(), labels)] = columns
+    texts = _vectors(text / "reports.safetensors", "reports")
+    entities = _vectors(text / "names.safetensors", "entities")
+    numbers = reports["vector"].to_numpy()
+    if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(texts):
+        raise DamagedError(f"{text}: reports.parquet numbers vectors that are not there; {_EMBED}")
+    if len(entities) != len(names):
+        told = f"{len(entities)} entities have vectors, {len(names)} have labels"
+        raise DamagedError(f"{text / 'names.safetensors'}: {told}; {_EMBED}")
     return Pairs(
         directory=directory,
         patient=np.array(store["patient"].to_pylist()),
         split=np.array(store["split"].to_pylist()),
         patient_number=np.unique(store["patient"].to_pylist(), return_inverse=True)[1],
         vector=vector,
-        texts=_vectors(text / "reports.safetensors", "reports"),
+        texts=texts,
         labels=torch.from_numpy(values),
-        entities=_vectors(text / "names.safetensors", "entities"),
+        entities=entities,
         names=names,
     )
 
 
+_EMBED, _LABEL = (f"run `dvc repro {stage}` again" for stage in ("embed_text", "label_matrix"))
+
+
 def _vectors(path: Path, name: str) -> Tensor:
-    with reading(path, "run `dvc repro embed_text` again"):
-        return torch.from_numpy(load_file(path)[name])
+    with reading(path, _EMBED):
+        vectors = torch.from_numpy(load_file(path)[name])
+        if vectors.ndim != 2 or vectors.dtype != torch.float32:
+            raise DamagedError(f"{path}: {name!r} is no float32 matrix; {_EMBED}")
+    return vectors
 
 
 def _rows(place: dict[str, int], records: list[str], source: Path) -> list[int]:

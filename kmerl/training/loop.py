@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed, seeds
 from kmerl.methods import Method
-from kmerl.params import Count, CountOrZero, PositiveOrZero, checked
+from kmerl.params import Count, CountOrZero, Positive, PositiveOrZero, checked
 from kmerl.progress import Meter
 from kmerl.training.checkpoint import Checkpoint
 from kmerl.training.data import Loader
@@ -35,7 +35,7 @@ class PretrainParams:
     share: Annotated[float, Field(gt=0, le=100)]
     epochs: Count
     batch: Count
-    learning_rate: PositiveOrZero
+    learning_rate: Positive
     weight_decay: PositiveOrZero
     warmup_epochs: PositiveOrZero
     clip: PositiveOrZero

@@ -14,7 +14,7 @@ from kmerl import distributed, files
 from kmerl.methods import Method
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
-from kmerl.params import ParamsError, build
+from kmerl.params import Count, ParamsError, build, value
 from kmerl.runtime import Runtime
 from kmerl.text import TextEncoderParams
 from kmerl.training import model as model_files
@@ -45,7 +45,7 @@ class Session:
             pretrain=build(PretrainParams, values["pretrain"], "pretrain"),
             mask=model_files.lead_mask(method, model_files.sections_of(method, values)),
             signal=build(SignalParams, values["signal"], "signal"),
-            seed=values["seed"],
+            seed=value(values, "seed", int),
             runtime=build(Runtime, values["runtime"], "runtime"),
         )
 
@@ -133,7 +133,7 @@ def described(
     values: Mapping[str, Any], entities: tuple[str, ...], text_width: int
 ) -> model_files.ModelConfig:
     """The model that all of params.yaml, `values`, describes, over these entities."""
-    rate = values["ingest"]["rate"]
+    rate, seconds = (value(values, f"ingest.{key}", Count) for key in ("rate", "seconds"))
     return model_files.ModelConfig(
         method=values["method"],
         sections=model_files.sections_of(values["method"], values),
@@ -142,7 +142,7 @@ def described(
         entities=entities,
         text_width=text_width,
         rate=rate,
-        samples=rate * values["ingest"]["seconds"],
+        samples=rate * seconds,
     )
 
 
