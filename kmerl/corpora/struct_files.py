@@ -19,15 +19,6 @@ RATE = 500.0  # Hz; the files do not say
 STRUCT, DATA = "ECG", "data"
 
 
-def find_structs(root: Path) -> list[str]:
-    """Every .mat file under `root` without a header beside it: sorted paths relative to it."""
-    return sorted(
-        str(path.relative_to(root))
-        for path in root.rglob("*.mat")
-        if not path.with_suffix(".hea").exists()
-    )
-
-
 def read_struct(path: Path) -> Channels:
     """The twelve leads of a .mat file; samples that are not finite become `signal.NAN`.
 

@@ -43,11 +43,6 @@ class Channels:
     doubts: dict[str, str] = field(default_factory=dict)
 
 
-def find_headers(root: Path) -> list[str]:
-    """Every .hea file under `root`: sorted paths relative to it, without suffix."""
-    return sorted(str(p.relative_to(root).with_suffix("")) for p in root.rglob("*.hea"))
-
-
 def twelve(names: Sequence[str]) -> list[int]:
     """The row of each of the twelve leads, in the standard order, among signals with `names`.
 
