@@ -69,10 +69,6 @@ def heartbeats(rate: float, generator: np.random.Generator) -> dict[str, np.ndar
 def lawful(leads: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The same with limb leads that follow from I and II (Einthoven, Goldberger)."""
     one, two = leads["I"].astype(int), leads["II"].astype(int)
-    limb = {
-        "III": two - one,
-        "aVR": -(one + two) // 2,
-        "aVL": one - two // 2,
-        "aVF": two - one // 2,
-    }
+    limb = {"III": two - one, "aVR": -(one + two) // 2}
+    limb |= {"aVL": one - two // 2, "aVF": two - one // 2}
     return leads | {lead: values.astype(np.int16) for lead, values in limb.items()}

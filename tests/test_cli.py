@@ -219,6 +219,8 @@ def test_a_csv_of_lead_columns(tmp_path, model, beats):
     assert "give its true --unit" in call("predict", path, "--rate", 500, status=1)
     call("predict", path, "--rate", 500, "--unit", "uV")
     np.testing.assert_array_equal(model.asked[1][0], signal)
+    path.write_text(f"I,II\n1,{'9' * 400}\n")
+    assert "no CSV file of numbers" in call("predict", path, "--rate", 500, status=1)
     path.write_text("I,II\n1,words\n")
     assert "no CSV file of numbers" in call("predict", path, "--rate", 500, status=1)
     path.write_text("")
