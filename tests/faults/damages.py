@@ -182,7 +182,7 @@ DAMAGES = {
     "samples below": Damage(told_file("records/{name}")),
     "samples that are the folder": Damage(told_file(".")),
     "a number of 5,000 digits": Damage(header(first_number(b"9" * 5000))),
-    "a length of another file": Damage(header(first_number(b"4999"))),
+    "a length of another file": Damage(header(first_number(b"9999"))),
     "a rate of 400 digits": Damage(header(lambda b: b.replace(b" 500 ", b" " + b"9" * 400 + b" "))),
     # ---- samples
     "no samples": Damage(lambda small: small.samples.unlink()),
