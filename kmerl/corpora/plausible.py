@@ -61,7 +61,7 @@ def doubts(
     if not signal.size:
         return {}
     found = {"amplitude": _amplitude(signal, rate), "einthoven": _law(leads, signal)}
-    if rate >= 2 * GRID:
+    if rate >= 2 * GRID and signal.shape[1] > 1:
         some = signal[:: max(len(leads) // ENOUGH, 1), : signal.shape[1] // 2 * 2]
         even, odd = some[:, ::2].astype(np.float32), some[:, 1::2].astype(np.float32)
         found["noise"] = _noise(even, odd)

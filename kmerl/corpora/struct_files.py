@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from kmerl.corpora import matlab
-from kmerl.corpora.headers import MICROVOLT
+from kmerl.corpora.headers import MICROVOLT, bytes_of
 from kmerl.corpora.records import RejectedRecord
-from kmerl.corpora.wfdb_files import Channels, size_of
+from kmerl.corpora.wfdb_files import Channels
 from kmerl.leads import LEADS
 from kmerl.signal import to_int16
 
@@ -34,7 +34,7 @@ def read_struct(path: Path) -> Channels:
     Raises:
         RejectedRecord: no such file, an empty one, none that holds the struct, or another shape.
     """
-    if size_of(path) > matlab.MOST_BYTES:
+    if bytes_of(path, "missing_file") > matlab.MOST_BYTES:
         raise RejectedRecord("unreadable_signal", f"{path.name}: above {matlab.MOST_BYTES} bytes")
     data = _data(path)
     if data.shape[0] < len(LEADS):

@@ -6,28 +6,21 @@ all other formats; names, units, gains and lengths are those of our own header t
 equal `np.round(wfdb.rdrecord(...).p_signal * 1000)` bit for bit; NaN is `signal.NAN`.
 """
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from kmerl.corpora.headers import Header, SignalLine, bytes_of, read_header
+from kmerl.corpora.headers import Header, SignalLine, read_header
 from kmerl.corpora.records import RejectedRecord
+from kmerl.corpora.samples import bound, is_plain, read_plain, sums_of, through_wfdb
 from kmerl.leads import LEADS, canonical
 from kmerl.signal import NAN, to_int16
 
-MOST_VALUES = 2**26  # samples of all signals together: a day of three leads at 250 Hz, 128 MiB
 MOST_SEGMENTS = 4096
 WHOLE = 2.0**20  # microvolts a digital step, up to which int64 cannot overflow
 
-BYTES = {  # of so many samples in a file: (bytes, samples); None where they are compressed
-    **dict.fromkeys(("8", "80"), (1, 1)),
-    **dict.fromkeys(("16", "61", "160"), (2, 1)),
-    **{"24": (3, 1), "32": (4, 1), "212": (3, 2), "310": (4, 3), "311": (4, 3)},
-    **dict.fromkeys(("508", "516", "524")),
-}
 BITS = {"80": 8, "508": 8, "310": 10, "311": 10, "212": 12, "24": 24, "524": 24, "32": 32}
 """Of a sample, 16 where it is not said; their lowest number stands for NaN, but in format 8."""
 
@@ -53,15 +46,6 @@ class Channels:
 def find_headers(root: Path) -> list[str]:
     """Every .hea file under `root`: sorted paths relative to it, without suffix."""
     return sorted(str(p.relative_to(root).with_suffix("")) for p in root.rglob("*.hea"))
-
-
-def size_of(path: Path) -> int:
-    """Bytes of a file of samples.
-
-    Raises:
-        RejectedRecord: no such file, or an empty one.
-    """
-    return bytes_of(path, "missing_file")
 
 
 def twelve(names: Sequence[str]) -> list[int]:
@@ -100,7 +84,7 @@ def read_recording(path: Path, header: Header, choose: Choose = twelve) -> Chann
 
     Raises:
         RejectedRecord: a lead or the signal file is missing, the file has another length than the
-            header says, a unit is no voltage, it is longer than `MOST_VALUES`, or `wfdb` cannot
+            header says, a unit is no voltage, it is longer than what is read, or `wfdb` cannot
             read it either.
     """
     if header.segments:
@@ -111,12 +95,12 @@ def read_recording(path: Path, header: Header, choose: Choose = twelve) -> Chann
     lines = [header.signals[row] for row in rows]
     leads = tuple(canonical(line.name) for line in lines)
     extra = len(header.signals) - len(rows)
-    if _is_plain(header.signals):
-        frames = _plain(path, header)
-        doubts = _doubts(header.signals, frames[0], _sums(frames))
+    if is_plain(header.signals):
+        frames = read_plain(path, header)
+        doubts = _doubts(header.signals, frames[0], sums_of(frames))
         signal, saturated = _microvolt(frames.T[rows], lines)
         return Channels(leads, signal, header.rate, saturated, extra, doubts)
-    decoded = _through_wfdb(path, header)
+    decoded = through_wfdb(path, header)
     starts, sums = zip(
         *((values[0], values.sum(dtype=np.int64)) for values in decoded), strict=True
     )
@@ -126,88 +110,6 @@ def read_recording(path: Path, header: Header, choose: Choose = twelve) -> Chann
     signal = np.concatenate([empty, *(part[None] for part, _ in parts)])
     saturated = sum(clipped for _, clipped in parts)
     return Channels(leads, signal, header.rate, saturated, extra, doubts)
-
-
-def _is_plain(signals: Sequence[SignalLine]) -> bool:
-    """Whether all signals are interleaved int16 samples of one file."""
-    return all(
-        (s.frame, s.skew, s.format, s.file, s.offset)
-        == (1, 0, "16", signals[0].file, signals[0].offset)
-        for s in signals
-    )
-
-
-def _length(path: Path, header: Header) -> int:
-    """Frames of a recording, from the sizes of its files before any of them is read.
-
-    Raises:
-        RejectedRecord: a file has another size than the header's samples need, the format is
-            unknown, or there are more than `MOST_VALUES` samples.
-    """
-    samples, in_frame = header.samples, sum(line.frame for line in header.signals)
-    for file in dict.fromkeys(line.file for line in header.signals):
-        lines = [line for line in header.signals if line.file == file]
-        if len({(line.format, line.offset) for line in lines}) > 1:
-            raise RejectedRecord("unreadable_header", f"{file}: two formats or offsets in one file")
-        if lines[0].format not in BYTES:
-            raise RejectedRecord("unreadable_signal", f"{file}: wfdb knows no such format")
-        size, block = size_of(path.with_name(file)), BYTES[lines[0].format]
-        if block is None:  # the bytes do not tell how many samples there are
-            continue
-        room, frame = max(size - lines[0].offset, 0), sum(line.frame for line in lines)
-        found = room * block[1] // block[0] // frame
-        samples = samples or found
-        if found < samples or not samples:
-            raise RejectedRecord("truncated", _lengths(file, found, header))
-        if (room - block[0] + 1) * block[1] // block[0] // frame > samples:  # the last is padding
-            raise RejectedRecord("wrong_length", _lengths(file, found, header))
-    if not samples:
-        raise RejectedRecord("wrong_length", f"{path.name}: no samples")
-    _bound(path.name, samples, in_frame)
-    return samples
-
-
-def _bound(file: str, samples: int, signals: int) -> None:
-    if samples * signals > MOST_VALUES:
-        told = f"{samples} samples of {signals} signals; at most {MOST_VALUES} in all are read"
-        raise RejectedRecord("wrong_length", f"{file}: {told}")
-
-
-def _lengths(file: str, found: int, header: Header) -> str:
-    return f"{file}: {found} samples a lead, the header says {header.samples}"
-
-
-def _plain(path: Path, header: Header) -> np.ndarray:
-    """The samples of a format 16 file: int16 (sample, signal)."""
-    count, samples = len(header.signals), _length(path, header)
-    first = header.signals[0]
-    flat = np.fromfile(path.with_name(first.file), "<i2", samples * count, offset=first.offset)
-    return flat.reshape(samples, count)
-
-
-def _sums(frames: np.ndarray) -> np.ndarray:
-    """Sum of each signal of `_plain` in 16 bits, by blocks: many times as fast as by columns."""
-    block = 100
-    whole = len(frames) // block * block
-    parts = frames[:whole].reshape(-1, block * frames.shape[1]).sum(axis=0, dtype=np.int16)
-    ends = np.concatenate([parts.reshape(block, -1), frames[whole:]])
-    return np.asarray(ends.sum(axis=0, dtype=np.int16))
-
-
-def _through_wfdb(path: Path, header: Header) -> list[np.ndarray]:
-    """Digital values of each signal, in any other WFDB format, at a hundredth of the speed."""
-    samples = _length(path, header)
-    with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
-        warnings.simplefilter("ignore")
-        import wfdb  # slow to import, and no corpus here needs it
-    try:
-        record = wfdb.rdrecord(str(path.with_suffix("")), physical=False, smooth_frames=False)
-    except Exception as error:  # whatever a malformed file makes wfdb raise
-        raise RejectedRecord("unreadable_signal", f"wfdb: {type(error).__name__}") from None
-    digital: list[np.ndarray] = record.e_d_signal
-    if [len(values) for values in digital] != [samples * line.frame for line in header.signals]:
-        raise RejectedRecord("unreadable_signal", "wfdb reads another length than the header has")
-    return digital
 
 
 def _doubts(
@@ -274,7 +176,7 @@ def _segments(path: Path, header: Header, choose: Choose) -> Channels:
     parts = [_segment(path, header, *segment) for segment in header.segments]
     names = list(dict.fromkeys(line.name for part in parts if part for line in part.signals))
     leads = tuple(canonical(names[row]) for row in choose(names))
-    _bound(path.name, samples, len(names))
+    bound(path.name, samples, len(names))
     signal = np.full((len(leads), samples), NAN, np.int16)
     first, saturated = 0, 0
     doubts: dict[str, str] = {}

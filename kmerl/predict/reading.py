@@ -94,7 +94,7 @@ def _read_csv(path: Path, rate: float, unit: str) -> Recording:
         values = [table.iloc[:, row].to_numpy(np.float64) for row in rows]
     except RejectedRecord as rejected:
         raise RecordError(f"{path} has lead {rejected.detail} twice; remove one of them") from None
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise RecordError(f"{path} is no CSV file of numbers under a header ({error})") from None
     held = np.stack([np.empty(len(table)), *values])[1:] * MICROVOLT[unit]
     nan = ~np.isfinite(held)
