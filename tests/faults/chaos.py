@@ -22,7 +22,7 @@ from pathlib import Path
 import yaml
 
 from kmerl.experiments.after_kill import mend
-from kmerl.experiments.stages import Stage, read
+from kmerl.experiments.stages import Pipeline, Stage, read
 from kmerl.files import read_yaml
 from tests.import_closure import ROOT
 
@@ -36,8 +36,18 @@ SMALL = {
     "statistics.replicates": 10, "statistics.min_positives": 1,
     "runtime.workers": 2, "runtime.threads": 1,
 }  # fmt: skip
-COMPARED = ("dvc.lock", "metrics", "plots", "models")
-OUTPUTS = (*COMPARED, "raw", "data", "report", "live", ".checkpoints", ".dvc/cache", ".dvc/tmp")
+COMPARED = ("metrics", "plots", "models")
+OUTPUTS = (
+    *COMPARED,
+    "dvc.lock",
+    "raw",
+    "data",
+    "report",
+    "live",
+    ".checkpoints",
+    ".dvc/cache",
+    ".dvc/tmp",
+)
 MOMENT = 10  # seconds in which all processes of a killed group must be gone
 PAUSE = 0.2
 BEFORE, PATIENCE = "before the first stage", 2
@@ -117,7 +127,7 @@ def undisturbed(work: Path) -> Path:
 
 
 def differing(run: Path, reference: Path) -> list[str]:
-    """Files of `COMPARED` that are not the same bytes in both."""
+    """Files of `COMPARED` that are not the same bytes in both, and stages of dvc.lock."""
     names = {
         path.relative_to(side).as_posix()
         for side in (run, reference)
@@ -125,12 +135,24 @@ def differing(run: Path, reference: Path) -> list[str]:
         for path in [side / name, *(side / name).rglob("*")]
         if path.is_file()
     }
-    return sorted(
+    one, other = locked(run), locked(reference)
+    stages = [f"dvc.lock: {address}" for address in one if one[address] != other[address]]
+    return stages + sorted(
         name
         for name in names
         if not ((run / name).exists() and (reference / name).exists())
         or (run / name).read_bytes() != (reference / name).read_bytes()
     )
+
+
+def locked(run: Path) -> dict[str, object]:
+    """What dvc.lock says of each stage; a mended one may keep stages that are no more."""
+    stages = read_yaml(run / "dvc.lock")["stages"]
+    return {address: stages.get(address) for address in chain(run).order}
+
+
+def chain(run: Path) -> Pipeline:
+    return read(read_yaml(run / "params.yaml"), run / "dvc.yaml")
 
 
 def leftovers(run: Path) -> list[str]:
@@ -234,7 +256,7 @@ def size_of(path: Path) -> int:
 
 def full_disks(work: Path, reference: Path) -> Iterator[str]:
     """Each stage once where a third of what it writes has room, and again when there is more."""
-    pipeline = read(read_yaml(reference / "params.yaml"), reference / "dvc.yaml")
+    pipeline = chain(reference)
     by_address = {stage.address: stage for stage in pipeline.stages}
     tree = size_of(reference) - size_of(reference / ".git") - size_of(reference / ".dvc")
     try:
