@@ -21,10 +21,11 @@ test-vllm: setup-dev  ## mining through a real vLLM server on the CPU, in an env
 	python -m tests.vllm_environment .venv-vllm
 	test ! -e .venv-vllm/ready || python -m pytest --numprocesses=0 -s tests/vllm_on_cpu.py
 
-check: setup-dev  ## format, lint, types
+check: setup-dev  ## format, lint, types; then known vulnerabilities and licences, which fail nothing
 	ruff format --check kmerl stages tests benchmarks docs
 	ruff check kmerl stages tests benchmarks docs
 	mypy
+	-python -m tests.audit
 
 bench: setup  ## ratios, one JSON document last
 	python -m benchmarks
@@ -50,5 +51,5 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 lock:  ## pin what a fresh resolution of pyproject.toml gives
 	$(PYTHON) -m tests.lock
 
-clean:  ## remove environments, checkpoints and live plots
-	rm -rf $(VENV) $(VENV)-vllm .checkpoints live
+clean:  ## remove environments, checkpoints, kept tracebacks and live plots
+	rm -rf $(VENV) $(VENV)-vllm .checkpoints .kmerl live

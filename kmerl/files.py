@@ -44,35 +44,36 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(rounded(value), indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
-def read_json(path: Path | str) -> Any:
-    """
+@contextmanager
+def intact(path: Path | str) -> Iterator[None]:
+    """What a library reads of `path`, which a stage wrote, in this block is as it was written.
+
     Raises:
-        ValueError: what the file holds is no JSON; the message names it.
+        ValueError: it is damaged; the message, unlike the library's, names it and quotes nothing.
     """
-    data = Path(path).read_bytes()
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        at = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise ValueError(f"{path}{at} is damaged: {_REMAKE}") from None
+        yield
+    except Exception as error:  # whatever the bytes made it raise
+        missing = isinstance(error, FileNotFoundError | MemoryError)
+        if missing or getattr(error, "errno", None):  # the system's, and not of the bytes
+            raise
+        raise ValueError(
+            f"{path} is damaged: `dvc checkout` brings back what a stage wrote, `dvc repro` makes "
+            "it again"
+        ) from None
+
+
+def read_json(path: Path | str) -> Any:
+    with intact(path):
+        return json.loads(Path(path).read_bytes())
 
 
 def read_table(path: Path | str, columns: Sequence[str] | None = None) -> Any:
-    """The Arrow table of a Parquet file that a stage wrote.
+    """The Arrow table of a Parquet file, or some columns of it."""
+    import pyarrow.parquet as pq  # slow to import, and most who import this file need it not
 
-    Raises:
-        ValueError: it is damaged; the message names it.
-    """
-    import pyarrow as pa  # slow to import, and most who import this file need it not
-    import pyarrow.parquet as pq
-
-    try:
+    with intact(path):
         return pq.read_table(path, columns=columns)
-    except pa.ArrowInvalid:
-        raise ValueError(f"{path} is damaged: {_REMAKE}") from None
-
-
-_REMAKE = "`dvc checkout` brings back what a stage wrote, `dvc repro` makes it again"
 
 
 class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

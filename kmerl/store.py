@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kmerl.files import intact
 from kmerl.leads import LEADS
 
 NAME = "signals-{:05d}.parquet"
@@ -146,7 +147,8 @@ def read_table(directory: Path | str, columns: Sequence[str]) -> pa.Table:
         StoreError: no store, or no such column.
     """
     paths = shards(directory)
-    known = pq.read_schema(paths[0]).names
+    with intact(paths[0]):
+        known = pq.read_schema(paths[0]).names
     missing = [name for name in columns if name not in known]
     if missing:
         raise StoreError(f"{directory} has no column {', '.join(map(repr, missing))}")
@@ -168,7 +170,8 @@ def whole_range(directory: Path | str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_columns(path: Path, columns: list[str]) -> pa.Table:
-    with pq.ParquetFile(path) as file:  # three times as fast as pq.read_table on small groups
+    # Three times as fast as pq.read_table on small groups.
+    with intact(path), pq.ParquetFile(path) as file:
         return file.read(columns=columns, use_threads=False).select(columns)
 
 
@@ -205,7 +208,8 @@ def row_groups(directory: Path | str) -> Groups:
     number: list[int] = []
     sizes: list[int] = []
     for i, path in enumerate(paths):
-        footer = pq.read_metadata(path)
+        with intact(path):
+            footer = pq.read_metadata(path)
         count = footer.num_row_groups
         shard += [i] * count
         number += range(count)
@@ -224,8 +228,9 @@ class OpenShards:
 
     def signal(self, shard: int, numbers: Sequence[int], leads: Sequence[str]) -> np.ndarray:
         """int16 (rows, leads, samples) of some row groups of a shard; no other lead is decoded."""
-        file = self._file(shard)
-        table = file.read_row_groups(list(numbers), columns=list(leads), use_threads=False)
+        with intact(self._groups.paths[shard]):
+            file = self._file(shard)
+            table = file.read_row_groups(list(numbers), columns=list(leads), use_threads=False)
         signal = np.empty((table.num_rows, len(leads), self._groups.samples), np.int16)
         for i, lead in enumerate(leads):
             values = [chunk.values.to_numpy() for chunk in table.column(lead).chunks]

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from kmerl.evaluation.metrics import best_threshold
-from kmerl.files import atomic, read_json, write_json
+from kmerl.files import atomic, intact, read_json, write_json
 from kmerl.tasks.cohort import Cohort
 
 
@@ -88,7 +88,8 @@ def read_scores(directory: Path, task: str) -> Scores:
         raise FileNotFoundError(f"{path} does not exist; run `dvc repro {directory.name}` first")
     index = read_json(path)
     lead_sets = {key: tuple(leads) for key, leads in index["lead_sets"].items()}
-    with safe_open(path.with_suffix(".safetensors"), framework="numpy") as file:
+    tensors = path.with_suffix(".safetensors")
+    with intact(tensors), safe_open(tensors, framework="numpy") as file:
         return Scores(
             task=task,
             corpus=index["corpus"],

@@ -59,8 +59,8 @@ def read(path: Path | str = FILE) -> list[Run]:
         return []
     try:
         rows = files.read_json(path)
-    except json.JSONDecodeError as error:
-        raise ParamsError(f"{path} is damaged: {error}; collect again") from None
+    except ValueError:
+        raise ParamsError(f"{path} is damaged; `kmerl experiments collect` again") from None
     return [_run(row, f"{path}: run {number}") for number, row in enumerate(rows)]
 
 

@@ -76,8 +76,8 @@ def by_ckepe(path: Path) -> dict[str, str]:
     """
     try:
         prompts = read_json(path)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no JSON file ({error})") from None
+    except ValueError:
+        raise ValueError(f"{path} is no JSON file; it must be MERL's {CKEPE}") from None
     if not isinstance(prompts, dict) or not all(isinstance(v, str) for v in prompts.values()):
         raise ValueError(f"{path} must map each class code to one text, as MERL's {CKEPE} does")
     codes = [(task, kind.code) for task in TASKS for kind in classes(task)]
