@@ -169,6 +169,13 @@ def test_all_is_shown_where_that_is_asked_for(monkeypatch):
         raise KeyError(SECRET)
 
 
+@pytest.mark.parametrize("given", ["nan", "inf", "0", "-1"])
+def test_a_number_that_is_none_is_named(given):
+    for options in (["compare", "a", "b", "--level"], ["experiments", "cost", "x", "--flops"]):
+        found = CliRunner().invoke(cli.app, [*options, given])
+        assert found.exit_code in (1, 2) and options[-1] in found.stderr
+
+
 def test_a_line_is_one_whatever_is_in_it():
     every = "".join(map(chr, range(0x2100))) + "\ud800\u2028\u202e\U000e0001"
     assert one_line(every).isprintable()
