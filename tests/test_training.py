@@ -202,7 +202,11 @@ def test_validation_is_the_mean_over_all_held_out_records(here):
     same = {"loss__contrast": 0.0, "mask__leads": "none", "mask__segments": 0.0}
     found = {}
     for batch in (3, 8):
-        chosen = {"pretrain__batch": batch, "pretrain__epochs": 1, "pretrain__learning_rate": 1e-300}
+        chosen = {
+            "pretrain__batch": batch,
+            "pretrain__epochs": 1,
+            "pretrain__learning_rate": 1e-300,
+        }
         _, metrics = train(here, **same, **chosen)
         assert metrics["pairs_val"] == 8
         found[batch] = metrics["val_query"]

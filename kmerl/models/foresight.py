@@ -22,7 +22,9 @@ class ForesightOptions:
     ECGs of ten seconds. Its transformer has a dropout of .1; like all blocks here, this has none.
     """
 
-    steps: Annotated[int, Field(ge=2, le=MOST)] = 62  # of a record, or a few more: at ten seconds 0.16 s
+    steps: Annotated[int, Field(ge=2, le=MOST)] = (
+        62  # of a record, or a few more: at ten seconds 0.16 s
+    )
     # each; the code: 18 to 127
     ahead: ProperShare = 0.33  # share of the steps that is foretold; the code: 0.33 to 0.42
     context_width: Count = 100  # the code: 100, or 64 for sleep

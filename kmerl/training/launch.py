@@ -8,6 +8,7 @@ import torch
 from torch import multiprocessing
 
 from kmerl import distributed
+from kmerl.errors import clear_errors
 from kmerl.runtime import Runtime, device
 
 
@@ -25,12 +26,18 @@ def run(worker: Callable[[str], None], runtime: Runtime) -> None:
         _work(worker, cuda)
         return
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(_free_port()))
-    multiprocessing.spawn(_spawned, args=(gpus, worker), nprocs=gpus)
+    try:
+        multiprocessing.spawn(_spawned, args=(gpus, worker), nprocs=gpus)
+    except multiprocessing.ProcessExitedException as error:
+        if error.signal_name is None:  # it has said why
+            raise SystemExit(error.exit_code) from None
+        raise ChildProcessError(f"a training process was ended by {error.signal_name}") from None
 
 
 def _spawned(rank: int, gpus: int, worker: Callable[[str], None]) -> None:
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(gpus))
-    _work(worker, cuda=True)
+    with clear_errors(f"pretrain, process {rank}"):
+        _work(worker, cuda=True)
 
 
 def _work(worker: Callable[[str], None], cuda: bool) -> None:
