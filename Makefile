@@ -27,10 +27,11 @@ test-vllm: setup-dev  ## mining through a real vLLM server on the CPU, in an env
 fuzz: setup-dev  ## damaged files for every reader, FUZZ_INPUTS of them; half an hour on two cores
 	python -m tests.faults.campaign --inputs $(FUZZ_INPUTS)
 
-check: setup-dev  ## format, lint, types
+check: setup-dev  ## format, lint, types; then known vulnerabilities and licences, which fail nothing
 	ruff format --check kmerl stages tests benchmarks docs
 	ruff check kmerl stages tests benchmarks docs
 	mypy
+	-python -m tests.audit
 
 chaos: setup-dev  ## kills, full disks, damaged checkpoints, two runs at once: an hour; more by CHAOS="--kills 200"
 	python -m tests.faults.chaos $(CHAOS)
@@ -59,5 +60,5 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 lock:  ## pin what a fresh resolution of pyproject.toml gives
 	$(PYTHON) -m tests.lock
 
-clean:  ## remove environments, checkpoints and live plots
-	rm -rf $(VENV) $(VENV)-vllm .checkpoints live
+clean:  ## remove environments, checkpoints, kept tracebacks and live plots
+	rm -rf $(VENV) $(VENV)-vllm .checkpoints .kmerl live

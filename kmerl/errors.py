@@ -28,6 +28,8 @@ _ROOT = Path(__file__).parents[1]
 _OURS = (_ROOT / "kmerl", _ROOT / "stages")
 _NAMELESS = (ArithmeticError, AttributeError, ImportError, MemoryError, NameError)
 """Kinds whose words name parts of the program, and never data."""
+_QUEUED = (".dvc", "tmp", "exps")
+"""Where DVC makes the folders of queued experiments, below the repository."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ELSEWHERE = re.compile(r'^\s*File "[^"\n]+", line \d+, in \S+$', re.MULTILINE)
 """A place in the traceback of another process, which is a text."""
@@ -79,6 +81,13 @@ def ended(error: BaseException, name: str) -> SystemExit:
     line = words + notes if words else f"{_fault(error)}{notes}; {_keep(error, name)}"
     print(one_line(f"{name}: {line}"), file=sys.stderr)
     return SystemExit(1)
+
+
+def repository(working: Path) -> Path:
+    """Where what a run leaves behind is found again: the working folder, or the repository of a
+    queued experiment, for which DVC makes a folder and removes it."""
+    above = (folder for folder in working.parents if folder.parts[-3:] == _QUEUED)
+    return next((folder.parents[2] for folder in above), working)
 
 
 def one_line(text: str) -> str:
@@ -156,16 +165,18 @@ def _kind(error: BaseException) -> str:
 
 def _keep(error: BaseException, name: str) -> str:
     """Writes the traceback; says where it is."""
-    path = KEPT / f"{name.replace(' ', '-')}.txt"
+    kept = repository(Path.cwd()) / KEPT
+    path = kept / f"{name.replace(' ', '-').replace('/', '-')[:60]}.txt"
+    shown = os.path.relpath(path)
     head = f"{name}, Python {platform.python_version()}, {platform.platform()}\n\n"
     try:
-        KEPT.mkdir(exist_ok=True)
-        (KEPT / ".gitignore").write_text("*\n", encoding="utf-8")
+        kept.mkdir(exist_ok=True)
+        (kept / ".gitignore").write_text("*\n", encoding="utf-8")
         path.write_text(head + "\n".join(_traced(error)), encoding="utf-8", errors="replace")
     except OSError as fault:
-        where = f"its traceback cannot be kept in {path} ({fault.strerror})"
+        where = f"its traceback cannot be kept in {shown} ({fault.strerror})"
     else:
-        where = f"its traceback is in {path}, without the error's own words, which may quote data"
+        where = f"its traceback is in {shown}, without the error's own words, which may quote data"
     return f"a fault of the program or of what it read; {where}: {WHOLE}=1 shows all"
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from safetensors import SafetensorError
 
 
 class NoSpaceError(OSError):
@@ -93,6 +92,10 @@ class DamagedError(ValueError):
     """A file is torn, damaged or of another kind; the message names it."""
 
 
+REMAKE = "`dvc checkout` brings back what a stage wrote, `dvc repro` makes it again"
+"""What to do about a file that a stage wrote."""
+
+
 @contextmanager
 def reading(path: Path | str, again: str) -> Iterator[None]:
     """A block that reads one file, whose damage is told with the file's name.
@@ -105,9 +108,9 @@ def reading(path: Path | str, again: str) -> Iterator[None]:
     """
     try:
         yield
-    except DamagedError:
+    except (DamagedError, MemoryError):
         raise
-    except (SafetensorError, ValueError, LookupError, TypeError, OSError) as error:
+    except Exception as error:  # whatever the bytes made a library raise
         if isinstance(error, OSError) and error.errno is not None:
             raise  # missing, unreadable: it names the file itself
         kind = type(error).__name__
@@ -132,24 +135,21 @@ def read_json(path: Path | str) -> Any:
         DamagedError: the file is no JSON, or a torn one.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_bytes())
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{path} is no JSON file ({error}): {_REMAKE}") from None
+        raise DamagedError(f"{path} is no JSON file ({error}); {REMAKE}") from None
 
 
 def read_table(path: Path | str, columns: Sequence[str] | None = None) -> Any:
-    """The Arrow table of a Parquet file that a stage wrote.
+    """The Arrow table of a Parquet file, or some columns of it.
 
     Raises:
         DamagedError: it is torn, or no such file.
     """
     import pyarrow.parquet as pq  # slow to import, and most who import this file need it not
 
-    with reading(path, _REMAKE):
+    with reading(path, REMAKE):
         return pq.read_table(path, columns=columns)
-
-
-_REMAKE = "`dvc checkout` brings back what a stage wrote, `dvc repro` makes it again"
 
 
 class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

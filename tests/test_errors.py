@@ -5,6 +5,7 @@ import errno
 import functools
 import re
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from kmerl import cli, errors, files, params
 from kmerl.errors import about, clear_errors, one_line
 from kmerl.leads import canonical
 from kmerl.params import ParamsError
+from kmerl.store import read_table, row_groups
 from tests.import_closure import ROOT
 
 SECRET = "mrs smith has a rare finding"
@@ -167,6 +169,13 @@ def test_all_is_shown_where_that_is_asked_for(monkeypatch):
         raise KeyError(SECRET)
 
 
+@pytest.mark.parametrize("given", ["nan", "inf", "0", "-1"])
+def test_a_number_that_is_none_is_named(given):
+    for options in (["compare", "a", "b", "--level"], ["experiments", "cost", "x", "--flops"]):
+        found = CliRunner().invoke(cli.app, [*options, given])
+        assert found.exit_code in (1, 2) and options[-1] in found.stderr
+
+
 def test_a_line_is_one_whatever_is_in_it():
     every = "".join(map(chr, range(0x2100))) + "\ud800\u2028\u202e\U000e0001"
     assert one_line(every).isprintable()
@@ -181,3 +190,30 @@ def test_typers_own_errors_and_a_closed_pipe_are_left_to_it(monkeypatch):
     monkeypatch.setattr(leads, "callback", functools.wraps(leads.callback)(pipe))
     with contextlib.redirect_stdout(None):
         assert CliRunner().invoke(cli.app, ["leads"]).exit_code == 1
+
+
+DAMAGE = {
+    "cut": lambda data: data[: len(data) // 2],
+    "empty": lambda _: b"",
+    "page": lambda _: b"<",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_of_a_stage_is_named(damage, evaluation_cohort, tmp_path):
+    shutil.copytree(evaluation_cohort / "data/ecg/csn", "csn")
+    files.write_json("a.json", {"a": 1})
+    shard = next(Path("csn").glob("*.parquet"))
+    readers = {
+        "a.json": files.read_json,
+        str(shard): files.read_table,
+        f"{shard} ": lambda _: read_table("csn", ["record"]),
+        f"{shard}  ": lambda _: row_groups("csn"),
+    }
+    for path in ("a.json", shard):
+        Path(path).write_bytes(DAMAGE[damage](Path(path).read_bytes()))
+    for name, read in readers.items():
+        with pytest.raises(ValueError, match=rf"^{name.strip()} is damaged: `dvc checkout` brings"):
+            read(name.strip())
+        with pytest.raises(FileNotFoundError):
+            files.read_table("nowhere")

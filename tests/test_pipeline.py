@@ -78,9 +78,11 @@ c = self.values["signal"]["over"]
 d = params.read()["pretrain"]["corpus"]
 e = params.read(path).get("corpora") or {}
 f = build(Kind, values["ingest"], "ingest")
+h = params.value(params.read(), "text.source", str), value(values, f"prompts.{key}", str)
 g = values[rows[0]], other["report"], values["no section"]
 """
     wanted = {"loss", "encoder", "mask", "seed", "signal", "pretrain", "corpora", "ingest"}
+    wanted |= {"text", "prompts"}
     assert dvc_file.sections_read(source) == wanted
 
 

@@ -1,5 +1,6 @@
 """`kmerl experiments cost`: GPU-hours before anybody queues 40 runs."""
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -47,6 +48,8 @@ def cost_command(
     """
     from kmerl.cost import cost, steps
 
+    if flops is not None and not 0 < flops < math.inf:
+        raise ValueError(f"--flops {flops:g}: operations a second are a number above 0")
     known = catalogue.read()
     path = Path(f"params/{profile}.yaml" if profile else "params.yaml")
     here = runtime.device(runtime.load())

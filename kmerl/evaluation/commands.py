@@ -1,6 +1,7 @@
 """`kmerl compare`: is one run better than another?"""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,8 @@ def compare_command(
     """
     from kmerl.evaluation import compare
 
+    if math.isnan(level):
+        raise ValueError("--level nan: name a share of the replicates")
     keys = None if leads == "all" else leads.split(",")
     sides = compare.read_folder(a), compare.read_folder(b)
     table = compare.compare(*sides, keys, replicates, level, seed)

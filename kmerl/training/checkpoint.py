@@ -13,22 +13,15 @@ from typing import Any, BinaryIO
 import torch
 
 from kmerl import distributed, files
+from kmerl.errors import repository
 
 NAME = ".checkpoints"
-QUEUED = (".dvc", "tmp", "exps")
-"""Where DVC makes the working folders of queued experiments, below the repository."""
 
 
 def root(working: Path) -> Path:
-    """Where a training that runs in `working` keeps its checkpoint.
-
-    A queued experiment runs in a folder of its own that DVC leaves behind when it is killed; queued
-    again it gets another. So its checkpoint lies with the repository's, and is found again.
-    """
-    for folder in working.parents:
-        if folder.parts[-3:] == QUEUED:
-            return folder.parents[2] / NAME
-    return working / NAME
+    """Where a training that runs in `working` keeps its checkpoint; a queued experiment, which gets
+    another folder when it is queued again, finds it there."""
+    return repository(working) / NAME
 
 
 def fingerprint(settings: Any, inputs: Iterable[Path]) -> str:

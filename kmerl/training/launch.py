@@ -10,6 +10,7 @@ import torch
 from torch import multiprocessing
 
 from kmerl import distributed
+from kmerl.errors import clear_errors
 from kmerl.runtime import Runtime, device
 
 
@@ -36,14 +37,20 @@ def run(worker: Callable[[str], None], runtime: Runtime, module: str) -> None:
         _work(worker, cuda, runtime.threads)
         return
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(_free_port()))
-    multiprocessing.spawn(_spawned, args=(gpus, worker, runtime.threads), nprocs=gpus)
+    try:
+        multiprocessing.spawn(_spawned, args=(gpus, worker, runtime.threads), nprocs=gpus)
+    except multiprocessing.ProcessExitedException as error:
+        if error.signal_name is None:  # it has said why
+            raise SystemExit(error.exit_code) from None
+        raise ChildProcessError(f"a training process was ended by {error.signal_name}") from None
 
 
 def _spawned(rank: int, gpus: int, worker: Callable[[str], None], threads: int) -> None:
     os.environ.update(
         RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(gpus), LOCAL_WORLD_SIZE=str(gpus)
     )
-    _work(worker, True, threads)
+    with clear_errors(f"pretrain, process {rank}"):
+        _work(worker, True, threads)
 
 
 def _work(worker: Callable[[str], None], cuda: bool, threads: int) -> None:

@@ -1,5 +1,6 @@
 """Whole inputs to be damaged: each function writes one folder or more below the path it gets."""
 
+import contextlib
 import json
 import shutil
 import warnings
@@ -8,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.io import savemat
 
 from kmerl.evaluation.scores import Scores
@@ -17,6 +19,7 @@ from kmerl.leads import LEADS, ORDERS
 from kmerl.synthetic import formats
 from kmerl.tasks.classes import classes
 from kmerl.training import model
+from kmerl.training.checkpoint import Checkpoint
 from tests import cohorts, evaluation_cohort, methods, official_layouts
 from tests.import_closure import ROOT
 from tests.official_layouts import REAL, signal, write_dat, write_mat
@@ -143,6 +146,16 @@ def replies(root: Path) -> None:
         (root / name / "reply.json").write_text(text)
 
 
+def completion(root: Path) -> None:
+    """What a server sends for a reply: `body.json`."""
+    message = {"role": "assistant", "content": REPLIES["list"]}
+    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}}  # fmt: skip
+    (root / "0").mkdir(parents=True)
+    (root / "0/body.json").write_text(json.dumps(body))
+
+
 def kept_answers(root: Path) -> None:
     kept = answers.Answers(root / "0")
     for name, text in REPLIES.items():
@@ -155,6 +168,13 @@ def models(root: Path) -> None:
     for name in ("kmerl", "merl"):
         (root / name).mkdir(parents=True)
         model.save(root / name, methods.config(name), methods.small(name))
+
+
+def checkpoints(root: Path) -> None:
+    (root / "0").mkdir(parents=True)
+    with contextlib.chdir(root / "0"):
+        for epoch in (1, 2):
+            Checkpoint("c").save({"model": {"w": torch.ones(40)}, "epoch": epoch}, epoch)
 
 
 def cohort(root: Path) -> None:

@@ -1,5 +1,9 @@
 """What reads files that others wrote: how each reader is asked, and the laws of what it gives."""
 
+import asyncio
+import contextlib
+import dataclasses
+import io
 import json
 import math
 from collections import Counter
@@ -9,7 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
+import openai
 import torch
 
 from kmerl import params
@@ -18,7 +24,7 @@ from kmerl.corpora.records import Entry, RejectedRecord, Scheme
 from kmerl.evaluation import compare, encoded_corpus
 from kmerl.experiments import catalogue, runs, sections
 from kmerl.knowledge import overrides
-from kmerl.knowledge.vllm import answers, lists, replies
+from kmerl.knowledge.vllm import answers, client, lists, replies
 from kmerl.leads import LEADS
 from kmerl.predict import preparing, reading
 from kmerl.report import results
@@ -26,6 +32,7 @@ from kmerl.signal import NAN
 from kmerl.store import read_signals, read_table, row_groups, schema, whole_range
 from kmerl.tasks import cohort, merl_splits
 from kmerl.training import data, model
+from kmerl.training.checkpoint import Checkpoint
 from tests.faults import inputs
 from tests.import_closure import ROOT
 from tests.official_layouts import REAL, SETTINGS
@@ -162,6 +169,28 @@ def reply(folder: Path) -> object:
     return found
 
 
+def completion(folder: Path) -> object:
+    """What the client makes of a body that came with status 200; a passing fault is tried again."""
+    sent = (folder / "body.json").read_bytes()
+    given = {"content-type": "application/json"}
+    server = httpx2.MockTransport(lambda _: httpx2.Response(200, content=sent, headers=given))
+
+    async def ask() -> replies.Reply:
+        http = httpx2.AsyncClient(transport=server)
+        async with openai.AsyncOpenAI(api_key="k", base_url="http://x", http_client=http) as one:
+            asked = {"model": "m", "messages": [{"role": "user", "content": "?"}]}
+            return await client._post(one, asked)
+
+    try:
+        found = asyncio.run(ask())
+    except client.PASSING as fault:
+        raise client.LLMError(type(fault).__name__) from None
+    assert isinstance(found.text, str), found
+    assert isinstance(found.prompt_tokens, int), found
+    json.dumps(dataclasses.asdict(found), ensure_ascii=False).encode()
+    return found
+
+
 def kept(folder: Path) -> object:
     found = answers.Answers(folder)
     found.close()
@@ -174,6 +203,25 @@ def kept(folder: Path) -> object:
 def network(folder: Path) -> object:
     _, found = model.load(folder)
     assert all(bool(torch.isfinite(value).all()) for value in found.state_dict().values())
+    return found
+
+
+def sealed_network(folder: Path) -> object:
+    """As an ill-meaning sender would: the digests fit what was changed."""
+    with contextlib.suppress(ValueError, LookupError, AttributeError, TypeError):
+        values = json.loads((folder / model.CONFIG).read_bytes())
+        values.pop(model._SEAL)
+        values[model._WEIGHTS_SEAL] = model._file_digest(folder / model.WEIGHTS)
+        values[model._SEAL] = model._digest(values)
+        (folder / model.CONFIG).write_text(json.dumps(values))
+    return network(folder)
+
+
+def checkpoint(folder: Path) -> object:
+    """A damaged one is passed over, and said."""
+    with contextlib.chdir(folder), contextlib.redirect_stderr(io.StringIO()):
+        found = Checkpoint("c").load("cpu")
+    assert found is None or found["epoch"] in (1, 2), found
     return found
 
 
@@ -230,8 +278,11 @@ TARGETS: dict[str, Target] = {
     "experiments": Target(inputs.beside_params("experiments.yaml"), experiments, ("exp*",), 2),
     "runs": Target(inputs.runs, collected, ("*.json",), 4),
     "replies": Target(inputs.replies, reply, ("*.json",), 8),
+    "completion": Target(inputs.completion, completion, ("*.json",), 2),
     "answers": Target(inputs.kept_answers, kept, ("*.jsonl",), 3),
     "model": Target(inputs.models, network, ("*.json", "*.safetensors"), 3),
+    "sealed-model": Target(inputs.models, sealed_network, ("*.json", "*.safetensors"), 3),
+    "checkpoint": Target(inputs.checkpoints, checkpoint, ("*.pt",), 2),
     "store": Target(inputs.cohort, store, ("mimic-iv-ecg/*.parquet",), 3),
     "pairs": Target(inputs.cohort, pairs, ("labels/*", "text/*"), 3),
     "encoded": Target(inputs.part(*_ENCODED), encoded, ("csn.*",), 2),

@@ -1,9 +1,8 @@
-"""Files that are torn, flipped or another's, full disks, and what a kill leaves: each is named."""
+"""Files that are torn, flipped or another's, and full disks: each is named."""
 
 import json
 import os
 import random
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from dvc.lock import LockError, make_lock
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from kmerl import cli, files
 from kmerl.evaluation.scores import Scores, read_scores
-from kmerl.experiments import after_kill
 from kmerl.knowledge.aggregate import HierarchyError, check
 from kmerl.knowledge.backend import free_name
 from kmerl.knowledge.labels import label_matrix
@@ -309,45 +306,3 @@ def test_a_label_may_have_any_characters(tmp_path, name):
     labels = label_matrix({"r1": [0]}, [(0, "x")], {"x": name}, {})
     pq.write_table(labels.table(), tmp_path / "labels.parquet")
     assert pq.read_table(tmp_path / "labels.parquet").column_names == ["record", name]
-
-
-# ---------------------------------------------------------------- DVC's list and lock
-
-LOCKED = "schema: '2.0'\nstages:\n  a:\n    cmd: a\n    outs:\n    - path: b\n      hash: md5\n"
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "after"),
-    [
-        (after_kill.RWLOCK, "", None),
-        (after_kill.RWLOCK, '{"write": {"a', None),
-        (after_kill.RWLOCK, "{}", "{}"),
-        (after_kill.LOCK, "", LOCKED),
-        (after_kill.LOCK, LOCKED[:60], LOCKED),  # a list that should be
-        (after_kill.LOCK, LOCKED[:30], LOCKED),
-        (after_kill.LOCK, LOCKED.replace("cmd: a", "cmd: c"), LOCKED.replace("cmd: a", "cmd: c")),
-    ],
-)
-def test_what_a_kill_left_torn_is_mended_and_a_whole_file_stays(repository, name, text, after):
-    path = repository / name
-    path.write_text(text)
-    assert len(after_kill.mend(repository)) == (after != text)
-    assert (path.read_text() if path.exists() else None) == after
-
-
-def test_what_a_living_process_writes_is_left_alone(repository, monkeypatch):
-    monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0)  # seconds it is waited for
-    (repository / after_kill.RWLOCK).touch()
-    with make_lock(str(repository / ".dvc/tmp/rwlock.lock")), pytest.raises(LockError):
-        after_kill.mend(repository)
-    assert (repository / after_kill.RWLOCK).exists()
-
-
-@pytest.fixture
-def repository(tmp_path):
-    """One commit, of dvc.lock."""
-    (tmp_path / ".dvc/tmp").mkdir(parents=True)
-    (tmp_path / after_kill.LOCK).write_text(LOCKED)
-    for words in ("init -q", "add dvc.lock", "-c user.name=a -c user.email=a@b commit -qm a"):
-        subprocess.run(["git", *words.split()], cwd=tmp_path, check=True)
-    return tmp_path
