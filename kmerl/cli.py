@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kmerl.corpora.commands import app as data
 from kmerl.cost.command import cost_command
 from kmerl.evaluation.commands import compare_command
 from kmerl.experiments.commands import app as experiments
@@ -27,6 +28,7 @@ app.command("splits")(splits_command)
 app.command("changed")(changed_command)
 experiments.command("cost")(cost_command)
 app.add_typer(experiments, name="experiments")
+app.add_typer(data, name="data")
 
 
 def _print_version(asked: bool) -> None:
