@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
-.PHONY: repro test test-vllm check bench help setup setup-dev clean lock
+.PHONY: repro test test-vllm test-cluster check bench help setup setup-dev clean lock
 
 repro: setup  ## the whole chain, then the page
 	dvc repro
@@ -26,11 +26,14 @@ check: setup-dev  ## format, lint, types
 	ruff check kmerl stages tests benchmarks docs
 	mypy
 
+test-cluster: setup-dev  ## sharing results over S3 (moto's, on this machine); some minutes
+	python -m pytest --numprocesses=0 --override-ini=python_files='*.py' tests/cluster
+
 bench: setup  ## ratios, one JSON document last
 	python -m benchmarks
 
 help:  ## these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.installed  ## the environment that runs the chain, in .venv
 setup-dev: $(VENV)/.installed-dev  ## the same, and what tests and checks need

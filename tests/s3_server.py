@@ -12,7 +12,7 @@ PUBLIC = {"x-amz-acl": "public-read"}
 
 @contextmanager
 def bucket(name: str) -> Iterator[tuple[str, Callable[[str, bytes], None]]]:
-    """Its S3's address, and what puts a file into it that everybody may read."""
+    """Its S3's address, and what puts a file into it; everybody may list and read it."""
     moto = pytest.importorskip("moto.server", reason="moto is not installed: make setup-dev")
     server = moto.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
@@ -23,7 +23,7 @@ def bucket(name: str) -> Iterator[tuple[str, Callable[[str, bytes], None]]]:
         requests.put(to, content, headers=PUBLIC, timeout=30).raise_for_status()
 
     try:
-        requests.put(f"{endpoint}/{name}", timeout=30).raise_for_status()
+        requests.put(f"{endpoint}/{name}", headers=PUBLIC, timeout=30).raise_for_status()
         yield endpoint, put
     finally:
         server.stop()

@@ -289,7 +289,7 @@ def test_a_bucket_of_s3_without_credentials(wanted, monkeypatch):
     project = "challenge-2020/1.0.2"
     with bucket("physionet-open") as (endpoint, put):
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        assert "SHA256SUMS.txt: HTTP 403" in get(corpus="cpsc2018", status=1)
+        assert "SHA256SUMS.txt: HTTP 404" in get(corpus="cpsc2018", status=1)
         sums = [sum_line(f"training/cpsc_2018/{path}", content) for path, content in wanted.items()]
         sums.append(sum_line("training/georgia/g1/E00001.hea", b"not asked for"))
         put(f"{project}/SHA256SUMS.txt", b"".join(sums))
