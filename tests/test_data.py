@@ -18,7 +18,7 @@ from kmerl.corpora import remote_files
 from kmerl.corpora.ptbxl import listing
 from kmerl.corpora.records import CORPORA
 from kmerl.corpora.remote_files import FetchError, NotFetched, address
-from kmerl.corpora.sources import root_of, sources
+from kmerl.corpora.sources import REMOTE, root_of, sources
 from kmerl.corpora.sums import Sums, SumsError
 from tests import official_layouts
 from tests.cohorts import read_rows
@@ -97,15 +97,14 @@ def test_a_corpus_comes_whole_and_is_fetched_once(corpus, wanted):
         assert list(server.asked) == ["SHA256SUMS.txt"]
 
 
-def test_what_another_tool_fetched_is_checked(corpus, wanted):
-    """Its list of the whole project stands, where all of it is there."""
+def test_what_another_tool_fetched_is_checked(corpus):
+    """Also what is not fetched; the published list stands as it is, where all is there."""
     shutil.copytree(corpus, "raw/ptb-xl")
     Path("raw/ptb-xl", WAVE).write_bytes(b"half")
     with FileServer(corpus) as server:
         assert "1 files fetched (0.00 GB), of them 1 in place of" in get("--from", server.address)
         assert server.asked.keys() == {"SHA256SUMS.txt", WAVE}
-    left = files_of(Path("raw/ptb-xl"))
-    assert {path: left[path] for path in wanted} == wanted
+    assert files_of(Path("raw/ptb-xl")) == files_of(corpus)
 
 
 FAULTS = {  # what the server does, and why the file is then missing, if it is
@@ -307,12 +306,26 @@ def test_a_bucket_of_s3_without_credentials(wanted, monkeypatch):
 # ---------------------------------------------------------------- the facts
 
 
-def test_every_corpus_has_its_facts_and_commands():
+def test_every_corpus_is_told_of_and_the_page_says_the_same():
     assert list(sources()) == list(CORPORA)
-    out = CliRunner().invoke(cli.app, ["data", "list"]).output
+    page = (ROOT / "docs/data.md").read_text(encoding="utf-8").splitlines()
+    said = CliRunner().invoke(cli.app, ["data", "list"]).output.splitlines()
     for name, known in sources().items():
         assert str(address(known.project)).startswith("https://physionet-open.s3.amazonaws.com/")
-        assert all(line in out for line in known.commands(name, f"raw/{name}")["aws"].splitlines())
+        cells = [
+            f"`{name}`",
+            f"{known.title}, version {known.version}",
+            f"{known.records:,}",
+            f"{known.bytes / 1e9:.1f} GB, {known.files:,} files",
+            known.licence,
+            known.credentials,
+            f"`raw/{name}`",
+        ]
+        assert f"| {' | '.join(cells)} |" in page
+        commands = {f"    {one}" for one in known.commands(name, f"raw/{name}").values()}
+        assert commands <= set(page) & set(said)
+    remote = {f"    {line}" for line in REMOTE.splitlines()}
+    assert remote <= set(page) & set(said)
 
 
 def test_a_real_corpus_never_goes_into_the_place_of_the_synthetic_one():

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kmerl.corpora.sources import Source, root_of, source, sources
+from kmerl.corpora.sources import REMOTE, Source, root_of, source, sources
 from kmerl.errors import clear_errors
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ def list_command() -> None:
     """What each corpus is, its size and licence, and the commands that bring it here."""
     with clear_errors():
         typer.echo("\n\n".join(_described(name, one) for name, one in sources().items()))
+        remote = "\n".join(f"    {line}" for line in REMOTE.splitlines())
+        typer.echo(f"\nbefore the first `dvc import-url`, with kmerl[s3] installed:\n{remote}")
 
 
 @app.command("get")
@@ -113,6 +115,5 @@ def _described(corpus: str, known: Source) -> str:
         f"  {known.bytes / 1e9:.1f} GB in {known.files:,} files; {known.licence}; "
         f"credentials: {known.credentials}",
     ]
-    for command in known.commands(corpus, root_of(corpus)).values():
-        lines += [f"    {line}" for line in command.splitlines()]
-    return "\n".join(lines)
+    commands = known.commands(corpus, root_of(corpus)).values()
+    return "\n".join(lines + [f"    {command}" for command in commands])

@@ -61,7 +61,7 @@ async def fetch(
 
     Args:
         place: an address in s3, https or http, of the folder with SHA256SUMS.txt.
-        folder, unread, records: see `kmerl.corpora.sums.Sums`; None: all records.
+        folder, unread, records: see `kmerl.corpora.sums.Sums`.
         average: bytes a file, by which room on the disk is counted beforehand.
         parallel: files at a time.
 
@@ -72,7 +72,7 @@ async def fetch(
     async with server.session(parallel):
         sums = Sums(await server.text(MANIFEST), folder, unread)
         there = {path for path in sums.files if (root / path).exists()}
-        wanted = set(sums.files) if records is None else sums.select(records) | there
+        wanted = sums.select(records) | there
         _check_space(root, len(wanted - there), average)
         run = _Run(server, root, sums, Outcome(len(wanted)), Meter(root.name, len(wanted), "files"))
         files = (path for path in sums.files if path in wanted)

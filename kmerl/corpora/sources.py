@@ -11,6 +11,12 @@ from kmerl import params
 from kmerl.files import read_yaml
 from kmerl.params import Count, checked
 
+BUCKET = "s3://physionet-open"
+REMOTE = f"""\
+dvc remote add physionet {BUCKET}
+dvc remote modify physionet allow_anonymous_login true"""
+"""What `dvc import-url` needs beforehand, once, beside kmerl[s3]."""
+
 
 @checked
 class Source:
@@ -36,8 +42,8 @@ class Source:
         return f"/{self.folder}" if self.folder else ""
 
     def commands(self, corpus: str, root: str) -> dict[str, str]:
-        """{tool: the commands that bring the corpus into the folder `root`}, one a line."""
-        parent, _, name = self.project.removeprefix("s3://").partition("/")
+        """{tool: the command that brings the corpus into the folder `root`}."""
+        name = self.project.removeprefix(f"{BUCKET}/")
         without = f" --exclude '{self.unread}/*'" if self.unread else ""
         reject = f" -X '*/{self.unread}'" if self.unread else ""
         depth = f"{self.pages}{self.below}".split("://")[1].count("/")
@@ -46,9 +52,7 @@ class Source:
             "aws": f"aws s3 sync --no-sign-request{without} {self.project}{self.below}/ {root}",
             "wget": f"wget -r -N -c -np -nH --cut-dirs={depth} -R 'index.html*'{reject}"
             f" -P {root} {self.pages}{self.below}/",
-            "dvc": f"dvc remote add physionet s3://{parent}\n"
-            "dvc remote modify physionet allow_anonymous_login true\n"
-            f"dvc import-url remote://physionet/{name}{self.below} {root}",
+            "dvc": f"dvc import-url remote://physionet/{name}{self.below} {root}",
         }
 
 

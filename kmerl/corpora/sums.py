@@ -27,7 +27,7 @@ class Sums:
             text: of the list.
             folder: of the project, that the corpus is. A list in which nothing lies below it is
                 taken to be of that folder alone.
-            unread: a folder of the corpus that is left out.
+            unread: a folder of the corpus that nothing reads.
 
         Raises:
             SumsError: it is no such list, lists nothing, a path leads out of its folder, or stands
@@ -35,10 +35,9 @@ class Sums:
         """
         listed = re.search(rf"[ *]{re.escape(folder)}/", text) if folder else None
         self.text, self.inside = text, f"{folder}/" if listed else ""
+        self._unread = f"{unread}/" if unread else None
         self.files: dict[str, bytes] = {}
         for _, path, digest in self._entries():
-            if unread and path.startswith(f"{unread}/"):
-                continue
             if self.files.setdefault(path, digest) != digest:
                 raise SumsError(f"{MANIFEST} has two checksums of {path}")
         if not self.files:
@@ -48,28 +47,31 @@ class Sums:
         """The list of `kept` alone, each line as it stands but for `inside`."""
         return "".join(f"{line}\n" for line, path, _ in self._entries() if path in kept)
 
-    def select(self, records: int | Iterable[str]) -> set[str]:
+    def select(self, records: int | Iterable[str] | None) -> set[str]:
         """The files of some records, and every file that is of no record: tables, licence, lists.
 
         Args:
             records: how many, the first of the list; or their names, with or without their folder.
+                None: all that are read.
 
         Raises:
             SumsError: there are not as many, or none of such a name.
         """
-        known = {stem(path): None for path in self.files if path.endswith(".hea")}
+        unread = self._unread
+        paths = {path for path in self.files if not (unread and path.startswith(unread))}
+        if records is None:
+            return paths
+        known = [stem(path) for path in self.files if path.endswith(".hea") and path in paths]
         if not isinstance(records, int):
-            chosen = _named(list(known), records)
+            chosen = _named(known, records)
         elif 0 < records <= len(known):
-            chosen = set(list(known)[:records])
+            chosen = set(known[:records])
         else:
             raise SumsError(
                 f"{records} records are asked for and {MANIFEST} lists {len(known)}; "
                 "a record whose name is a number goes into a file of names, one a line"
             )
-        return {
-            path for path in self.files if not path.endswith(RECORD_FILES) or stem(path) in chosen
-        }
+        return {path for path in paths if not path.endswith(RECORD_FILES) or stem(path) in chosen}
 
     def _entries(self) -> Iterator[tuple[str, str, bytes]]:
         """(line, path, sha256) of each file below `inside`, `inside` itself taken off."""
