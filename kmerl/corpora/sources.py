@@ -45,8 +45,9 @@ class Source:
         """{tool: the command that brings the corpus into the folder `root`}."""
         name = self.project.removeprefix(f"{BUCKET}/")
         without = f" --exclude '{self.unread}/*'" if self.unread else ""
-        reject = f" -X '*/{self.unread}'" if self.unread else ""
-        depth = f"{self.pages}{self.below}".split("://")[1].count("/")
+        folder = f"{self.pages}{self.below}".partition("://")[2].partition("/")[2]
+        reject = f" -X /{folder}/{self.unread}" if self.unread else ""
+        depth = folder.count("/") + 1
         return {
             "kmerl": f"kmerl data get {corpus} --to {root}",
             "aws": f"aws s3 sync --no-sign-request{without} {self.project}{self.below}/ {root}",
