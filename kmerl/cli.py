@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from kmerl.corpora.commands import app as data
 from kmerl.cost.command import cost_command
+from kmerl.download.commands import app as data
 from kmerl.evaluation.commands import compare_command
 from kmerl.experiments.commands import app as experiments
 from kmerl.experiments.commands import changed_command

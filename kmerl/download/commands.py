@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kmerl.corpora.sources import REMOTE, Source, root_of, source, sources
+from kmerl.download.sources import REMOTE, Source, root_of, source, sources
 from kmerl.errors import clear_errors
 
 app = typer.Typer(
@@ -56,7 +56,7 @@ def get_command(
 
     The same command goes on after a kill or a failure, and checks what another tool fetched. Exit
     status 1 if a file could not be had: failed.csv in the folder names each, with its reason."""
-    from kmerl.corpora.fetch import FAILED, fetch  # heavy
+    from kmerl.download.fetch import FAILED, fetch  # heavy
 
     with clear_errors():
         known = source(corpus)
@@ -98,7 +98,7 @@ def _wanted(records: str) -> int | Iterable[str]:
 def _say_root(corpus: str, root: Path) -> None:
     """What params.yaml must say for the chain to read it, where it says something else."""
     from kmerl.corpora.ingest import CorpusFiles, corpus_files
-    from kmerl.corpora.sums import MANIFEST
+    from kmerl.download.sums import MANIFEST
 
     wanted = CorpusFiles(root=str(root), manifest=MANIFEST)
     if not Path("params.yaml").exists() or corpus_files(corpus) != wanted:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from kmerl.corpora.remote_files import FetchError, NotFetched, Server, address
-from kmerl.corpora.sums import MANIFEST, Sums
+from kmerl.download.remote_files import FetchError, NotFetched, Server, address
+from kmerl.download.sums import MANIFEST, Sums
 from kmerl.files import write_csv, write_text
 from kmerl.progress import Meter
 
@@ -61,7 +61,7 @@ async def fetch(
 
     Args:
         place: an address in s3, https or http, of the folder with SHA256SUMS.txt.
-        folder, unread, records: see `kmerl.corpora.sums.Sums`.
+        folder, unread, records: see `kmerl.download.sums.Sums`.
         average: bytes a file, by which room on the disk is counted beforehand.
         parallel: files at a time.
 

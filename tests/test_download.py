@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 from yarl import URL
 
 from kmerl import cli
-from kmerl.corpora import fetch as fetching
-from kmerl.corpora import remote_files
 from kmerl.corpora.ptbxl import listing
 from kmerl.corpora.records import CORPORA
-from kmerl.corpora.remote_files import FetchError, NotFetched, address
-from kmerl.corpora.sources import REMOTE, root_of, sources
-from kmerl.corpora.sums import Sums, SumsError
+from kmerl.download import fetch as fetching
+from kmerl.download import remote_files
+from kmerl.download.remote_files import FetchError, NotFetched, address
+from kmerl.download.sources import REMOTE, root_of, sources
+from kmerl.download.sums import Sums, SumsError
 from tests import official_layouts
 from tests.cohorts import read_rows
 from tests.file_server import FileServer
@@ -140,8 +140,12 @@ def test_a_fault_costs_another_try_or_a_line_of_failed_csv(name, corpus, wanted)
 
 def test_a_killed_run_goes_on_where_it_was(corpus, wanted):
     """kill -9 amid a file: what bears its own name is whole, and the rerun asks for the rest."""
-    code = "import asyncio, pathlib, sys; from kmerl.corpora.fetch import fetch; asyncio.run(fetch("
-    code += "sys.argv[1], pathlib.Path('here'), unread='records100', average=9, parallel=2))"
+    code = """if True:
+        import asyncio, pathlib, sys
+        from kmerl.download.fetch import fetch
+        here = pathlib.Path("here")
+        asyncio.run(fetch(sys.argv[1], here, unread="records100", average=9, parallel=2))
+    """
     with FileServer(corpus, {WAVE: ["hang"]}) as server:
         command = [sys.executable, "-c", code, server.address]
         run = subprocess.Popen(command, env={"PYTHONPATH": str(ROOT)})

@@ -60,8 +60,8 @@ class Source:
 @cache
 def sources() -> dict[str, Source]:
     """Every corpus that K-MERL reads, and where it is to be had."""
-    known = read_yaml(files("kmerl.corpora") / "sources.yaml")
-    return params.build(dict[str, Source], known, "kmerl/corpora/sources.yaml")
+    known = read_yaml(files("kmerl.download") / "sources.yaml")
+    return params.build(dict[str, Source], known, "kmerl/download/sources.yaml")
 
 
 def source(corpus: str) -> Source:
