@@ -66,6 +66,7 @@ def wanted(corpus) -> dict[str, bytes]:
 def nobody_waits(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(remote_files, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(fetching.os, "sync", lambda: None)
 
 
 def get(*arguments: object, status: int = 0, corpus: str = "ptb-xl") -> str:
@@ -300,6 +301,7 @@ def test_a_bucket_of_s3_without_credentials(wanted, monkeypatch):
             put(f"{project}/training/cpsc_2018/{path}", content[: None if path != WAVE else 9])
         out = get(corpus="cpsc2018", status=1)
         assert "2 failed; 0 not tried" in out
+        assert "lists 6 records, and 6,877 are known: another release, or a list cut short" in out
         assert {row["path"] for row in read_rows(Path("raw/cpsc2018/failed.csv"))} == {HEADER, WAVE}
         for path in (HEADER, WAVE):
             put(f"{project}/training/cpsc_2018/{path}", wanted[path])

@@ -77,6 +77,12 @@ def get_command(
         f"{found.replaced:,} in place of one that was not whole; {found.there:,} already there; "
         f"{len(found.failed):,} failed; {found.untried:,} not tried"
     )
+    if place is None and found.listed != known.records:
+        typer.echo(
+            f"kmerl: {known.project} lists {found.listed:,} records, and {known.records:,} are "
+            "known: another release, or a list cut short",
+            err=True,
+        )
     if found.failed:
         typer.echo(f"{root / FAILED} has the reason of each that failed", err=True)
     if found.stopped:

@@ -31,6 +31,7 @@ BLOCK = 4096  # bytes of a disk, of which a file takes whole ones
 class Outcome:
     """Files of a corpus, counted; `stopped` says why some were not tried, if that is so."""
 
+    listed: int  # records of the whole corpus
     wanted: int
     there: int = 0
     fetched: int = 0
@@ -74,14 +75,15 @@ async def fetch(
         there = {path for path in sums.files if (root / path).exists()}
         wanted = sums.select(records) | there
         _check_space(root, len(wanted - there), average)
-        run = _Run(server, root, sums, Outcome(len(wanted)), Meter(root.name, len(wanted), "files"))
+        outcome = Outcome(len(sums.records), len(wanted))
+        run = _Run(server, root, sums, outcome, Meter(root.name, len(wanted), "files"))
         files = (path for path in sums.files if path in wanted)
         try:
             await asyncio.gather(*(run.work(files) for _ in range(parallel)))
         finally:
             run.meter.close()
     run.finish()
-    return run.outcome
+    return outcome
 
 
 def _check_space(root: Path, files: int, average: float) -> None:

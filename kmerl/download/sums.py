@@ -19,6 +19,7 @@ class Sums:
     Attributes:
         inside: what stands before each path in the project's list: "", or a folder and a slash.
         files: {path: sha256}.
+        records: the paths of those that are read, without their suffix.
     """
 
     def __init__(self, text: str, folder: str = "", unread: str = "") -> None:
@@ -35,13 +36,15 @@ class Sums:
         """
         listed = re.search(rf"[ *]{re.escape(folder)}/", text) if folder else None
         self.text, self.inside = text, f"{folder}/" if listed else ""
-        self._unread = f"{unread}/" if unread else None
         self.files: dict[str, bytes] = {}
         for _, path, digest in self._entries():
             if self.files.setdefault(path, digest) != digest:
                 raise SumsError(f"{MANIFEST} has two checksums of {path}")
         if not self.files:
             raise SumsError(f"{MANIFEST} lists no file")
+        away = (f"{unread}/",) if unread else ()
+        self._read = [path for path in self.files if not path.startswith(away)]
+        self.records = [stem(path) for path in self._read if path.endswith(".hea")]
 
     def lines(self, kept: set[str]) -> str:
         """The list of `kept` alone, each line as it stands but for `inside`."""
@@ -57,21 +60,20 @@ class Sums:
         Raises:
             SumsError: there are not as many, or none of such a name.
         """
-        unread = self._unread
-        paths = {path for path in self.files if not (unread and path.startswith(unread))}
         if records is None:
-            return paths
-        known = [stem(path) for path in self.files if path.endswith(".hea") and path in paths]
+            return set(self._read)
         if not isinstance(records, int):
-            chosen = _named(known, records)
-        elif 0 < records <= len(known):
-            chosen = set(known[:records])
+            chosen = _named(self.records, records)
+        elif 0 < records <= len(self.records):
+            chosen = set(self.records[:records])
         else:
             raise SumsError(
-                f"{records} records are asked for and {MANIFEST} lists {len(known)}; "
+                f"{records} records are asked for and {MANIFEST} lists {len(self.records)}; "
                 "a record whose name is a number goes into a file of names, one a line"
             )
-        return {path for path in paths if not path.endswith(RECORD_FILES) or stem(path) in chosen}
+        return {
+            path for path in self._read if not path.endswith(RECORD_FILES) or stem(path) in chosen
+        }
 
     def _entries(self) -> Iterator[tuple[str, str, bytes]]:
         """(line, path, sha256) of each file below `inside`, `inside` itself taken off."""
