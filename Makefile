@@ -9,7 +9,7 @@ INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
 FUZZ_INPUTS ?= 100000
 
-.PHONY: repro test test-vllm check bench fuzz chaos help setup setup-dev clean lock
+.PHONY: repro test test-vllm test-cluster check bench fuzz chaos help setup setup-dev clean lock
 
 repro: setup  ## the whole chain, then the page
 	python -m kmerl.experiments.after_kill
@@ -36,11 +36,14 @@ check: setup-dev  ## format, lint, types; then known vulnerabilities and licence
 chaos: setup-dev  ## kills, full disks, damaged checkpoints, two runs at once: an hour; more by CHAOS="--kills 200"
 	python -m tests.faults.chaos $(CHAOS)
 
+test-cluster: setup-dev  ## two nodes of torchrun's, and results shared over S3 (moto's), on this machine; some minutes
+	python -m pytest --numprocesses=0 --override-ini=python_files='*.py' tests/cluster
+
 bench: setup  ## ratios, one JSON document last
 	python -m benchmarks
 
 help:  ## these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.installed  ## the environment that runs the chain, in .venv
 setup-dev: $(VENV)/.installed-dev  ## the same, and what tests and checks need

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from kmerl.cost.command import cost_command
+from kmerl.download.commands import app as data
 from kmerl.errors import clear_errors
 from kmerl.evaluation.commands import compare_command
 from kmerl.experiments.commands import app as experiments
@@ -42,6 +43,7 @@ app.command("splits")(splits_command)
 app.command("changed")(changed_command)
 experiments.command("cost")(cost_command)
 app.add_typer(experiments, name="experiments", cls=Commands)
+app.add_typer(data, name="data", cls=Commands)
 
 
 def _print_version(asked: bool) -> None:

@@ -104,6 +104,8 @@ def _words(error: BaseException) -> str:
     """What a person can put right, in words; empty of a fault."""
     for one in _chain(error):
         if isinstance(one, OSError) and one.errno in _FULL:
+            if _is_ours(one):
+                return str(one)
             full = one.filename or Path.cwd()
             return f"no space left on {full}: make room, then run it again"
     if _is_ours(error):
