@@ -111,7 +111,7 @@ def reading(path: Path | str, again: str) -> Iterator[None]:
     except (DamagedError, MemoryError):
         raise
     except Exception as error:  # whatever the bytes made a library raise
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, FileNotFoundError) or getattr(error, "errno", None) is not None:
             raise  # missing, unreadable: it names the file itself
         kind = type(error).__name__
         said = " ".join(f"{kind}: {error}".split())

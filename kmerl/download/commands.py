@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from kmerl.download.sources import REMOTE, Source, root_of, source, sources
-from kmerl.errors import clear_errors
 
 app = typer.Typer(
     no_args_is_help=True, help="The corpora: where they are to be had, and getting them."
@@ -18,10 +17,9 @@ app = typer.Typer(
 @app.command("list")
 def list_command() -> None:
     """What each corpus is, its size and licence, and the commands that bring it here."""
-    with clear_errors():
-        typer.echo("\n\n".join(_described(name, one) for name, one in sources().items()))
-        remote = "\n".join(f"    {line}" for line in REMOTE.splitlines())
-        typer.echo(f"\nbefore the first `dvc import-url`, with kmerl[s3] installed:\n{remote}")
+    typer.echo("\n\n".join(_described(name, one) for name, one in sources().items()))
+    remote = "\n".join(f"    {line}" for line in REMOTE.splitlines())
+    typer.echo(f"\nbefore the first `dvc import-url`, with kmerl[s3] installed:\n{remote}")
 
 
 @app.command("get")
@@ -58,20 +56,19 @@ def get_command(
     status 1 if a file could not be had: failed.csv in the folder names each, with its reason."""
     from kmerl.download.fetch import FAILED, fetch  # heavy
 
-    with clear_errors():
-        known = source(corpus)
-        root = to or Path(root_of(corpus))
-        found = asyncio.run(
-            fetch(
-                place or known.project,
-                root,
-                folder=known.folder,
-                unread=known.unread,
-                records=None if records is None else _wanted(records),
-                average=known.bytes / known.files,
-                parallel=parallel,
-            )
+    known = source(corpus)
+    root = to or Path(root_of(corpus))
+    found = asyncio.run(
+        fetch(
+            place or known.project,
+            root,
+            folder=known.folder,
+            unread=known.unread,
+            records=None if records is None else _wanted(records),
+            average=known.bytes / known.files,
+            parallel=parallel,
         )
+    )
     typer.echo(
         f"{corpus}: {found.fetched:,} files fetched ({found.bytes / 1e9:.2f} GB), of them "
         f"{found.replaced:,} in place of one that was not whole; {found.there:,} already there; "
