@@ -33,7 +33,8 @@ def read_struct(path: Path) -> Channels:
     if data.shape[0] > len(LEADS):
         raise RejectedRecord("unreadable_signal", f"{path.name}: {STRUCT}.{DATA} is {data.shape}")
     nan = ~np.isfinite(data)
-    microvolt = np.round(np.where(nan, 0.0, data) * MICROVOLT["mV"])
+    with np.errstate(over="ignore"):  # beyond any number is beyond int16 too: it saturates
+        microvolt = np.round(np.where(nan, 0.0, data) * MICROVOLT["mV"])
     signal, saturated = to_int16(microvolt, nan)
     return Channels(LEADS, signal, RATE, saturated, extra=0)
 

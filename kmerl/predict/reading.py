@@ -96,13 +96,13 @@ def _read_csv(path: Path, rate: float, unit: str) -> Recording:
         raise RecordError(f"{path} has lead {rejected.detail} twice; remove one of them") from None
     except (ValueError, OverflowError) as error:
         raise RecordError(f"{path} is no CSV file of numbers under a header ({error})") from None
-    held = np.stack([np.empty(len(table)), *values])[1:] * MICROVOLT[unit]
+    held = np.stack([np.empty(len(table)), *values])[1:]
     nan = ~np.isfinite(held)
-    microvolt = np.where(nan, 0.0, held)
-    largest = np.abs(microvolt).max(initial=0.0)
-    if largest > MOST_MILLIVOLT * MICROVOLT["mV"]:
-        told = f"{largest / MICROVOLT[unit]:g} {unit}"
-        raise RecordError(f"{path}: {told} is no ECG; give its true --unit")
+    measured = np.where(nan, 0.0, held)
+    largest = np.abs(measured).max(initial=0.0)
+    if largest > MOST_MILLIVOLT * MICROVOLT["mV"] / MICROVOLT[unit]:
+        raise RecordError(f"{path}: {largest:g} {unit} is no ECG; give its true --unit")
+    microvolt = measured * MICROVOLT[unit]
     whole, saturated = signal.to_int16(np.round(microvolt), nan)
     leads = {canonical(names[row]): lead for row, lead in zip(rows, whole, strict=True)}
     return _recording(str(path), rate, leads, {}, saturated)

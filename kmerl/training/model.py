@@ -63,6 +63,8 @@ def checked_sections(method: str, sections: Mapping[str, Any]) -> dict[str, Any]
         ParamsError: a value is not allowed; the message names its key.
     """
     kinds = _kinds(_class(method), SECTIONS)
+    if missing := [name for name in kinds if name not in sections]:
+        raise ParamsError(f"section {missing[0]!r} is missing; method {method!r} needs it")
     return {name: build(kind, sections[name], name) for name, kind in kinds.items()}
 
 
@@ -138,11 +140,16 @@ def load(directory: Path, device: str = "cpu") -> tuple[ModelConfig, Method]:
                 f"{directory / name} does not exist; `dvc repro pretrain` makes it"
             )
     config, weights_digest = _read_config(directory / CONFIG)
-    model, path = create(config), directory / WEIGHTS
+    path = directory / WEIGHTS
+    with files.reading(directory / CONFIG, _AGAIN), torch.device("meta"):
+        asked = create(config)  # shapes alone: what the weights do not have takes no memory
     with files.reading(path, _AGAIN):
-        _fit(model, load_file(path, device="cpu"))
+        weights = load_file(path, device="cpu")
+        _check_fit(asked, weights)
         if _file_digest(path) != weights_digest:
             raise ValueError(f"not the weights that {CONFIG} was written with")
+    model = create(config)
+    model.load_state_dict(weights)
     return config, model.eval().to(device)
 
 
@@ -160,10 +167,11 @@ def _read_config(path: Path) -> tuple[ModelConfig, str]:
     return build(ModelConfig, values, str(path)), weights_digest
 
 
-def _fit(model: Method, weights: Mapping[str, Tensor]) -> None:
+def _check_fit(model: Method, weights: Mapping[str, Tensor]) -> None:
     """
     Raises:
-        ValueError: a tensor is missing, unknown or of another shape; the message names it.
+        ValueError: a tensor is missing, unknown, of another shape or no number; the message names
+            it.
     """
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
@@ -173,7 +181,8 @@ def _fit(model: Method, weights: Mapping[str, Tensor]) -> None:
                 f"tensor {name} has shape {found.get(name, 'none')}, the method needs "
                 f"{wanted.get(name, 'no such tensor')}"
             )
-    model.load_state_dict(dict(weights))
+        if not weights[name].isfinite().all():
+            raise ValueError(f"tensor {name} holds what is no number")
 
 
 def _file_digest(path: Path) -> str:

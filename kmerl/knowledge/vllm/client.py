@@ -220,9 +220,13 @@ async def _post(client: openai.AsyncOpenAI, body: dict[str, Any]) -> Reply:
     except (ValueError, RecursionError):  # no JSON, no UTF-8, or of no use: numbers, depth
         raise UnreadableError from None
     try:
-        return _reply(answer)
-    except (AttributeError, TypeError):
+        reply = _reply(answer)
+    except (AttributeError, LookupError, TypeError):
         raise UnreadableError from None
+    counts = reply.prompt_tokens, reply.completion_tokens  # the library checks no types
+    if not isinstance(reply.finish, str) or any(type(count) is not int for count in counts):
+        raise UnreadableError
+    return reply
 
 
 def _reply(answer: openai.types.chat.ChatCompletion) -> Reply:
