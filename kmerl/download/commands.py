@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kmerl.download.sources import REMOTE, Source, root_of, source, sources
+
+if TYPE_CHECKING:
+    from kmerl.download.fetch import Outcome
 
 app = typer.Typer(
     no_args_is_help=True, help="The corpora: where they are to be had, and getting them."
@@ -54,7 +57,7 @@ def get_command(
 
     The same command goes on after a kill or a failure, and checks what another tool fetched. Exit
     status 1 if a file could not be had: failed.csv in the folder names each, with its reason."""
-    from kmerl.download.fetch import FAILED, fetch  # heavy
+    from kmerl.download.fetch import fetch  # heavy
 
     known = source(corpus)
     root = to or Path(root_of(corpus))
@@ -69,24 +72,31 @@ def get_command(
             parallel=parallel,
         )
     )
-    typer.echo(
-        f"{corpus}: {found.fetched:,} files fetched ({found.bytes / 1e9:.2f} GB), of them "
-        f"{found.replaced:,} in place of one that was not whole; {found.there:,} already there; "
-        f"{len(found.failed):,} failed; {found.untried:,} not tried"
-    )
+    _tell(corpus, root, found)
     if place is None and found.listed != known.records:
         typer.echo(
             f"kmerl: {known.project} lists {found.listed:,} records, and {known.records:,} are "
             "known: another release, or a list cut short",
             err=True,
         )
+    if found.failed or found.stopped:
+        raise typer.Exit(1)
+    _say_root(corpus, root)
+
+
+def _tell(corpus: str, root: Path, found: "Outcome") -> None:
+    """What came of it, in numbers."""
+    from kmerl.download.fetch import FAILED
+
+    typer.echo(
+        f"{corpus}: {found.fetched:,} files fetched ({found.bytes / 1e9:.2f} GB), of them "
+        f"{found.replaced:,} in place of one that was not whole; {found.there:,} already there; "
+        f"{len(found.failed):,} failed; {found.untried:,} not tried"
+    )
     if found.failed:
         typer.echo(f"{root / FAILED} has the reason of each that failed", err=True)
     if found.stopped:
         typer.echo(f"kmerl: stopped: {found.stopped}; the same command goes on", err=True)
-    if found.failed or found.stopped:
-        raise typer.Exit(1)
-    _say_root(corpus, root)
 
 
 def _wanted(records: str) -> int | Iterable[str]:

@@ -50,8 +50,10 @@ def recordings(root: Path) -> None:
     for form in ("80", "24", "32"):
         folder, unit = root / f"format{form}", ["mV"] * 12
         folder.mkdir()
-        wfdb.wrsamp("r", 500, unit, list(LEADS), digital.T / 1000, fmt=[form] * 12,
-                    write_dir=str(folder))  # fmt: skip
+        with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
+            warnings.simplefilter("ignore")
+            wfdb.wrsamp("r", 500, unit, list(LEADS), digital.T / 1000, fmt=[form] * 12,
+                        write_dir=str(folder))  # fmt: skip
     for name, source in {"georgia": "challenge", "format212": "ptb-xl", "parts": "ptb-xl"}.items():
         shutil.copytree(root / source, root / name)
     _replaced(root / "georgia/r.hea", "r 12", "r.mat 12")
