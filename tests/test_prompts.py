@@ -71,7 +71,7 @@ def test_the_parameter_is_checked():
 def embedded(tmp_path, monkeypatch):
     """Inside a directory in which stage embed_text has run with a tower that draws vectors."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(embed_text, "TextTower", lambda settings: FakeTower())
+    monkeypatch.setattr(embed_text, "TextTower", lambda *_: FakeTower())
     demo = params.read(Path(__file__).parents[1] / "params/demo.yaml")
     Path("params.yaml").write_text(yaml.safe_dump(demo | {"splits": {"merl": "raw/merl"}}))
     for folder in ("raw/merl", "data/labels", "data/reports"):

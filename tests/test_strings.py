@@ -14,9 +14,9 @@ from kmerl.knowledge.backend import Verdict
 from kmerl.knowledge.merge import Merged, contradiction, guarded
 from kmerl.knowledge.overrides import Overrides
 from kmerl.knowledge.strings import stands
+from kmerl.params import ParamsError
 
 CASES = read_yaml(Path(__file__).parent / "cases" / "names.yaml")
-from kmerl.params import ParamsError
 
 
 @pytest.mark.parametrize("verdict", CASES["stated"])

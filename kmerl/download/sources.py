@@ -6,6 +6,9 @@
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from kmerl import params
 from kmerl.files import read_yaml
@@ -28,7 +31,7 @@ class Source:
     records: Count
     patients: Count | None
     files: Count
-    bytes: Count
+    bytes: Annotated[int, Field(gt=0, lt=2**63)]
     licence: str
     credentials: str
     project: str

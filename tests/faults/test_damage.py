@@ -100,7 +100,7 @@ def test_the_last_whole_checkpoint_is_taken_up_and_none_blocks_a_training(saved,
 
 def test_what_killed_processes_left_goes_with_the_training_and_no_living_ones(saved):
     checkpoint, newest, _ = saved
-    dead, living = newest.with_suffix(".999999999"), newest.with_suffix(f".{os.getpid()}")
+    dead, living = (newest.with_suffix(f".0-{p}") for p in (999999999, os.getpid()))
     partial = newest.with_name(f".{dead.name}.partial")
     for path in (dead, partial, living):
         path.touch()
@@ -267,9 +267,9 @@ def test_a_full_disk_is_said_in_one_line_and_the_old_file_stays(tmp_path, write)
 
 def test_a_full_disk_at_a_checkpoint_is_said_and_the_last_one_stays(saved):
     checkpoint, newest, older = saved
-    own = newest.with_name(f"training-00004.{os.getpid()}")
+    own = newest.with_name(f"training-000000004.0-{os.getpid()}")
     fill(own.with_name(f".{own.name}.partial"))
-    with pytest.raises(files.NoSpaceError, match=r"no space left on .*training-00004"):
+    with pytest.raises(files.NoSpaceError, match=r"no space left on .*training-000000004"):
         checkpoint.save(state(4), 4)
     assert checkpoint.load("cpu")["rows"] == [{"epoch": 3}]
     assert {*newest.parent.iterdir()} == {newest, older}
