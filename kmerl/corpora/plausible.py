@@ -4,11 +4,12 @@ No fact proves a recording wrong. Each compares it with what ECGs are like, with
 real recordings leave (docs/log.md has how few, and which share of wrong ones is seen):
 
 - amplitude: the median lead's height in a second. Sees a unit or a gain that is wrong by 1000,
-  most that are wrong by 5, none that are wrong by 2.
+  voltages 10 and mostly those 5 times too high, fewer of those 5 times too low, none by 2.
 - noise: neighbouring samples are as far apart as any two, or jump. Sees a file of another byte
   order, offset or content; not a few spoilt samples.
 - rate: the width of the QRS complexes (half width of the slopes' autocorrelation) against how many
-  there are. With a rate wrong by k the one grows by k and the other falls by k.
+  there are. With a rate wrong by k the one grows by k and the other falls by k. Sees nearly all
+  that are wrong by 4 and about two in three by 2; and true tachycardias of 200 a minute.
 - einthoven: I + III = II and Goldberger's aVR, aVL, aVF. Sees limb leads under each other's names;
   not electrodes on each other's places, which keep the law, nor chest leads.
 """
