@@ -88,14 +88,7 @@ def read(path: Path | str = "params.yaml") -> dict[str, Any]:
     values = read_file(path, f"copy one of params/*.yaml to {path}")
     for key in values.keys() - set(SECTIONS):
         raise ParamsError(f"{path}: unknown key {shown(key)}; typo? {nearest(key, SECTIONS)}")
-    return Sections(values)
-
-
-class Sections(dict[str, Any]):
-    """What a params.yaml holds; asked for a section that it lacks, it says so."""
-
-    def __missing__(self, section: str) -> Any:
-        raise ParamsError(f"section {section!r} is missing; params/demo.yaml shows every key")
+    return values
 
 
 def value(values: Mapping[str, Any], key: str, kind: type[Built]) -> Built:

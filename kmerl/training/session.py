@@ -36,13 +36,13 @@ class Session:
     @classmethod
     def from_params(cls, values: Mapping[str, Any], data: Path) -> "Session":
         """Check the sections that pretraining reads."""
-        method = values["method"]
+        method = value(values, "method", str)
         return cls(
             values=values,
             data=data,
-            pretrain=build(PretrainParams, values["pretrain"], "pretrain"),
+            pretrain=value(values, "pretrain", PretrainParams),
             mask=model_files.lead_mask(method, model_files.sections_of(method, values)),
-            signal=build(SignalParams, values["signal"], "signal"),
+            signal=value(values, "signal", SignalParams),
             seed=value(values, "seed", int),
         )
 
