@@ -232,7 +232,7 @@ def _standardised(values: Tensor) -> Tensor:
 def _embedding(*shape: int) -> nn.Parameter:
     """Small, not the unit normal of the public code, in which a record hardly moves its CLS tokens
     before training."""
-    return nn.Parameter(EMBEDDING_STD * torch.empty(shape).normal_())
+    return nn.Parameter(EMBEDDING_STD * torch.randn(shape))
 
 
 def instance_discrimination(

@@ -142,7 +142,7 @@ class AttentionPool(nn.Module):
 
     def __init__(self, width: int, tokens: int, heads: int) -> None:
         super().__init__()
-        self.position = nn.Parameter(torch.empty(tokens + 1, width).normal_() / width**0.5)
+        self.position = nn.Parameter(torch.randn(tokens + 1, width) / width**0.5)
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
 
     def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch width"]:

@@ -75,8 +75,8 @@ class LeadPatchEncoder(Encoder):
         )
         self.time: Tensor
         self.register_buffer("time", sine_positions(self.segments, size.width), persistent=False)
-        self.lead = nn.Parameter(EMBEDDING_STD * torch.empty(len(LEADS), size.width).normal_())
-        self.separator = nn.Parameter(EMBEDDING_STD * torch.empty(size.width).normal_())
+        self.lead = nn.Parameter(EMBEDDING_STD * torch.randn(len(LEADS), size.width))
+        self.separator = nn.Parameter(EMBEDDING_STD * torch.randn(size.width))
         self.blocks = stack(size.width, size.heads, size.depth)
         self.norm = nn.LayerNorm(size.width)
         self.apply(_xavier)
@@ -142,7 +142,7 @@ class LeadDecoder(nn.Module):
             width = options.decoder_width
             heads = max(1, width // HEAD_WIDTH)
         self.enter = nn.Linear(size.width, width)
-        self.mask = nn.Parameter(EMBEDDING_STD * torch.empty(width).normal_())
+        self.mask = nn.Parameter(EMBEDDING_STD * torch.randn(width))
         self.time: Tensor
         self.register_buffer("time", sine_positions(segments, width), persistent=False)
         self.blocks = stack(width, heads, options.decoder_depth)

@@ -54,7 +54,7 @@ class Foresight(nn.Module):
             )
         width = options.context_width
         self.embed = nn.Linear(width_in, width)
-        self.summary = nn.Parameter(torch.empty(1, 1, width).normal_() * EMBEDDING_STD)
+        self.summary = nn.Parameter(torch.randn(1, 1, width) * EMBEDDING_STD)
         heads, depth = options.context_heads, options.context_depth
         self.blocks = stack(width, heads, depth, options.context_mlp)
         self.foretell = nn.Linear(width, self.ahead * width_in)

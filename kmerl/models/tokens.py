@@ -87,9 +87,7 @@ class JointTokenizer(nn.Module):
         self.project = nn.Conv1d(len(LEADS), width, token_samples, token_samples, bias=False)
         self.temporal = None
         if temporal_deviation is not None:
-            self.temporal = nn.Parameter(
-                temporal_deviation * torch.empty(self.segments, width).normal_()
-            )
+            self.temporal = nn.Parameter(temporal_deviation * torch.randn(self.segments, width))
 
     def rows(self, _leads: int) -> int:
         """One row of `segments` tokens, however many leads there are."""

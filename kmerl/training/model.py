@@ -7,9 +7,10 @@ import json
 import pkgutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import torch
+from pydantic import Field
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -32,9 +33,9 @@ class ModelConfig:
     signal: SignalParams
     text_encoder: TextEncoderParams
     entities: tuple[str, ...]
-    text_width: int
-    rate: int
-    samples: int
+    text_width: Annotated[int, Field(ge=1, le=2**14)]  # bounds: it is made before its weights are
+    rate: Annotated[int, Field(ge=1, le=2**14)]  # Hz
+    samples: Annotated[int, Field(ge=1, le=2**18)]  # a lead
 
 
 def sections_of(method: str, whole: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,14 +142,13 @@ def load(directory: Path, device: str = "cpu") -> tuple[ModelConfig, Method]:
             )
     config, weights_digest = _read_config(directory / CONFIG)
     path = directory / WEIGHTS
-    with files.reading(directory / CONFIG, _AGAIN), torch.device("meta"):
-        asked = create(config)  # shapes alone: what the weights do not have takes no memory
+    with files.reading(directory / CONFIG, _AGAIN):
+        model = create(config)
     with files.reading(path, _AGAIN):
         weights = load_file(path, device="cpu")
-        _check_fit(asked, weights)
+        _check_fit(model, weights)
         if _file_digest(path) != weights_digest:
             raise ValueError(f"not the weights that {CONFIG} was written with")
-    model = create(config)
     model.load_state_dict(weights)
     return config, model.eval().to(device)
 

@@ -109,10 +109,15 @@ def main() -> None:
     names = (given.target,) if given.target else tuple(TARGETS)
     tally, began = Tally(), time.monotonic()
     jobs, make = schedule(given.inputs, names), partial(worker, names)
-    for job, found in run(jobs, make, given.processes, preload="tests.faults.attempts"):
-        tally.add(job, found)
-        if job[1] % 500 == 0 and job[0] == names[0]:
-            print(f"{job[0]} {job[1]}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+    try:
+        found = run(jobs, make, given.processes, preload="tests.faults.attempts")
+        for number, (job, came) in enumerate(found, 1):
+            tally.add(job, came)
+            if number % 5000 == 0:
+                told = f"{number} inputs, {len(tally.findings())} kinds of findings"
+                print(f"{told}, {time.monotonic() - began:.0f} s", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted; so far:", file=sys.stderr)
     kept, findings = Campaign(names), tally.findings()
     for (name, _), numbers in findings.items():
         for number in sorted(numbers)[:2]:

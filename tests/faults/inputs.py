@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,10 +51,8 @@ def recordings(root: Path) -> None:
     for form in ("80", "24", "32"):
         folder, unit = root / f"format{form}", ["mV"] * 12
         folder.mkdir()
-        with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
-            warnings.simplefilter("ignore")
-            wfdb.wrsamp("r", 500, unit, list(LEADS), digital.T / 1000, fmt=[form] * 12,
-                        write_dir=str(folder))  # fmt: skip
+        _wrsamp("r", 500, unit, list(LEADS), digital.T / 1000, fmt=[form] * 12,
+                    write_dir=str(folder))  # fmt: skip
     for name, source in {"georgia": "challenge", "format212": "ptb-xl", "parts": "ptb-xl"}.items():
         shutil.copytree(root / source, root / name)
     _replaced(root / "georgia/r.hea", "r 12", "r.mat 12")
@@ -61,6 +60,12 @@ def recordings(root: Path) -> None:
     (root / "format212/r.dat").write_bytes(formats.interleaved(digital)[: SAMPLES * 18])
     (root / "parts/r.hea").rename(root / "parts/s.hea")
     (root / "parts/r.hea").write_text(f"r/2 12 500 {2 * SAMPLES}\ns {SAMPLES}\ns {SAMPLES}\n")
+
+
+def _wrsamp(*given: Any, **named: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wfdb.wrsamp(*given, **named)
 
 
 def _replaced(path: Path, old: str, new: str) -> None:
