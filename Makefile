@@ -7,9 +7,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
-.PHONY: repro test test-vllm check bench help setup setup-dev clean lock
+FUZZ_INPUTS ?= 100000
+
+.PHONY: repro test test-vllm test-cluster check bench fuzz chaos help setup setup-dev clean lock
 
 repro: setup  ## the whole chain, then the page
+	python -m kmerl.experiments.after_kill
 	dvc repro
 	@echo "The report is report/index.html"
 	@kmerl changed
@@ -21,16 +24,26 @@ test-vllm: setup-dev  ## mining through a real vLLM server on the CPU, in an env
 	python -m tests.vllm_environment .venv-vllm
 	test ! -e .venv-vllm/ready || python -m pytest --numprocesses=0 -s tests/vllm_on_cpu.py
 
-check: setup-dev  ## format, lint, types
+fuzz: setup-dev  ## damaged files for every reader, FUZZ_INPUTS of them; half an hour on two cores
+	python -m tests.faults.campaign --inputs $(FUZZ_INPUTS)
+
+check: setup-dev  ## format, lint, types; then known vulnerabilities and licences, which fail nothing
 	ruff format --check kmerl stages tests benchmarks docs
 	ruff check kmerl stages tests benchmarks docs
 	mypy
+	-python -m tests.audit
+
+chaos: setup-dev  ## kills, full disks, damaged checkpoints, two runs at once: an hour; more by CHAOS="--kills 200"
+	python -m tests.faults.chaos $(CHAOS)
+
+test-cluster: setup-dev  ## two nodes of torchrun's, and results shared over S3 (moto's), on this machine; some minutes
+	python -m pytest --numprocesses=0 --override-ini=python_files='*.py' tests/cluster
 
 bench: setup  ## ratios, one JSON document last
 	python -m benchmarks
 
 help:  ## these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.installed  ## the environment that runs the chain, in .venv
 setup-dev: $(VENV)/.installed-dev  ## the same, and what tests and checks need
@@ -50,5 +63,5 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 lock:  ## pin what a fresh resolution of pyproject.toml gives
 	$(PYTHON) -m tests.lock
 
-clean:  ## remove environments, checkpoints and live plots
-	rm -rf $(VENV) $(VENV)-vllm .checkpoints live
+clean:  ## remove environments, checkpoints, kept tracebacks and live plots
+	rm -rf $(VENV) $(VENV)-vllm .checkpoints .kmerl live

@@ -7,19 +7,35 @@
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
+from kmerl.evaluation.bootstrap import draw_patients, interval
 from kmerl.files import rounded
 from kmerl.knowledge.backend import Backend, Coverage
 from kmerl.knowledge.mining import open_backend
-from kmerl.knowledge.quality import coverage, measure, read_reports
+from kmerl.knowledge.quality import (
+    NAMED_LANGUAGES,
+    Scored,
+    code_table,
+    coverage,
+    measure,
+    read_reports,
+    scores,
+)
+from kmerl.seeds import generator
+
+REPLICATES, LEVEL = 1000, 0.95
 
 
 def main(
-    reports: Annotated[Path | None, typer.Option(help="CSV: report, scp_codes, strat_fold")] = None,
+    reports: Annotated[
+        Path | None, typer.Option(help="CSV: report, scp_codes, strat_fold, patient_id")
+    ] = None,
     statements: Annotated[Path | None, typer.Option(help="CSV: statement, n_records")] = None,
     backend: Annotated[str, typer.Option(help="mining backend")] = "lexicon",
     hedged: Annotated[str, typer.Option(help="positive | drop: hedged findings")] = "positive",
@@ -43,8 +59,14 @@ def _measured(
     result: dict[str, Any] = {}
     if reports is not None:
         scored = read_reports(reports, miner, hedged)
-        result["tuning"] = measure([report for report in scored if report.fold not in folds])
-        result["held_out"] = measure([report for report in scored if report.fold in folds])
+        with reports.open(encoding="utf-8", newline="") as file:
+            patients = [row["patient_id"] for row in csv.DictReader(file)]
+        for part, held in (("tuning", False), ("held_out", True)):
+            rows = [i for i, report in enumerate(scored) if (report.fold in folds) is held]
+            result[part] = measure([scored[i] for i in rows])
+            result[part]["micro_f1_intervals"] = intervals(
+                [scored[i] for i in rows], [patients[i] for i in rows]
+            )
     if statements is not None:
         with statements.open(encoding="utf-8", newline="") as file:
             counts = {row["statement"]: int(row["n_records"]) for row in csv.DictReader(file)}
@@ -52,6 +74,28 @@ def _measured(
             raise typer.BadParameter("only the lexicon can say what it did not understand")
         result["statements"] = coverage(counts, miner)
     return result
+
+
+def intervals(reports: Sequence[Scored], patients: Sequence[str]) -> dict[str, Any]:
+    """The bootstrap interval of micro F1 over all reports and those of each language.
+
+    Args:
+        patients: whose report each one is; patients are drawn, not reports.
+    """
+    findings = code_table().findings
+    each = [scores([report], findings)["micro"] for report in reports]
+    counts = np.array([(2 * one["hits"], one["extra"] + one["missed"]) for one in each])
+    found = {}
+    for name in ("all", *NAMED_LANGUAGES):
+        part = [
+            i
+            for i, report in enumerate(reports)
+            if report.written and name in ("all", report.language)
+        ]
+        drawn = draw_patients([patients[i] for i in part], REPLICATES, generator(0, "mining", name))
+        right, wrong = (drawn.T @ counts[part]).T
+        found[name] = interval(right / (right + wrong), LEVEL)
+    return found
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """One definition of the world, and a gather that keeps the gradient."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -8,18 +11,40 @@ import torch.distributed as dist
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+_by_itself = ContextVar("by itself", default=False)
+
 
 def rank() -> int:
-    return dist.get_rank() if dist.is_initialized() else 0
+    return dist.get_rank() if dist.is_initialized() and not _by_itself.get() else 0
 
 
 def world_size() -> int:
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if dist.is_initialized() and not _by_itself.get() else 1
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Inside, this process is the whole world: for batches that processes deal out whole."""
+    before = _by_itself.set(True)
+    try:
+        yield
+    finally:
+        _by_itself.reset(before)
 
 
 def is_main() -> bool:
     """Whether this process writes files and shows progress."""
     return rank() == 0
+
+
+def leads_node() -> bool:
+    """Whether this process keeps the checkpoint of its node, whose disk may be its own."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def on_node() -> int:
+    """How many processes this node has."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def join(device: str) -> None:
@@ -31,11 +56,6 @@ def join(device: str) -> None:
 def leave() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
-
-
-def barrier() -> None:
-    if dist.is_initialized():
-        dist.barrier()
 
 
 class _Gather(torch.autograd.Function):
@@ -84,15 +104,53 @@ def average(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return _Sum.apply(tensor) / world_size() if world_size() > 1 else tensor
 
 
-def of_first(values: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
-    """Rank 0's values on every rank, without gradient: for a draw that all must share."""
+def own(draw: Callable[[int], Tensor], rows: int) -> Shaped[Tensor, "rows ..."]:
+    """This rank's rows of `draw(rows of all ranks)`.
+
+    Every rank draws from a generator in the same state, so that what a record gets, and what the
+    next draw gives, does not depend on how many ranks there are.
+    """
+    return draw(rows * world_size())[rank() * rows :][:rows]
+
+
+def of_first(data: bytes, device: str) -> bytes:
+    """Rank 0's `data` on every rank."""
     if world_size() == 1:
-        return values
-    shared = values.clone()
-    dist.broadcast(shared, 0)
-    return shared
+        return data
+    size = torch.tensor([len(data)], device=device)
+    dist.broadcast(size, 0)
+    sent = torch.empty(int(size), dtype=torch.uint8, device=device)
+    if is_main() and data:
+        sent.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+    dist.broadcast(sent, 0)
+    return sent.cpu().numpy().tobytes()
 
 
-def mean(values: Tensor) -> Tensor:
-    """The mean over ranks, without gradient: for logging."""
-    return average(values.detach())
+def check_same(text: str, device: str, what: str) -> None:
+    """
+    Raises:
+        ValueError: on every rank, if any has another `text` than rank 0; it names those ranks.
+    """
+    differs = torch.tensor([text.encode() != of_first(text.encode(), device)], device=device)
+    others = gather_rows(differs).nonzero().flatten().tolist()
+    if others:
+        raise ValueError(f"{what} of rank {', '.join(map(str, others))} differ from rank 0's")
+
+
+def gather_rows(tensor: Shaped[Tensor, "local ..."]) -> Shaped[Tensor, "whole ..."]:
+    """The rows of every rank, in rank order, without gradient; ranks may hold different numbers."""
+    if world_size() == 1:
+        return tensor
+    sizes = [torch.zeros(1, dtype=torch.int64, device=tensor.device) for _ in range(world_size())]
+    dist.all_gather(sizes, sizes[0].new_tensor([len(tensor)]))
+    counts = [int(size) for size in sizes]
+    filled = tensor.new_zeros(max(counts), *tensor.shape[1:])
+    filled[: len(tensor)] = tensor
+    parts = [torch.empty_like(filled) for _ in counts]
+    dist.all_gather(parts, filled)
+    return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+
+def total(values: Tensor) -> Tensor:
+    """The sum over ranks, without gradient: for logging."""
+    return _Sum.apply(values.detach()) if world_size() > 1 else values.detach()

@@ -7,6 +7,8 @@ Defaults live in params.yaml alone.
 import dataclasses
 import difflib
 import json
+import math
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
 import pydantic.dataclasses
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from kmerl.files import read_yaml
 
@@ -27,16 +29,25 @@ SECTIONS = (
 )  # fmt: skip
 """In the order of the file."""
 
+MOST = 2**31 - 1
+"""Above what any count, weight or time of ours can be, and within what every library can take."""
+
 Built = TypeVar("Built")
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-PositiveOrZero = Annotated[float, Field(ge=0)]
-Factor = Annotated[float, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
+CountOrZero = Annotated[int, Field(ge=0, le=MOST)]
+Seed = Annotated[int, Field(ge=0, le=MOST)]
+Positive = Annotated[float, Field(gt=0, le=MOST)]
+PositiveOrZero = Annotated[float, Field(ge=0, le=MOST)]
+Factor = Annotated[float, Field(ge=1, le=MOST)]
 Share = Annotated[float, Field(ge=0, le=1)]
 ShareAboveZero = Annotated[float, Field(gt=0, le=1)]
 ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
 ProperShare = Annotated[float, Field(gt=0, lt=1)]
+Decibel = Annotated[float, Field(ge=-100, le=100)]
+
+LONGEST = 100  # characters of a value that a message shows
+SECRET = re.compile(r"//[^/@\s]*@")
+"""The user name and password of an address."""
 
 _IN_YAML = {
     "Input should be": "it must be",
@@ -49,6 +60,16 @@ _IN_YAML = {
 
 class ParamsError(ValueError):
     """A key of params.yaml is unknown, missing or its value not allowed; the message names it."""
+
+
+def _no_flag(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"{value} is no number")
+    return value
+
+
+NoFlag = BeforeValidator(_no_flag)
+"""Of a choice among numbers, in which `true` would be 1."""
 
 
 @dataclass_transform(frozen_default=True)
@@ -64,15 +85,67 @@ def checked(kind: type[Built]) -> type[Built]:
 
 def read(path: Path | str = "params.yaml") -> dict[str, Any]:
     """The whole file as a dictionary; unknown top-level keys are an error."""
-    path = Path(path)
-    if not path.exists():
-        raise ParamsError(f"{path} does not exist; copy one of params/*.yaml to {path}")
-    values = read_yaml(path)
-    if not isinstance(values, dict):
-        raise ParamsError(f"{path} holds no mapping of parameters")
+    values = read_file(path, f"copy one of params/*.yaml to {path}")
     for key in values.keys() - set(SECTIONS):
-        raise ParamsError(f"{path}: unknown key {key!r}; typo? {nearest(key, SECTIONS)}")
+        raise ParamsError(f"{path}: unknown key {shown(key)}; typo? {nearest(key, SECTIONS)}")
     return values
+
+
+def value(values: Mapping[str, Any], key: str, kind: type[Built]) -> Built:
+    """One dotted key of a params.yaml, which holds `values`, as what it must be.
+
+    Raises:
+        ParamsError: it is missing, or something else.
+    """
+    found: Any = values
+    for part in key.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            raise ParamsError(f"{key} is missing; params/demo.yaml shows every key")
+        found = found[part]
+    return build(kind, found, key)
+
+
+def read_file(path: Path | str, advice: str) -> dict[str, Any]:
+    """The mapping that a YAML file holds, of plain values alone.
+
+    Args:
+        advice: what to do where there is no such file.
+
+    Raises:
+        ParamsError: there is none, it cannot be read, holds something else, or a number in it is
+            not finite; the message is one line and names the file and, where it can, line and key.
+    """
+    try:
+        values = read_yaml(Path(path))
+    except FileNotFoundError:
+        raise ParamsError(f"{path} does not exist; {advice}") from None
+    except OSError as error:
+        raise ParamsError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ParamsError(str(error)) from None
+    if not isinstance(values, dict):
+        held = "nothing" if values is None else shown(values)
+        raise ParamsError(f"{path} holds no mapping of keys to values, but {held}")
+    check_finite(values, f"{path}: ")
+    return values
+
+
+def check_finite(values: Any, where: str) -> None:
+    """
+    Raises:
+        ParamsError: NaN, an infinity or a number of no machine stands somewhere, at any depth.
+    """
+    inside: Iterable[tuple[str, Any]] = ()
+    if isinstance(values, dict):
+        inside = ((f"{where}.{key}".replace(": .", ": "), value) for key, value in values.items())
+    elif isinstance(values, list):
+        inside = ((f"{where}[{place}]", value) for place, value in enumerate(values))
+    elif isinstance(values, float) and not math.isfinite(values):
+        raise ParamsError(f"{where} is {values}; it must be a finite number")
+    elif isinstance(values, int) and abs(values) >= 2**63:
+        raise ParamsError(f"{where} is {shown(values)}; it must be a number below 2 to the 63rd")
+    for place, value in inside:
+        check_finite(value, place)
 
 
 def load(section: str, kind: type[Built], path: Path | str = "params.yaml") -> Built:
@@ -83,13 +156,23 @@ def load(section: str, kind: type[Built], path: Path | str = "params.yaml") -> B
     """
     values = read(path)
     if section not in values:
-        raise ParamsError(f"{path}: section {section!r} is missing")
-    return build(kind, values[section], section)
+        raise ParamsError(f"{path}: section {section!r} is missing; params/demo.yaml shows it")
+    return build(kind, values[section], f"{path}: {section}")
 
 
 def seed(path: Path | str = "params.yaml") -> int:
     """The one seed from which every random generator of the chain is derived."""
     return load("seed", int, path)
+
+
+def shown(value: Any) -> str:
+    """A value as a message has it: cut where it is long, a password of an address left out."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        text = f"a number of about {int(value).bit_length() * 3 // 10} digits"
+    text = SECRET.sub("//***@", text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def options(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,9 +223,10 @@ def _message(kind: Any, error: Any, where: str) -> str:
     place = (where + "".join(parts)).replace(": .", ": ").removeprefix(".").removesuffix(".[key]")
     if error["type"] == "unexpected_keyword_argument":
         above_it = place.removesuffix(f".{key}")
-        return f"{above_it}: unknown key {key!r}; typo? {nearest(key, _fields(kind, above))}"
+        near = nearest(key, _fields(kind, above))
+        return f"{above_it}: unknown key {shown(key)}; typo? {near}"
     if error["type"] == "missing":
-        hint = "; params/demo.yaml shows every key" if where in SECTIONS else ""
+        hint = "; params/demo.yaml shows every key" if where.rpartition(": ")[2] in SECTIONS else ""
         return f"{place} is missing{hint}"
     said = error["msg"]
     for words, ours in _IN_YAML.items():
@@ -150,7 +234,7 @@ def _message(kind: Any, error: Any, where: str) -> str:
     if error["type"] == "value_error":  # of a whole class: it begins with a field's name
         between = "." if isinstance(error["input"], dict) else ": "
         return f"{place}{between}{said}".replace(": .", ": ")
-    return f"{place} is {error['input']!r}; {said}"
+    return f"{place} is {shown(error['input'])}; {said}"
 
 
 def _fields(kind: Any, path: Iterable[str | int]) -> list[str]:

@@ -36,6 +36,8 @@ class Runtime:
     backend: str
     threads: CountOrZero
     device: Literal["auto", "cpu", "cuda"]
+    launcher: str
+    save_minutes: Positive
     llm: Server
 
     @property
@@ -74,6 +76,15 @@ def side_by_side(runtime: Runtime, device: str) -> int:
         return 1
     torch.set_num_threads(1)
     return runtime.thread_count
+
+
+def devices(runtime: Runtime) -> list[str]:
+    """Where pieces of work run side by side: on each GPU one, on a CPU one a thread."""
+    import torch
+
+    if device(runtime) == "cuda":
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return ["cpu"] * side_by_side(runtime, "cpu")
 
 
 def in_order(

@@ -66,7 +66,7 @@ def resample(signal: np.ndarray, rate: float, target: float) -> np.ndarray:
     For the filter, a lead goes on beyond its ends as its own point reflection, so that neither a
     baseline offset nor a slope makes a step there.
     """
-    if rate == target:
+    if rate == target or signal.shape[-1] < 2:  # of one sample, nothing goes on
         return signal
     from scipy.signal import resample_poly  # a second to import, and few corpora need it
 

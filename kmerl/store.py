@@ -7,7 +7,7 @@ is a record's number counted over all shards.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kmerl.files import DamagedError, reading
 from kmerl.leads import LEADS
 
 NAME = "signals-{:05d}.parquet"
@@ -24,6 +25,10 @@ SAMPLES = pa.list_(pa.field("element", pa.int16(), nullable=False))
 RATE, LENGTH = b"kmerl.rate", b"kmerl.samples"  # Hz, and samples a lead, in a shard's metadata
 FACTS = ("min", "max", "nan")
 """Columns `<fact>.<lead>`: extremes in microvolt, and how many NaN samples were repaired."""
+
+
+_AGAIN = "run `dvc repro ingest` again"
+_LABEL = pa.bool_()
 
 
 class StoreError(ValueError):
@@ -57,6 +62,9 @@ def schema(rate: int, samples: int, labels: Sequence[str] = ()) -> pa.Schema:
         ],
         metadata={RATE: str(rate), LENGTH: str(samples)},
     )
+
+
+_LAYOUT = schema(1, 1)  # the types of all columns but labels, whatever the rate and the length
 
 
 class ShardWriter:
@@ -146,12 +154,38 @@ def read_table(directory: Path | str, columns: Sequence[str]) -> pa.Table:
         StoreError: no store, or no such column.
     """
     paths = shards(directory)
-    known = pq.read_schema(paths[0]).names
+    with reading(paths[0], _AGAIN):
+        known = pq.read_schema(paths[0]).names
     missing = [name for name in columns if name not in known]
     if missing:
         raise StoreError(f"{directory} has no column {', '.join(map(repr, missing))}")
     tables = [_read_columns(path, list(columns)) for path in paths]
     return pa.concat_tables(tables).replace_schema_metadata(None).combine_chunks()
+
+
+def read_parquet(
+    path: Path, again: str, columns: Mapping[str, pa.DataType], others: pa.DataType
+) -> pa.Table:
+    """A whole file with these columns, and more of the type `others`; none lacks a value.
+
+    Args:
+        again: what to do where it is another, see `kmerl.files.reading`.
+
+    Raises:
+        DamagedError: the file is torn, or it is another.
+    """
+    with reading(path, again):
+        table = pq.read_table(path)
+        table.validate(full=True)  # texts are UTF-8
+        names = table.column_names
+        if missing := [name for name in columns if names.count(name) != 1]:
+            raise DamagedError(f"{path} has not one column {missing[0]!r}; {again}")
+        for name, column in zip(names, table.columns, strict=True):
+            kind = columns.get(name, others)
+            if column.type != kind or column.null_count:
+                held = f"{column.type} and {column.null_count} times nothing"
+                raise DamagedError(f"{path}: column {name!r} holds {held}, not {kind}; {again}")
+    return table
 
 
 def whole_range(directory: Path | str) -> tuple[np.ndarray, np.ndarray]:
@@ -168,8 +202,17 @@ def whole_range(directory: Path | str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_columns(path: Path, columns: list[str]) -> pa.Table:
-    with pq.ParquetFile(path) as file:  # three times as fast as pq.read_table on small groups
-        return file.read(columns=columns, use_threads=False).select(columns)
+    # three times as fast as pq.read_table on small groups
+    with reading(path, _AGAIN), pq.ParquetFile(path) as file:
+        table = file.read(columns=columns, use_threads=False).select(columns)
+        table.validate(full=True)  # texts are UTF-8
+        for name, column in zip(columns, table.columns, strict=True):
+            label = name not in _LAYOUT.names
+            if column.type != (_LABEL if label else _LAYOUT.field(name).type):
+                raise DamagedError(f"{path}: column {name!r} holds {column.type}; {_AGAIN}")
+            if column.null_count and not label:
+                raise DamagedError(f"{path}: column {name!r} lacks a value; {_AGAIN}")
+    return table
 
 
 @dataclass(frozen=True)
@@ -205,13 +248,14 @@ def row_groups(directory: Path | str) -> Groups:
     number: list[int] = []
     sizes: list[int] = []
     for i, path in enumerate(paths):
-        footer = pq.read_metadata(path)
+        with reading(path, _AGAIN):
+            footer = pq.read_metadata(path)
+            samples, rate = (int((footer.metadata or {})[key]) for key in (LENGTH, RATE))
         count = footer.num_row_groups
         shard += [i] * count
         number += range(count)
         sizes += [footer.row_group(j).num_rows for j in range(count)]
     start = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-    samples, rate = int(footer.metadata[LENGTH]), int(footer.metadata[RATE])
     return Groups(tuple(paths), samples, rate, np.array(shard, int), np.array(number, int), start)
 
 
@@ -224,12 +268,16 @@ class OpenShards:
 
     def signal(self, shard: int, numbers: Sequence[int], leads: Sequence[str]) -> np.ndarray:
         """int16 (rows, leads, samples) of some row groups of a shard; no other lead is decoded."""
-        file = self._file(shard)
-        table = file.read_row_groups(list(numbers), columns=list(leads), use_threads=False)
-        signal = np.empty((table.num_rows, len(leads), self._groups.samples), np.int16)
-        for i, lead in enumerate(leads):
-            values = [chunk.values.to_numpy() for chunk in table.column(lead).chunks]
-            signal[:, i] = np.concatenate(values).reshape(table.num_rows, -1)
+        with reading(self._groups.paths[shard], _AGAIN):
+            file = self._file(shard)
+            table = file.read_row_groups(list(numbers), columns=list(leads), use_threads=False)
+            signal = np.empty((table.num_rows, len(leads), self._groups.samples), np.int16)
+            for i, lead in enumerate(leads):
+                column = table.column(lead)
+                if column.type != SAMPLES:
+                    raise TypeError(f"lead {lead} holds {column.type}")
+                values = [chunk.values.to_numpy() for chunk in column.chunks]
+                signal[:, i] = np.concatenate(values).reshape(signal.shape[::2])
         return signal
 
     def _file(self, shard: int) -> pq.ParquetFile:

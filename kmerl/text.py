@@ -1,7 +1,12 @@
 """The frozen text tower F_T: every report, entity name and class name is embedded once."""
 
+import copy
+import hashlib
 import os
 import pickle
+import queue
+import shutil
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +18,7 @@ from torch import Tensor
 
 from kmerl.params import Count, checked
 from kmerl.progress import track
+from kmerl.runtime import in_order
 
 PACKAGED = "packaged"
 
@@ -29,9 +35,13 @@ class TextEncoderParams:
 
 
 class TextTower:
-    """A frozen BERT-like encoder; texts in, float32 vectors (texts, width) out."""
+    """A frozen BERT-like encoder; texts in, float32 vectors (texts, width) out.
 
-    def __init__(self, params: TextEncoderParams, device: str = "cpu") -> None:
+    Args:
+        devices: each embeds a batch at a time, one that is named several times so many.
+    """
+
+    def __init__(self, params: TextEncoderParams, devices: Sequence[str] = ("cpu",)) -> None:
         from transformers import AutoTokenizer
         from transformers.utils import logging
 
@@ -40,44 +50,107 @@ class TextTower:
         source, revision = model_source(params)
         # Neither this nor `_weights` runs code from the model's repository.
         self.tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-        self.model = _weights(source, revision, params).eval().to(device)
+        self.model = _weights(source, revision, params).eval()
         self.params = params
-        self.device = device
+        self.copies = {one: copy.deepcopy(self.model).to(one) for one in {*devices} - {"cpu"}}
+        self.devices = devices
+        self._tokenizing = threading.Lock()
 
-    @torch.inference_mode()
-    def embed(self, texts: Sequence[str]) -> Float[np.ndarray, "text width"]:
+    def embed(
+        self, texts: Sequence[str], keep: Path | None = None
+    ) -> Float[np.ndarray, "text width"]:
         """Vectors in the order of `texts`; equal texts are embedded once.
 
         Texts of similar length share a batch, so a vector's last bits may depend on the set of
         texts embedded with it, never on their order.
+
+        Args:
+            keep: a folder in which the batches that are done outlive a kill; emptied at the end.
         """
         distinct = sorted(set(texts), key=lambda text: (len(text), text))
-        rows = []
         size = self.params.batch
-        starts = range(0, len(distinct), size)
-        for start in track(starts, "embedding texts", unit="batches"):
-            rows.append(self._embed_batch(distinct[start : start + size]))
-        if not rows:
-            return np.zeros((0, self.model.config.hidden_size), np.float32)
-        vectors = torch.cat(rows).numpy()
-        place = {text: row for row, text in enumerate(distinct)}
-        return vectors[[place[text] for text in texts]]
+        kept = _Kept(keep and keep / self._name(distinct), (len(distinct), self.width), size)
+        free: queue.SimpleQueue[str] = queue.SimpleQueue()
+        for device in self.devices:
+            free.put(device)
 
-    def _embed_batch(self, texts: list[str]) -> Tensor:
-        tokens = self.tokenizer(
-            texts,
-            padding=True,
-            truncation=True,
-            max_length=self.params.max_length,
-            return_tensors="pt",
-        ).to(self.device)
-        output = self.model(**tokens)
+        def embed(start: int) -> None:
+            if not kept.done[start // size]:
+                device = free.get()
+                kept.add(start, self._embed_batch(distinct[start : start + size], device))
+                free.put(device)
+
+        starts = range(0, len(distinct), size)
+        done = in_order(embed, starts, len(self.devices), ahead=64)
+        try:
+            for _ in track(done, "embedding texts", total=len(starts), unit="batches"):
+                pass
+        finally:
+            kept.close()
+        place = {text: row for row, text in enumerate(distinct)}
+        return kept.vectors[[place[text] for text in texts]]
+
+    @property
+    def width(self) -> int:
+        """Numbers of a vector."""
+        return int(self.model.config.hidden_size)
+
+    def _name(self, texts: list[str]) -> str:
+        """Of these texts' vectors by these weights."""
+        digest = hashlib.sha256(repr((self.params, texts)).encode())
+        for value in self.model.state_dict().values():
+            digest.update(value.contiguous().numpy())
+        return f"text-{digest.hexdigest()[:16]}"
+
+    @torch.inference_mode()
+    def _embed_batch(self, texts: list[str], device: str) -> Tensor:
+        with self._tokenizing:  # it keeps its padding in itself
+            tokens = self.tokenizer(
+                texts,
+                padding=True,
+                truncation=True,
+                max_length=self.params.max_length,
+                return_tensors="pt",
+            ).to(device)
+        output = self.copies.get(device, self.model)(**tokens)
         if self.params.pooling == "pooler":
             return output.pooler_output.float().cpu()
         hidden = output.last_hidden_state.float()
         if self.params.pooling == "cls":
             return hidden[:, 0].cpu()
         return masked_mean(hidden, tokens["attention_mask"]).cpu()
+
+
+class _Kept:
+    """Vectors of batches; where a path is given, also in a file, with a mark for each that is
+    whole in another."""
+
+    def __init__(self, path: Path | None, shape: tuple[int, int], size: int) -> None:
+        self.path, self.size = path, size
+        self.vectors = np.zeros(shape, np.float32)
+        self.done = np.zeros(-(-shape[0] // size), np.uint8)
+        self._files: list[int] = []
+        if path is None:
+            return
+        path.mkdir(parents=True, exist_ok=True)
+        for name, values in (("vectors", self.vectors), ("done", self.done)):
+            self._files.append(os.open(path / name, os.O_RDWR | os.O_CREAT, 0o666))
+            held = np.fromfile(path / name, values.dtype, values.size)
+            values.flat[: held.size] = held
+
+    def add(self, start: int, vectors: Tensor) -> None:
+        self.vectors[start : start + self.size], self.done[start // self.size] = vectors.numpy(), 1
+        if self._files:
+            where = start * self.vectors.shape[1] * self.vectors.itemsize
+            os.pwrite(self._files[0], vectors.numpy().tobytes(), where)
+            os.pwrite(self._files[1], b"\1", start // self.size)
+
+    def close(self) -> None:
+        """Close the files, and remove them if every batch is done."""
+        for file in self._files:
+            os.close(file)
+        if self.path is not None and self.done.all():
+            shutil.rmtree(self.path)
 
 
 def _weights(source: str, revision: str | None, params: TextEncoderParams) -> Any:

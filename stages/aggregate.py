@@ -1,6 +1,7 @@
 """Stage aggregate: entities under their superclasses."""
 
 from kmerl import files, params
+from kmerl.errors import clear_errors
 from kmerl.knowledge import overrides
 from kmerl.knowledge.aggregate import Aggregate, aggregate, check
 from kmerl.knowledge.mining import mining
@@ -21,4 +22,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("aggregate"):
+        main()

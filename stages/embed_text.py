@@ -8,17 +8,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
-from kmerl import files, params
+from kmerl import files, params, runtime
+from kmerl.errors import clear_errors
 from kmerl.tasks import prompts
 from kmerl.text import TextEncoderParams, TextTower
 
 OUT, ASKED = "data/text", "data/asked"
+BEGUN = Path(".checkpoints")
 
 
 def main() -> None:
-    tower = TextTower(params.load("text_encoder", TextEncoderParams))
+    devices = runtime.devices(runtime.load())
+    tower = TextTower(params.load("text_encoder", TextEncoderParams), devices)
     by_name = prompts.by_name()
-    ckepe = Path(params.read()["splits"]["merl"]) / prompts.CKEPE
+    ckepe = Path(params.value(params.read(), "splits.merl", str)) / prompts.CKEPE
     by_ckepe = prompts.by_ckepe(ckepe)
     out = files.fresh_directory(OUT)
     entities = pq.read_schema("data/labels/labels.parquet").names[1:]
@@ -26,7 +29,8 @@ def main() -> None:
     vectors = tower.embed(names)
     with files.atomic(out / "names.safetensors") as path:
         save_file({"entities": tower.embed(entities), "classes": vectors}, path)
-    (out / "names.json").write_text(json.dumps({"entities": entities, "classes": names}, indent=1))
+    listed = json.dumps({"entities": entities, "classes": names}, indent=1)
+    files.write_text(out / "names.json", listed)
     asked = files.fresh_directory(ASKED)
     rows = [names.index(name) for name in by_name.values()]
     table = "kmerl/tasks/classes.csv"
@@ -38,10 +42,10 @@ def main() -> None:
 
 def write_reports(tower: TextTower, out: Path) -> None:
     """Each distinct report once, and which vector is a record's."""
-    reports = pq.read_table("data/reports/reports.parquet", columns=["record", "text"])
+    reports = files.read_table("data/reports/reports.parquet", columns=["record", "text"])
     texts = sorted(set(reports["text"].to_pylist()))
     with files.atomic(out / "reports.safetensors") as path:
-        save_file({"reports": tower.embed(texts)}, path)
+        save_file({"reports": tower.embed(texts, BEGUN)}, path)
     place = {text: row for row, text in enumerate(texts)}
     rows = np.array([place[text] for text in reports["text"].to_pylist()], np.int32)
     table = pa.table({"record": reports["record"], "vector": pa.array(rows)})
@@ -50,4 +54,5 @@ def write_reports(tower: TextTower, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("embed_text"):
+        main()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kmerl import files, params, runtime
+from kmerl.errors import clear_errors
 from kmerl.evaluation.encode import CorpusEncoder, EncodeParams, held_out
 from kmerl.tasks import prompts
 from kmerl.tasks.classes import TASKS, tasks_of
@@ -27,4 +28,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("encode"):
+        main()

@@ -4,12 +4,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kmerl import files
+from kmerl.errors import clear_errors
 from kmerl.knowledge.extract import extract, recognised
 from kmerl.knowledge.mining import mining
 
 
 def main() -> None:
-    statements = pq.read_table("data/reports/statements.parquet")
+    statements = files.read_table("data/reports/statements.parquet")
     texts = statements["text"].to_pylist()
     with mining("extract") as work:
         found = extract(texts, work.backend)
@@ -31,4 +32,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("extract"):
+        main()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kmerl import params, runtime
+from kmerl.errors import clear_errors
 from kmerl.evaluation import fine_tune, metric_files, metric_rows
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.fine_tune_fit import FineTune, Start
@@ -52,4 +53,5 @@ def train(jobs: list[fine_tune.Job], settings: FineTune, seed: int) -> list[fine
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("fine_tune"):
+        main()

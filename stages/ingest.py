@@ -1,33 +1,27 @@
 """Stage ingest@<corpus>: a corpus in its official layout into data/ecg/<corpus>/."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from kmerl import params, runtime
 from kmerl.corpora.ingest import Ingest, corpus_files, ingest
-from kmerl.corpora.records import CorpusError
+from kmerl.errors import clear_errors
 
 
-def main(
-    corpus: Annotated[str, typer.Argument(help="mimic-iv-ecg, ptb-xl, cpsc2018 or csn")],
-) -> None:
+def main(corpus: str) -> None:
     """Read the corpus at corpora.<corpus>.root; write its store, rejected.csv and its metrics."""
     machine = runtime.load()
-    try:
-        ingest(
-            corpus,
-            root=Path(corpus_files(corpus).root),
-            out=Path("data/ecg") / corpus,
-            metrics=Path("metrics/ingest") / f"{corpus}.json",
-            settings=params.load("ingest", Ingest),
-            workers=machine.worker_count,
-            backend=machine.backend,
-        )
-    except (params.ParamsError, CorpusError) as error:
-        raise SystemExit(f"ingest {corpus}: {error}") from None
+    ingest(
+        corpus,
+        root=Path(corpus_files(corpus).root),
+        out=Path("data/ecg") / corpus,
+        metrics=Path("metrics/ingest") / f"{corpus}.json",
+        settings=params.load("ingest", Ingest),
+        workers=machine.worker_count,
+        backend=machine.backend,
+    )
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with clear_errors(" ".join(["ingest", *sys.argv[1:]])):
+        main(" ".join(sys.argv[1:]))

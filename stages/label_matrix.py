@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from kmerl import files, params
+from kmerl.errors import clear_errors
 from kmerl.knowledge.labels import LabelMatrix, label_matrix, readable
 from kmerl.knowledge.metrics import counted, measured
 from kmerl.knowledge.verify import Verify
@@ -17,8 +18,8 @@ DATA = Path("data")
 
 def main() -> None:
     columns = ["record", "text", "codes", "statements"]
-    reports = pq.read_table(DATA / "reports/reports.parquet", columns=columns).to_pylist()
-    verified = pq.read_table(DATA / "verify/entities.parquet").to_pylist()
+    reports = files.read_table(DATA / "reports/reports.parquet", columns=columns).to_pylist()
+    verified = files.read_table(DATA / "verify/entities.parquet").to_pylist()
     entity = files.read_json(DATA / "merge/merged.json")
     labels = label_matrix(
         {row["record"]: row["statements"] for row in reports},
@@ -33,7 +34,7 @@ def main() -> None:
     text = yaml.safe_dump(readable(labels, entity), sort_keys=False, allow_unicode=True)
     files.write_text(out / "entities.yaml", text)
     values = params.read()
-    corpus = values["pretrain"]["corpus"]
+    corpus = params.value(values, "pretrain.corpus", str)
     truth = DATA / f"truth/{corpus}.csv" if corpus in simulated(values["corpora"]) else None
     hedged = params.load("verify", Verify).hedged
     verdicts = [row["verdict"] for row in verified]
@@ -42,4 +43,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("label_matrix"):
+        main()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kmerl import params, runtime
+from kmerl.errors import clear_errors
 from kmerl.evaluation import linear_probe, metric_files, metric_rows, probe_metrics
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.encoded_corpus import open_encoded
@@ -55,4 +56,5 @@ def probe(
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("linear_probe"):
+        main()

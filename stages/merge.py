@@ -1,16 +1,16 @@
 """Stage merge: synonyms and abbreviations to one canonical entity."""
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from kmerl import files, params
+from kmerl.errors import clear_errors
 from kmerl.knowledge import overrides
 from kmerl.knowledge.merge import Merge, merge
 from kmerl.knowledge.mining import mining
 
 
 def main() -> None:
-    verified = pq.read_table("data/verify/entities.parquet")
+    verified = files.read_table("data/verify/entities.parquet")
     kept = verified.filter(pc.field("kept"))["entity"].to_pylist()
     with mining("merge") as work:
         ours = overrides.read()
@@ -25,4 +25,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("merge"):
+        main()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kmerl import files, params
+from kmerl.errors import clear_errors
 from kmerl.report import run_page
 from kmerl.tasks.simulated import simulated
 
@@ -18,4 +19,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("report"):
+        main()

@@ -3,6 +3,7 @@
 import pyarrow.parquet as pq
 
 from kmerl import files, params
+from kmerl.errors import about, clear_errors
 from kmerl.knowledge.reports import COLUMNS, TextParams, gather
 from kmerl.knowledge.statements import ReportsParams
 from kmerl.store import read_table
@@ -11,13 +12,11 @@ OUT = "data/reports"
 
 
 def main() -> None:
-    corpus = params.read()["pretrain"]["corpus"]
+    corpus = params.value(params.read(), "pretrain.corpus", str)
     settings = params.load("reports", ReportsParams)
     store = read_table(f"data/ecg/{corpus}", COLUMNS)
-    try:
+    with about(corpus):
         found = gather(store, params.load("text", TextParams).source, settings)
-    except ValueError as error:
-        raise SystemExit(f"reports of {corpus}: {error}") from None
     out = files.fresh_directory(OUT)
     for name, table in (("reports", found.reports), ("statements", found.statements)):
         with files.atomic(out / f"{name}.parquet") as path:
@@ -27,4 +26,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("reports"):
+        main()

@@ -6,20 +6,22 @@ from pathlib import Path
 from safetensors.numpy import load_file
 
 from kmerl import params
+from kmerl.errors import clear_errors
 from kmerl.evaluation import metric_files, seen_unseen
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.metric_rows import evaluate
 from kmerl.evaluation.scores import read_scores
-from kmerl.files import fresh_directory, read_json, write_csv
+from kmerl.files import fresh_directory, read_json, reading, write_csv
 from kmerl.tasks.classes import TASKS
 
 
 def main() -> None:
     settings = params.load("seen_unseen", seen_unseen.SeenUnseen)
     statistics = params.load("statistics", Statistics)
-    vectors = load_file("data/text/names.safetensors")
-    names = read_json("data/text/names.json")
-    classes, entities = ((names[kind], vectors[kind]) for kind in ("classes", "entities"))
+    names, path = read_json("data/text/names.json"), "data/text/names.safetensors"
+    with reading(path, "run `dvc repro embed_text` again"):
+        vectors = load_file(path)
+        classes, entities = ((names[kind], vectors[kind]) for kind in ("classes", "entities"))
     found = seen_unseen.overlaps(*classes, *entities, settings.threshold)
     mined = seen_unseen.overlaps(*entities, *classes, settings.threshold)
     scores = [read_scores(Path("data/zero_shot"), task) for task in TASKS]
@@ -32,4 +34,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("seen_unseen"):
+        main()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kmerl import params, runtime
+from kmerl.errors import clear_errors
 from kmerl.synthetic.cohort import Synthesize, synthesize
 from kmerl.tasks.simulated import ROOT
 
@@ -20,4 +21,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("synthesize"):
+        main()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kmerl import params
+from kmerl.errors import clear_errors
 from kmerl.evaluation import metric_files, metric_rows, zero_shot
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.encoded_corpus import ScoreKind, open_encoded
@@ -41,4 +42,5 @@ def score(kind: ScoreKind, directory: Path) -> list[Scores]:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors("zero_shot"):
+        main()

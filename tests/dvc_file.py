@@ -34,13 +34,16 @@ def sections_read(source: str) -> frozenset[str]:
     """Sections of params.yaml that a module takes by name.
 
     Ways to take one: `params.load("x", ...)`, `params.seed()`, `values["x"]`,
-    `params.read()["x"]` or `.get("x")`, and the names in a module's tuple `SETTINGS`.
+    `params.read()["x"]` or `.get("x")`, `params.value(values, "x.y", ...)`, and the names in a
+    module's tuple `SETTINGS`.
     """
     found: set[str] = set()
     if not re.search(r"params|values|SETTINGS", source):
         return frozenset()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("value", "params.value"):
+            found |= {text.split(".")[0] for text in strings(node.args[1])}
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner, method = ast.unparse(node.func.value), node.func.attr
             if owner == "params" and method == "seed":
                 found.add("seed")

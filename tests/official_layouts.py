@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from kmerl import params
+from kmerl.corpora import csn
 from kmerl.corpora.ingest import Ingest, ingest
 from kmerl.files import read_json, write_csv
 from kmerl.leads import LEADS, ORDERS, canonical
 from kmerl.store import read_signals, read_table
 from kmerl.synthetic import formats
+from kmerl.tasks.classes import classes
 from tests.cohorts import read_rows
 
 with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
@@ -93,6 +95,15 @@ def mimic(root, reports, subject="10000032"):
     columns = ("subject_id", "study_id", "cart_id", "ecg_time", *names)
     write_csv(root / "machine_measurements.csv", columns, measured[::-1])
     return root
+
+
+def conditions(root, drop=()):
+    """CSN's ConditionNames, each class's code a number of ours; {acronym: code}."""
+    root.mkdir(parents=True, exist_ok=True)
+    rows = [(c.code, c.name, 1000 + i) for i, c in enumerate(classes("csn")) if c.code not in drop]
+    rows += [("MIBW", "back wall", {r[0]: r[2] for r in rows}.get("MI", 0)), ("SB", "sb", 999)]
+    write_csv(root / csn.NAMES, ("AcronymName", "FullName", "Snomed_CT"), rows)
+    return {row[0]: str(row[2]) for row in rows}
 
 
 def run(corpus, root, out, workers=1, **changes):

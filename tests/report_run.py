@@ -64,3 +64,11 @@ def heartbeats(rate: float, generator: np.random.Generator) -> dict[str, np.ndar
     noise = generator.normal(0, 8, (len(LEADS), SAMPLES))
     signals = generator.uniform(-1, 1, (len(LEADS), 1)) * beat + noise
     return dict(zip(LEADS, np.rint(signals).astype(np.int16), strict=True))
+
+
+def lawful(leads: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same with limb leads that follow from I and II (Einthoven, Goldberger)."""
+    one, two = leads["I"].astype(int), leads["II"].astype(int)
+    limb = {"III": two - one, "aVR": -(one + two) // 2}
+    limb |= {"aVL": one - two // 2, "aVF": two - one // 2}
+    return leads | {lead: values.astype(np.int16) for lead, values in limb.items()}

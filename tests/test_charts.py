@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kmerl.experiments import catalogue as catalogues
 from kmerl.report import ecg_paper, run_charts, run_tables
 from kmerl.report.charts import Chart, Point, Series
+from kmerl.report.grid import Cell, Column, Grid, Group, Row
 from kmerl.report.paper_charts import charts
 from kmerl.report.results import results
 from kmerl.report.writers import html, svg
@@ -56,6 +57,26 @@ def test_names_in_charts_are_escaped():
     assert "&lt;b&gt;, &lt;i&gt;: 1.000" in chart
     assert 'aria-label="t: &lt;b&gt; from 1.000 at &lt;i&gt; to 2.000 at &amp;"' in chart
     ET.fromstring(chart)
+
+
+EVERY_CHARACTER = "".join(map(chr, range(0x10000))) + "]]>\U0001fac0\U0010ffff"
+"""As the name of a class that a corpus, a mined report or a model from elsewhere may hold."""
+
+
+def test_no_name_breaks_a_drawing_or_a_page():
+    points = [Point(0, 1.0), Point(1, 2.0)]
+    words = {"x_ticks": (0, 1), "x_words": (EVERY_CHARACTER, "b"), "x_names": ("a", "\0")}
+    name = EVERY_CHARACTER
+    chart = svg.drawn(Chart(name, name, name, [Series(name, points)], **words), 400, 300)
+    signals = {"I": np.sin(np.arange(500.0))}
+    for drawing in (chart, ecg_paper.picture(signals, RATE, name, [name, "\x1b[2J", "\ud800"])):
+        text = "".join(ET.fromstring(str(drawing).encode()).itertext())
+        assert "\N{ANATOMICAL HEART}" in text
+        assert "\N{REPLACEMENT CHARACTER}" in text and "\u202e" not in text
+    row = Row(name, [Cell(text=name)], mark=name)
+    grid = Grid(name, [Column(name, words=True)], [Group([row], name, name)], note=name)
+    page = html.ENVIRONMENT.from_string('{% from "grid.html" import table %}{{ table(grid) }}')
+    assert not set(page.render(grid=grid)) & {*map(chr, range(9)), "\x1b", "\ud800", "\u202e"}
 
 
 def test_points_tell_their_interval_and_have_a_band_or_a_line_each():

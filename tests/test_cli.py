@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.io import savemat
 from typer.testing import CliRunner
 
 from kmerl import cli
@@ -19,7 +20,7 @@ from kmerl.leads import LEADS, NAMED_SETS, parse_leads
 from kmerl.predict import preparing, printing, reading, scoring
 from kmerl.signal import NAN
 from kmerl.tasks.classes import classes
-from tests.report_run import heartbeats
+from tests.report_run import heartbeats, lawful
 
 with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
     warnings.simplefilter("ignore")
@@ -150,6 +151,46 @@ def test_what_is_cut_filled_and_repaired_is_said(records, model):
     assert "only 5 s" in call("predict", records / "two", "--start", 5)  # at its own rate
 
 
+def test_one_sample_and_figures_that_are_none_are_refused(tmp_path, model):
+    path = tmp_path / "a.csv"
+    path.write_text("I,II\n1,2\n")
+    write_wfdb(tmp_path, "one", 250, {"I": np.array([3])})
+    for name in ("no.hea", "no.csv"):
+        (tmp_path / name).write_bytes(b"")
+    assert "has 1 samples from 0 s on" in call("predict", tmp_path / "one", status=1)
+    assert "has 1 samples from 0 s on" in call("predict", path, "--rate", 250, status=1)
+    for rate in ("nan", "inf", "-inf", "0", "1e-9", "1e9", "-500"):
+        assert "a rate of" in call("predict", path, f"--rate={rate}", status=1)
+    for start in ("nan", "inf", "-inf", "-1", "1e300"):
+        assert "is outside" in call("predict", path, "--rate=500", f"--start={start}", status=1)
+    assert "no.hea: empty file" in call("predict", tmp_path / "no", status=1)
+    assert "no CSV file" in call("predict", tmp_path / "no.csv", "--rate", 500, status=1)
+    assert not model.asked
+
+
+def test_what_speaks_against_a_recording_is_a_note(tmp_path, model, beats):
+    beats = lawful(beats)
+    for name, rate, change, note in (
+        ("swapped", 500, {"I": beats["II"], "II": beats["I"]}, "limb leads contradict"),
+        ("slow", 125, {}, "is the sampling rate another"),
+        ("small", 500, {lead: beats[lead] // 1000 for lead in LEADS}, "no usual height"),
+    ):
+        write_wfdb(tmp_path, name, rate, beats | change)
+        assert note in call("predict", tmp_path / name)
+    path = tmp_path / "small.hea"
+    path.write_text(path.read_text().replace("16 0 0 0 0", "16 0 9 9 0"))
+    assert "note: the header's checksums" in call("predict", path)
+    write_wfdb(tmp_path, "right", 500, beats)
+    assert "note:" not in call("predict", tmp_path / "right")
+
+
+def test_the_first_form_of_cpsc2018_is_read_too(tmp_path, model, beats):
+    volts = np.stack([beats[lead] for lead in LEADS]) / 1000
+    savemat(tmp_path / "A0001.mat", {"ECG": {"sex": "Male", "data": volts}})
+    call("predict", tmp_path / "A0001.mat", "--leads", "I")
+    np.testing.assert_array_equal(model.asked[0][0][0], beats["I"])
+
+
 @pytest.mark.parametrize(("arguments", "message"), CANNOT.items(), ids=CANNOT)
 def test_what_cannot_be_done_is_one_clear_line(records, model, arguments, message):
     record, *options = arguments.split()
@@ -178,6 +219,8 @@ def test_a_csv_of_lead_columns(tmp_path, model, beats):
     assert "give its true --unit" in call("predict", path, "--rate", 500, status=1)
     call("predict", path, "--rate", 500, "--unit", "uV")
     np.testing.assert_array_equal(model.asked[1][0], signal)
+    path.write_text(f"I,II\n1,{'9' * 400}\n")
+    assert "no CSV file of numbers" in call("predict", path, "--rate", 500, status=1)
     path.write_text("I,II\n1,words\n")
     assert "no CSV file of numbers" in call("predict", path, "--rate", 500, status=1)
     path.write_text("")

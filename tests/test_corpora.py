@@ -1,6 +1,7 @@
 """Records, reports, splits and labels of the four corpora, small ones and real ones."""
 
 import re
+import shutil
 from importlib import resources
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from kmerl.corpora import cpsc2018, csn, mimic, ptbxl
-from kmerl.corpora.records import MERL_TRAIN, MERL_VAL, CorpusError, RejectedRecord, hashed_split
+from kmerl.corpora.folders import MERL_TRAIN, MERL_VAL
+from kmerl.corpora.records import CorpusError, RejectedRecord, hashed_split
 from kmerl.files import write_csv
 from kmerl.store import label_column
 from kmerl.tasks.classes import TASKS, classes
@@ -81,7 +83,7 @@ def test_cpsc2018_labels_from_reference_or_snomed(tmp_path):
     root = tmp_path / "cpsc2018"
     for record, dx in {"A0001": "", "A0002": "164884008, 59118001", "A0003": ""}.items():
         write_mat(root / "g1" / record, signal(1), dx)
-    header = ("", "Recording", *cpsc2018.COLUMNS[1:])
+    header = ("", *cpsc2018.COLUMNS)
     write_csv(root / "REFERENCE.csv", header, [(0, "A0001", "5", "2", "")])
     run("cpsc2018", root, tmp_path)
     labels = [label_column("cpsc2018", c.code) for c in classes("cpsc2018")]
@@ -93,16 +95,9 @@ def test_cpsc2018_labels_from_reference_or_snomed(tmp_path):
     assert got["A0002"]["codes"] == ["164884008", "59118001"]
 
 
-def conditions(root, drop=()):
-    rows = [(c.code, c.name, 1000 + i) for i, c in enumerate(classes("csn")) if c.code not in drop]
-    rows += [("MIBW", "back wall", {r[0]: r[2] for r in rows}.get("MI", 0)), ("SB", "sb", 999)]
-    write_csv(root / csn.NAMES, ("AcronymName", "FullName", "Snomed_CT"), rows)
-    return {row[0]: str(row[2]) for row in rows}
-
-
 def test_csn_labels_by_exact_code(tmp_path):
     root = tmp_path / "csn"
-    code = conditions(root)
+    code = layouts.conditions(root)
     dx = {
         "JS00001": code["AFIB"],  # MERL's substring match also says AF
         "JS00002": f"{code['MIBW']},{code['SB']}",  # shares its code with MI
@@ -120,7 +115,7 @@ def test_csn_labels_by_exact_code(tmp_path):
     assert positive == {"JS00001": {"AFIB"}, "JS00002": {"MI"}, "JS00003": set(), "JS00004": set()}
     assert got["JS00001"][label_column("csn", "AF")] is False
     assert got["JS00003"][label_column("csn", "SR")] is None
-    conditions(root, drop=("JEB",))
+    layouts.conditions(root, drop=("JEB",))
     with pytest.raises(CorpusError, match="names no JEB"):
         run("csn", root, tmp_path)
 
@@ -201,8 +196,10 @@ def test_real_ptbxl_equals_wfdb_and_merls_labels(tmp_path):
     root = tmp_path / "ptb-xl"
     rows = read_rows(REAL / "ptb-xl/ptbxl_database.csv")[:24]
     write_csv(root / "ptbxl_database.csv", list(rows[0]), [list(row.values()) for row in rows])
-    for name in ("records500", "scp_statements.csv"):
-        (root / name).symlink_to(REAL / "ptb-xl" / name)
+    files = [f"{row['filename_hr']}.{suffix}" for row in rows for suffix in ("hea", "dat")]
+    for name in ("scp_statements.csv", *files):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REAL / "ptb-xl" / name, root / name)
     counts, _ = run("ptb-xl", root, tmp_path, shard=16)
     assert (counts["records"], counts["rejected"]) == (24, 0)
     for record, block in stored_signals(tmp_path).items():

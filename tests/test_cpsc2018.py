@@ -68,6 +68,31 @@ def test_samples_that_are_not_finite_are_repaired_as_nan(tmp_path):
     assert NAN not in stored_signals(tmp_path)["A0001"]
 
 
+def test_a_line_of_reference_csv_that_cannot_be_read_costs_the_records_that_it_may_be_of(tmp_path):
+    root = tmp_path / "root"
+    for seed, record in enumerate(("A0001", "A0002", "A0003", "A0004")):
+        write_mat(root / record, signal(seed), "59118001")
+    reference(root, [("A0001", 1, "", ""), ("A0002", 2, "", ""), ("A0002", 3, "", "")])
+    table = root / "REFERENCE.csv"
+    whole = table.read_text()
+    _, rejected = run("cpsc2018", root, tmp_path)
+    assert rejected == {
+        "A0002": ("unreadable_codes", "REFERENCE.csv line 4: other labels than before")
+    }
+    assert stored(tmp_path, "codes")["A0004"]["codes"] == ["59118001"]
+    table.write_text(whole + "A0003,x,,\n")
+    _, rejected = run("cpsc2018", root, tmp_path)
+    assert rejected["A0003"][0] == "unreadable_row"
+    assert "A0004" in stored(tmp_path)
+    table.write_text(whole + "torn\n")
+    counts, rejected = run("cpsc2018", root, tmp_path)
+    assert set(rejected) == {"A0002", "A0003", "A0004"}
+    why = "REFERENCE.csv line 5: 1 of 4 columns"
+    assert rejected["A0004"] == ("unreadable_codes", f"perhaps {why}")
+    assert counts["unread_lines"] == 1
+    assert (tmp_path / "store/unread.csv").read_text().endswith(f",unreadable_row,{why}\n")
+
+
 def struct(change=lambda digital: digital, **held):
     """Writes a struct of changed samples, or with something else than samples."""
     return lambda path: write_struct(path, change(signal(2)), **held)
@@ -80,16 +105,16 @@ def holding(**variables):
 NO_MATRIX = ("unreadable_signal", "ECG.data")
 BAD = {  # what is written in place of a record, the reason, and part of the detail
     "empty": (lambda p: p.write_bytes(b""), "empty_file", ".mat"),
-    "garbage": (lambda p: p.write_bytes(b"no MATLAB" * 40), "unreadable_signal", "scipy"),
-    "cut": (lambda p: p.write_bytes(p.read_bytes()[:900]), "unreadable_signal", "scipy"),
+    "garbage": (lambda p: p.write_bytes(b"no MATLAB" * 40), "unreadable_signal", "level 5"),
+    "cut": (lambda p: p.write_bytes(p.read_bytes()[:900]), "unreadable_signal", "are left"),
     "eleven rows": (struct(lambda d: d[:11]), "missing_lead", "11 rows of 12"),
     "turned": (struct(lambda d: d.T), "unreadable_signal", "(5000, 12)"),
     "no data": (struct(data=None), *NO_MATRIX),
-    "words": (struct(data="words"), *NO_MATRIX),
-    "complex": (struct(data=signal(2) * 1j), *NO_MATRIX),
+    "words": (struct(data="words"), "unreadable_signal", "no matrix of numbers"),
+    "complex": (struct(data=signal(2) * 1j), "unreadable_signal", "no matrix of numbers"),
     "a cube": (struct(data=np.zeros((12, 50, 2))), "unreadable_signal", "no matrix"),
     "no struct": (holding(x=1.0), "unreadable_signal", "no ECG.data"),
-    "a number": (holding(ECG=3.0), "unreadable_signal", "no ECG.data"),
+    "a number": (holding(ECG=3.0), "unreadable_signal", "ECG is no single struct"),
     "challenge": (holding(val=signal(2)), "missing_header", ".hea"),
     "no samples": (struct(lambda d: d[:, :0]), "wrong_length", "no samples"),
     "flat": (struct(lambda d: d * 0), "flat", "12 constant leads"),

@@ -280,7 +280,7 @@ def test_runs_come_back_as_they_were_and_in_order(tmp_path):
     assert file.read_bytes() == first
     assert b'"zero_shot.average.12.auroc": [0.7, 0.6, null]' in first
     file.write_text("[{")
-    with pytest.raises(ParamsError, match="is damaged"):
+    with pytest.raises(ParamsError, match="is no JSON file"):
         read(file)
     file.write_text("[{}]")
     with pytest.raises(ParamsError, match=r"run 0\.experiment is missing"):

@@ -1,12 +1,18 @@
 """Ingest as a whole: bad records, other rates and lengths, same bytes, clear errors."""
 
+import fcntl
 import hashlib
 import json
+import os
+import shutil
+import struct
 from pathlib import Path
+from signal import SIGKILL
 
 import numpy as np
 import pytest
 
+from kmerl.corpora import ingest as ingest_module
 from kmerl.corpora.records import CorpusError
 from kmerl.signal import NAN
 from kmerl.store import read_table
@@ -80,7 +86,7 @@ def test_bad_rows_of_the_table_are_rejections_too(tmp_path):
     table.write_text("\n".join(lines) + "\n")
     counts, rejected = run("ptb-xl", root, tmp_path)
     assert {record: reason for record, (reason, _) in rejected.items()} == {
-        "1": "unreadable_codes", "2": "duplicate_id", "": "unreadable_row", "8": "unknown_fold",
+        "1": "unreadable_codes", "2": "duplicate_id", "7": "unreadable_row", "8": "unknown_fold",
     }  # fmt: skip
     assert "too short" not in (tmp_path / "store/rejected.csv").read_text()
     assert counts["records"] == 2
@@ -145,6 +151,79 @@ def test_same_bytes_whatever_the_workers_and_whatever_an_earlier_run_left(tmp_pa
     assert metrics[0] == metrics[1]
 
 
+@pytest.mark.parametrize("error", [OverflowError, MemoryError, struct.error, RecursionError])
+def test_any_error_of_one_record_is_its_own(tmp_path, monkeypatch, error):
+    root = layouts.ptbxl(tmp_path / "ptb-xl", 3)
+    read = ingest_module.read_recording
+
+    def fails(path, header):
+        if header.name == "00002_hr":
+            raise error("sinus rhythm")
+        return read(path, header)
+
+    monkeypatch.setattr(ingest_module, "read_recording", fails)
+    counts, rejected = run("ptb-xl", root, tmp_path)
+    assert rejected == {"2": ("unreadable_record", error.__name__)}
+    assert (counts["listed"], counts["records"]) == (3, 2)
+
+
+def killed(path, entries, form):
+    path.with_name(f".{path.name}.partial").touch()
+    os.kill(os.getpid(), SIGKILL)
+
+
+def test_a_worker_that_dies_names_its_shard(tmp_path, monkeypatch):
+    root = layouts.ptbxl(tmp_path / "ptb-xl", 2)
+    monkeypatch.setattr(ingest_module, "write_shard", killed)
+    with pytest.raises(CorpusError, match=r"signals-0000[01].parquet.* lower runtime\.workers"):
+        run("ptb-xl", root, tmp_path, workers=2, shard=1)
+
+
+def test_a_record_that_gets_lost_is_an_error(tmp_path, monkeypatch):
+    root = layouts.ptbxl(tmp_path / "ptb-xl", 2)
+    monkeypatch.setattr(ingest_module, "write_shard", lambda *_: ({"records": 1}, []))
+    with pytest.raises(
+        CorpusError, match="ptb-xl lists 2 records, but 1 are stored and 0 rejected"
+    ):
+        run("ptb-xl", root, tmp_path)
+
+
+def test_two_ingests_into_one_folder_exclude_each_other(tmp_path):
+    root = layouts.ptbxl(tmp_path / "ptb-xl", 1)
+    run("ptb-xl", root, tmp_path)
+    with (tmp_path / ".store.lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(CorpusError, match=r"another ingest is writing to .*store; wait"):
+            run("ptb-xl", root, tmp_path)
+        assert set(stored(tmp_path)) == {"1"}
+    run("ptb-xl", root, tmp_path)  # the file is there still, the lock is not
+
+
+PATHS = {  # what ptbxl_database.csv names, and why it is not read
+    "/{root}/records500/00000/00001_hr": ("outside_root", "leaves the folder"),
+    "../ptb-xl/records500/00000/00001_hr": ("outside_root", "leaves the folder"),
+    "linked/00001_hr": ("outside_root", "a link out of the folder"),
+    "records500/00000/pipe": ("no_regular_file", "pipe.hea"),
+    "": ("unreadable_row", "ptbxl_database.csv line 3: column 'filename_hr'"),
+    "sinus rhythm": ("unreadable_row", "ptbxl_database.csv line 3: column 'filename_hr'"),
+    "none": ("missing_header", "none.hea"),
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_that_leaves_the_root_is_not_followed(tmp_path, path):
+    root = layouts.ptbxl(tmp_path / "ptb-xl", 3)
+    os.mkfifo(root / "records500/00000/pipe.hea")
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(root / "records500/00000/00001_hr.hea", tmp_path / "elsewhere")
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    table = root / "ptbxl_database.csv"
+    named = path.format(root=root)
+    table.write_text(table.read_text().replace("records500/00000/00002_hr", named))
+    counts = layouts.check_rejections("ptb-xl", root, tmp_path, {"2": PATHS[path]})
+    assert counts["records"] == 2
+
+
 def test_a_corpus_of_no_records_is_an_empty_store(tmp_path):
     counts, _ = run("ptb-xl", layouts.ptbxl(tmp_path / "ptb-xl", 0), tmp_path)
     assert counts["records"] == 0
@@ -159,9 +238,15 @@ def test_errors_name_file_column_and_remedy(tmp_path):
     database.write_text(database.read_text().replace("scp_codes", "codes"))
     with pytest.raises(CorpusError, match=r"ptbxl_database\.csv has no column 'scp_codes'; it has"):
         run("ptb-xl", root, tmp_path)
-    database.write_bytes(b"ecg_id,patient_id,report,scp_codes,strat_fold,filename_hr\n1,\xff,,,,\n")
-    with pytest.raises(CorpusError, match=r"ptbxl_database\.csv cannot be read as UTF-8"):
-        run("ptb-xl", root, tmp_path)
+    header = b"ecg_id,patient_id,report,scp_codes,strat_fold,filename_hr\n"
+    for text, said in (
+        (header + b"1,\xff,,,,\n", r"has no row that can be read, first line 2: no UTF-8"),
+        (b"\xff" + header, r"cannot be read as UTF-8 CSV: its first line"),
+        (b"report," + header, r"has twice the column 'report'"),
+    ):
+        database.write_bytes(text)
+        with pytest.raises(CorpusError, match=r"ptbxl_database\.csv " + said):
+            run("ptb-xl", root, tmp_path)
     database.unlink()
     with pytest.raises(CorpusError, match=r"ptbxl_database\.csv does not exist"):
         run("ptb-xl", root, tmp_path)
@@ -175,7 +260,7 @@ def test_the_stage_writes_where_the_chain_looks(tmp_path, monkeypatch):
     stage.main("ptb-xl")
     assert read_table("data/ecg/ptb-xl", ["record"]).num_rows == 2
     assert json.loads(Path("metrics/ingest/ptb-xl.json").read_text())["ptb-xl"]["records"] == 2
-    with pytest.raises(SystemExit, match=r"ingest csn: corpora\.csn\.root is raw/synthetic/csn"):
+    with pytest.raises(CorpusError, match=r"corpora\.csn\.root is raw/synthetic/csn"):
         stage.main("csn")
-    with pytest.raises(SystemExit, match="ingest ptbxl: unknown corpus"):
+    with pytest.raises(ValueError, match="unknown corpus"):
         stage.main("ptbxl")

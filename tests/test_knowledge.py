@@ -47,6 +47,7 @@ def test_splitting():
     german = "qrs(t) abnorm    alter unbest. t abnorm 4.46          unbestÄtigter bericht"
     assert split([german]) == ["qrs(t) abnorm alter unbest. t abnorm"]
     assert split(["normal ecg. Edit: NORM 100"]) == ["normal ecg"]
+    assert split(["normalt ekgconsensus label derived from: {'AFIB': 0.0}"]) == ["normalt ekg"]
     assert split(["***", " "]) == []
 
 

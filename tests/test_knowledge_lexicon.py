@@ -32,8 +32,8 @@ def read(text):
 
 @pytest.mark.parametrize("line", READ_STATEMENTS.read_text(encoding="utf-8").splitlines())
 def test_reads_statements(line):
-    text, _, stated = line.partition(" | ")
-    assert read(text) == {one[1:]: SIGNS[one[0]] for one in stated.split(", ")}
+    text, _, stated = line.partition(" |")
+    assert read(text) == {one[1:]: SIGNS[one[0]] for one in stated.strip().split(", ") if one}
 
 
 @pytest.mark.parametrize(("text", "verdict"), NAMES["abbreviated"])

@@ -31,7 +31,7 @@ def test_ten_seconds_are_62_steps_of_five_tokens_a_third_of_which_is_foretold():
     assert made.future(cut, 40).shape == (2, 20, 128)
     assert torch.equal(made.future(cut, 41), cut[:, 42:])
     chance = generator()
-    moments = {made.draw_moment(chance, torch.device("cpu")) for _ in range(1000)}
+    moments = {made.draw_moment(chance) for _ in range(1000)}
     assert moments == set(range(42))  # those that leave 20 steps
     context, foretold = made(cut, 10)  # of the past alone
     assert context.shape == (2, 100)

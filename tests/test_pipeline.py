@@ -7,6 +7,7 @@ from itertools import combinations
 import pytest
 
 from kmerl.experiments.stages import filled, nested, value
+from kmerl.files import read_yaml
 from tests import dvc_file
 from tests.dvc_file import PROFILES, pipeline, profile, stages
 from tests.import_closure import ROOT, closure, folded
@@ -54,6 +55,17 @@ def test_a_stage_is_described_and_lists_the_data_that_its_script_names(stage):
         assert known, f"stages/{stage.name}.py names {path}: neither a dep nor an out"
 
 
+def test_no_word_of_params_yaml_is_in_a_command():
+    """DVC hands a command to a shell before a line of ours has read params.yaml."""
+    for name, stage in read_yaml(ROOT / "dvc.yaml")["stages"].items():
+        body = stage.get("do", stage)
+        keys = stage.get("foreach", {})
+        assert isinstance(keys, dict), f"the keys of {name} stand in params.yaml"
+        for key in keys or [""]:
+            command = body["cmd"].replace("${key}", key)
+            assert re.fullmatch(r"[\w. -]+", command), f"{name}: {command}"
+
+
 # ---------------------------------------------------------------- params
 
 
@@ -66,9 +78,11 @@ c = self.values["signal"]["over"]
 d = params.read()["pretrain"]["corpus"]
 e = params.read(path).get("corpora") or {}
 f = build(Kind, values["ingest"], "ingest")
+h = params.value(params.read(), "text.source", str), value(values, f"prompts.{key}", str)
 g = values[rows[0]], other["report"], values["no section"]
 """
     wanted = {"loss", "encoder", "mask", "seed", "signal", "pretrain", "corpora", "ingest"}
+    wanted |= {"text", "prompts"}
     assert dvc_file.sections_read(source) == wanted
 
 

@@ -2,6 +2,7 @@
 compared with one, in values, in gradients and in what a step leaves."""
 
 import os
+import shutil
 import socket
 from multiprocessing import set_forkserver_preload
 from pathlib import Path
@@ -9,14 +10,17 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed
-from kmerl.models.masking import draw_segments
+from kmerl.training.session import Session
+from tests.cohorts import read_rows, write_cohort
 from tests.gradients import generator, pairs_of_views, total
-from tests.methods import RECORDS, TRAINED_NAMES, batch, file, small
+from tests.methods import RECORDS, TRAINED_NAMES, batch, small
 from tests.test_losses import LOSSES
+from tests.test_training import CHECKPOINTS, steps_that_end, values
 
 PATIENTS = torch.tensor([3, 8, 3, 1, 8, 3])  # a patient's records on both sides
 CASES: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in TRAINED_NAMES}
@@ -35,7 +39,7 @@ def losses(rank: int, processes: int) -> dict[str, list[Tensor]]:
         value = loss(*(view[rows] for view in views), PATIENTS[rows])
         value.backward()
         owed = [torch.zeros_like(v) if v.grad is None else v.grad for v in views]
-        means = [distributed.mean(one) for one in (value, *owed)]
+        means = [distributed.average(one.detach()) for one in (value, *owed)]
         found[name] = [value.detach(), *means]
     return found
 
@@ -43,33 +47,22 @@ def losses(rank: int, processes: int) -> dict[str, list[Tensor]]:
 def two_steps(
     rank: int, processes: int, name: str, options: dict[str, Any]
 ) -> dict[str, dict[str, Tensor]]:
-    """Loss terms, gradients and state after two steps on this process's rows, in float64. Each
-    process draws what it draws by itself from a generator of its own."""
-    module = file(name)
-    with pytest.MonkeyPatch.context() as patch:
-        if "two_views" in vars(module):
-            patch.setattr(module, "two_views", lambda signal, *_: (signal, signal.flip(-1)))
-        if "draw_segments" in vars(module):  # the same patches of every record
-
-            def drawn(records: int, *shape: Any) -> Tensor:
-                return draw_segments(1, *shape[:3], generator()).expand(records, -1)
-
-            patch.setattr(module, "draw_segments", drawn)
-        model = small(name, **options).double()
-        network: nn.Module = model
-        if processes > 1:
-            network = DistributedDataParallel(model, find_unused_parameters=True)
-        optimiser = torch.optim.SGD(model.parameters(), 0.01)
-        values = {}
-        for step in (0, 1):
-            with torch.no_grad():
-                model.advance(step / 2)
-            shown = batch(share(RECORDS, rank, processes), torch.float64)
-            terms = network(shown, generator(rank))
-            optimiser.zero_grad()
-            total(terms).backward()
-            optimiser.step()
-            values |= {f"{term}{step}": distributed.mean(v) for term, v in terms.items()}
+    """Loss terms, gradients and state after two steps on this process's rows, in float64."""
+    model = small(name, **options).double()
+    network: nn.Module = model
+    if processes > 1:
+        network = DistributedDataParallel(model, find_unused_parameters=True)
+    optimiser = torch.optim.SGD(model.parameters(), 0.01)
+    values = {}
+    for step in (0, 1):
+        with torch.no_grad():
+            model.advance(step / 2)
+        shown = batch(share(RECORDS, rank, processes), torch.float64)
+        terms = network(shown, generator())
+        optimiser.zero_grad()
+        total(terms).backward()
+        optimiser.step()
+        values |= {f"{term}{step}": distributed.average(v.detach()) for term, v in terms.items()}
     gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
     return {"values": values, "gradients": gradients, "state": dict(model.state_dict())}
 
@@ -79,6 +72,38 @@ def seen_as_released(rank: int, processes: int) -> Tensor:
     model = small("merl", backbone="vit", fidelity="faithful")
     model(batch(share(RECORDS, rank, processes)), generator())
     return model.project_ecg[1].running_mean
+
+
+def trained(root: Path, stop_after: int = 0) -> dict[str, Any]:
+    """Weights and curves of a training in `root`, a folder that no other process has; nothing where
+    it was asked to end after so many steps."""
+    changes = {"query_network__dropout": 0.2, "pretrain__batch": 4, "pretrain__epochs": 2}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kmerl.training.session._live", lambda: None)
+        patch.chdir(root)
+        steps = steps_that_end(patch, stop_after)
+        try:
+            Session.from_params(values(**changes), Path("data")).train(root, "cpu")
+        except SystemExit:
+            return {}
+    if not distributed.is_main():
+        return {}
+    curves = [[float(v) for v in row.values()] for row in read_rows(root / "plots/pretrain.csv")]
+    weights = load_file(root / "models/model.safetensors")
+    return {"weights": weights, "curves": torch.tensor(curves), "steps": len(steps)}
+
+
+def two_nodes(rank: int, folder: Path) -> dict[str, Any]:
+    """A training of two processes with a disk each; and one that is asked to end amid its second
+    epoch and goes on when the second node's disk, whose state is left in "left", is a new one."""
+    here, left = folder / f"node {rank}", folder / "left"
+    write_cohort(here)
+    whole = trained(here)
+    trained(here, stop_after=11)
+    if rank == 1:
+        shutil.copytree(here, left)
+        shutil.rmtree(here / CHECKPOINTS)
+    return {"trained": whole, "gone on": trained(here)}
 
 
 def _run(rank: int, port: int, folder: Path) -> None:
@@ -91,6 +116,7 @@ def _run(rank: int, port: int, folder: Path) -> None:
         "steps": {key: two_steps(rank, 2, *case) for key, case in CASES.items()},
         "losses": losses(rank, 2),
         "seen as released": seen_as_released(rank, 2),
+        **two_nodes(rank, folder),
     }
     torch.save(found, folder / f"{rank}.pt")
     distributed.leave()
@@ -98,14 +124,15 @@ def _run(rank: int, port: int, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def in_two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each of two processes found."""
+    """What each of two processes found, and the folder that they leave."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     folder = tmp_path_factory.mktemp("processes")
     set_forkserver_preload([__name__, "torch._dynamo"])  # one import for both
     multiprocessing.start_processes(_run, (port, folder), 2, start_method="forkserver")
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+    found = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+    return [one | {"folder": folder} for one in found]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -134,3 +161,33 @@ def test_as_released_merls_batch_norm_sees_the_records_of_its_own_process(in_two
     zero, one = (both["seen as released"] for both in in_two)
     assert not torch.allclose(zero, one, rtol=0.1)
     torch.testing.assert_close((zero + one) / 2, seen_as_released(0, 1))
+
+
+def same_training(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """To rounding. What attention adds to every key alike has a gradient of rounding alone, which
+    Adam makes as large as any other."""
+    torch.testing.assert_close(one["curves"], other["curves"], rtol=1e-4, atol=1e-5)
+    for name, value in one["weights"].items():
+        if "key_value.bias" not in name and "qkv.bias" not in name:
+            torch.testing.assert_close(value, other["weights"][name], rtol=1e-3, atol=1e-5)
+
+
+def test_the_number_of_processes_changes_no_training(in_two, tmp_path):
+    """With dropout, two validation batches, masks of leads and of segments."""
+    write_cohort(tmp_path)
+    alone = trained(tmp_path)
+    assert in_two[1]["trained"] == {}
+    same_training(in_two[0]["trained"], alone)
+    assert alone["steps"] == 16
+
+
+def test_a_node_that_comes_anew_takes_up_what_the_others_have(in_two):
+    gone_on, whole = in_two[0]["gone on"], in_two[0]["trained"]
+    assert gone_on["steps"] == 16 - 11
+    torch.testing.assert_close(gone_on["weights"], whole["weights"], rtol=0, atol=0)
+
+
+def test_a_node_that_is_left_alone_goes_on_where_both_were(in_two):
+    alone = trained(in_two[0]["folder"] / "left")
+    assert alone["steps"] == 16 - 11
+    same_training(alone, in_two[0]["trained"])

@@ -71,7 +71,7 @@ def test_the_parameter_is_checked():
 def embedded(tmp_path, monkeypatch):
     """Inside a directory in which stage embed_text has run with a tower that draws vectors."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(embed_text, "TextTower", lambda settings: FakeTower())
+    monkeypatch.setattr(embed_text, "TextTower", lambda *_: FakeTower())
     demo = params.read(Path(__file__).parents[1] / "params/demo.yaml")
     Path("params.yaml").write_text(yaml.safe_dump(demo | {"splits": {"merl": "raw/merl"}}))
     for folder in ("raw/merl", "data/labels", "data/reports"):
@@ -129,7 +129,7 @@ def test_files_that_do_not_belong_together_are_refused(embedded):
     with pytest.raises(ValueError, match=r"names\.safetensors has other rows"):
         prompts.read_asked(Path("data/asked"), "names")
     Path("data/asked/names.safetensors").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"names\.safetensors cannot be read"):
+    with pytest.raises(ValueError, match=r"names\.safetensors is damaged"):
         prompts.read_asked(Path("data/asked"), "names")
     with pytest.raises(FileNotFoundError, match="dvc repro embed_text"):
         prompts.read_asked(Path("data"), "names")

@@ -8,7 +8,7 @@ FLOORS = (  # a room imports rooms on lower floors alone
     "stages cli benchmarks",
     "predict",
     "report",
-    "cost",
+    "cost download",
     "experiments",
     "evaluation",
     "training",

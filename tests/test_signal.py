@@ -25,6 +25,11 @@ def test_resampling_gives_the_same_wave_at_500_hz(rate):
     assert error.max() < 25  # and no step at the ends from the offset of 3000
 
 
+def test_one_sample_stays_one_at_another_rate():
+    """Nothing goes on beyond its ends: the polyphase filter dies of a division by zero."""
+    np.testing.assert_array_equal(resample(np.full((2, 1), 7, np.int16), 250, 500), [[7], [7]])
+
+
 def test_repair_is_linear_between_neighbours_and_flat_at_the_ends():
     holed = np.array([[0, NAN, NAN, 29, NAN], [NAN, NAN, 7, NAN, 9], [NAN] * 5], np.int16)
     repaired = [[0, 10, 19, 29, 29], [7, 7, 7, 8, 9], [NAN] * 5]

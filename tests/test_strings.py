@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from kmerl.files import read_yaml
 from kmerl.knowledge import overrides
-from kmerl.knowledge.backend import MiningError, Verdict
+from kmerl.knowledge.backend import Verdict
 from kmerl.knowledge.merge import Merged, contradiction, guarded
 from kmerl.knowledge.overrides import Overrides
 from kmerl.knowledge.strings import stands
+from kmerl.params import ParamsError
 
 CASES = read_yaml(Path(__file__).parent / "cases" / "names.yaml")
 
@@ -77,7 +78,7 @@ def read(tmp_path, given):
     return overrides.read(path)
 
 
-FILES = {"": " is None", "drop: []": "merge is missing", "drop: [": "cannot be read"}
+FILES = {"": " holds no mapping", "drop: []": "merge is missing", "drop: [": ", line 2: "}
 
 
 @pytest.mark.parametrize(
@@ -91,5 +92,5 @@ def test_overrides_that_cannot_be_followed_are_errors(given, error, tmp_path):
 def test_the_packaged_overrides_are_none_and_missing_ones_are_named(tmp_path):
     packaged = Path(__file__).parent.parent / "overrides.yaml"
     assert overrides.read(packaged) == Overrides((), {}, (), {}) == read(tmp_path, {})
-    with pytest.raises(MiningError, match=r"missing\.yaml cannot be read"):
+    with pytest.raises(ParamsError, match=r"missing\.yaml does not exist"):
         overrides.read(tmp_path / "missing.yaml")

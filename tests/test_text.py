@@ -63,6 +63,25 @@ def test_neither_order_nor_another_reading_changes_a_bit(tower):
     assert np.array_equal(tower.embed([*REPORTS, *REPORTS])[: len(REPORTS)], vectors)
 
 
+def test_neither_devices_nor_a_kill_changes_a_bit(tower, tmp_path, monkeypatch):
+    vectors, real, batches = tower.embed(REPORTS), TextTower._embed_batch, []
+
+    def die_in_the_second(self, texts, device):
+        batches.append(texts)
+        if len(batches) == 2:
+            raise KeyboardInterrupt  # stands for a kill
+        return real(self, texts, device)
+
+    monkeypatch.setattr(TextTower, "_embed_batch", die_in_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        tower.embed(REPORTS, tmp_path)
+    assert np.array_equal(tower.embed([*REPORTS[1:], REPORTS[0]], tmp_path)[-1], vectors[0])
+    assert len(batches) == 3  # of two
+    assert not list(tmp_path.iterdir())
+    for folder in (None, tmp_path):
+        assert np.array_equal(TextTower(PACKAGED, ["cpu"] * 3).embed(REPORTS, folder), vectors)
+
+
 def test_a_long_text_is_read_to_max_length(tower):
     long = "sinus rhythm " * 20
     one, other = tower.embed([long, long + "atrial fibrillation"])

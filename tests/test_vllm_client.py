@@ -226,6 +226,7 @@ def test_pauses_grow_and_are_as_long_as_the_server_wants(faults, expected, tmp_p
 
 SECRET = "mrs smith has a rare finding"
 TRIES = "gave no answer to a question of kind extract in 3 tries (last: {}); 1 answers are kept"
+UNREADABLE = [Status(200, body=body) for body in (b"[" * 50_000, b"9" * 5000, b'"\xff"')]
 REFUSED = "answered {}; 401 and 403: set KMERL_LLM_API_KEY, 404: is 'scripted/model' what"
 
 
@@ -236,7 +237,9 @@ REFUSED = "answered {}; 401 and 403: set KMERL_LLM_API_KEY, 404: is 'scripted/mo
         (Fault.DISCONNECT, 3, TRIES.format("APIConnectionError")),
         *((fault, 3, TRIES.format("UnreadableError")) for fault in (Fault.NOT_JSON, Fault.PAGE)),
         *((Status(code), 1, REFUSED.format(code)) for code in (401, 403, 404)),
-        ("elsewhere", 1, REFUSED.format(307)),
+        ("elsewhere", 1, "answered 307, a redirect, which is not followed"),
+        *((fault, 3, TRIES.format("UnreadableError")) for fault in UNREADABLE),
+        (Status(200, body=b" " * 2**25), 3, TRIES.format("APIConnectionError")),
     ],
 )
 def test_giving_up_says_what_to_do_and_nothing_of_a_report(answer, tries, message, tmp_path):

@@ -1,5 +1,7 @@
 """Which server is asked, and that one which a stage started ends with it, however it ends."""
 
+import contextlib
+import gzip
 import os
 import shlex
 import signal
@@ -9,6 +11,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -21,7 +24,7 @@ from kmerl.knowledge.vllm import prompts
 from kmerl.knowledge.vllm import server as server_module
 from kmerl.knowledge.vllm.answers import Answers
 from kmerl.knowledge.vllm.client import Client, LLMError, Running
-from kmerl.knowledge.vllm.server import LOG, check_local, check_model, command, serving
+from kmerl.knowledge.vllm.server import LOG, check_address, check_model, command, serving
 from tests.mining import MACHINE, PARAMS, ROOT, SETTINGS
 from tests.scripted_llm import MODEL, Say, ScriptedLLM
 
@@ -41,24 +44,34 @@ def place(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("host", ADDRESSES["here"])
 def test_this_machine_may_be_asked(host):
-    check_local(f"http://{host}:8000/v1", allow_remote=False)
-    check_local(f"https://{host}/v1", allow_remote=False)
+    check_address(f"http://{host}:8000/v1", allow_remote=False)
+    check_address(f"https://{host}/v1", allow_remote=False)
 
 
 @pytest.mark.parametrize("host", ADDRESSES["elsewhere"])
 def test_another_machine_is_asked_only_where_that_is_allowed(host):
     with pytest.raises(LLMError) as raised:
-        check_local(f"http://{host}/v1", allow_remote=False)
+        check_address(f"http://{host}/v1", allow_remote=False)
     why = "which is not this machine: the text of every report would leave it. Set llm.allow_remote"
     assert f"llm.base_url is on {urlsplit(f'http://{host}').hostname}, {why}" in str(raised.value)
-    check_local(f"http://{host}/v1", allow_remote=True)
+    check_address(f"http://{host}/v1", allow_remote=True)
 
 
 @pytest.mark.parametrize("url", ADDRESSES["no_address"])
 def test_what_is_no_address_is_an_error_that_shows_one(url):
     for allow_remote in (True, False):
         with pytest.raises(LLMError, match=r"it must look like http://127\.0\.0\.1:8000/v1"):
-            check_local(url, allow_remote)
+            check_address(url, allow_remote)
+
+
+@pytest.mark.parametrize("url", ADDRESSES["secret"])
+def test_a_secret_in_an_address_is_refused_and_not_shown(url):
+    for allow_remote in (True, False):
+        with pytest.raises(
+            LLMError, match=r"put the server's key into KMERL_LLM_API_KEY"
+        ) as raised:
+            check_address(url, allow_remote)
+        assert "hunter2" not in str(raised.value)
 
 
 def used(machine=MACHINE, **changes):
@@ -116,6 +129,64 @@ def test_a_server_out_of_reach_or_of_another_kind_is_an_error(answer):
         thread.join(PATIENCE)
     assert f"no OpenAI-compatible server answers at llm.base_url {url} (" in str(raised.value)
     assert "or set base_url to null" in str(raised.value)
+
+
+ENDLESS = {  # a reply that drips: its head at once or not, and what comes again and again
+    "body": (b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n", b" "),
+    "head": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+    "line": (b"", b"H"),
+    "flood": (b"HTTP/1.1 200 OK\r\n\r\n", b" " * 2**20),
+    "packed": (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", gzip.compress(b" " * 2**20)),
+}
+
+
+@pytest.mark.parametrize("reply", ENDLESS)
+def test_an_endless_reply_ends_at_a_deadline_or_a_size(reply, monkeypatch):
+    monkeypatch.setattr(server_module, "PATIENCE", 0.5)
+    head, again = ENDLESS[reply]
+    over = threading.Event()
+
+    def speak():
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(head)
+            while not over.wait(0 if len(again) > 9 else 0.02):
+                connection.sendall(again)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        thread = threading.Thread(target=speak)
+        thread.start()
+        start = time.monotonic()
+        with pytest.raises(LLMError, match=r"no OpenAI-compatible server answers"):
+            check_model(Running(url, None), MODEL)
+        assert time.monotonic() - start < 15
+        over.set()
+        thread.join(PATIENCE)
+
+
+def test_no_redirect_is_followed_with_the_key():
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append((self.path, self.headers["Authorization"]))
+            self.send_response(307)
+            self.send_header("Location", f"http://localhost:{self.server.server_address[1]}/other")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Nothing is printed."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+        with pytest.raises(LLMError, match=r"/models answered 307, a redirect, .* not followed"):
+            check_model(Running(url, "a-key"), MODEL)
+        server.shutdown()
+    assert seen == [("/v1/models", "Bearer a-key")]
 
 
 def test_the_command_of_our_own_server(tmp_path):
@@ -232,6 +303,7 @@ def test_our_own_server_answers_us_alone_and_its_death_is_an_error(fake, tmp_pat
 STAGE = """
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from kmerl import params, runtime
 from kmerl.knowledge.vllm.server import serving

@@ -4,8 +4,9 @@ from typing import Literal, cast
 
 import numpy as np
 
+from kmerl.corpora import plausible
 from kmerl.corpora.records import Corpus, RejectedRecord
-from kmerl.corpora.wfdb_files import TwelveLeads
+from kmerl.corpora.wfdb_files import Channels
 from kmerl.leads import LEADS
 from kmerl.params import Count, CountOrZero, Share, checked
 from kmerl.signal import NAN, Crop, crop, pad, repair, resample
@@ -23,6 +24,7 @@ class Ingest:
     resample: Literal["polyphase", "reject"]
     repair_nan: Share
     flat_leads: CountOrZero
+    implausible: tuple[plausible.Fact, ...]
     require_report: tuple[Corpus, ...]
     group: Count
     shard: Count
@@ -42,9 +44,7 @@ class Ingest:
         return self.rate * self.seconds
 
 
-def conform(
-    recording: TwelveLeads, settings: Ingest, seconds: int
-) -> tuple[np.ndarray, np.ndarray]:
+def conform(recording: Channels, settings: Ingest, seconds: int) -> tuple[np.ndarray, np.ndarray]:
     """int16 (12, samples) as stored, and the NaN samples of each lead that were repaired.
 
     Cropped at the source's rate, then repaired, resampled and padded.
@@ -73,6 +73,23 @@ def conform(
     resampled = resample(signal, recording.rate, settings.rate)
     signal = crop(resampled, settings.rate * seconds, "start")
     return pad(signal, settings.samples), nan
+
+
+def doubts(
+    recording: Channels, stored: np.ndarray, settings: Ingest, seconds: int
+) -> dict[str, str]:
+    """The facts against a recording, by what its header says and what is stored of it.
+
+    Raises:
+        RejectedRecord: one of them is in `settings.implausible`.
+    """
+    measured = round(recording.signal.shape[1] / recording.rate * settings.rate)
+    signal = crop(stored, min(measured, seconds * settings.rate), "start")
+    found = recording.doubts | plausible.doubts(LEADS, signal, settings.rate)
+    for fact in settings.implausible:
+        if fact in found:
+            raise RejectedRecord("implausible", f"{fact}: {found[fact]}")
+    return found
 
 
 def _check(signal: np.ndarray, nan: np.ndarray, settings: Ingest) -> None:

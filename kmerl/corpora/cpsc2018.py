@@ -7,21 +7,16 @@ way they become MERL's nine class codes. The corpus names no patients, so record
 train, 8 % validation, 20 % test, the proportions of MERL's split.
 """
 
+import os
 from pathlib import Path
 
-from kmerl.corpora.records import (
-    Listing,
-    Rejection,
-    Scheme,
-    entry_without_patient,
-    listing_table,
-    read_csv,
-)
-from kmerl.corpora.struct_files import find_structs
-from kmerl.corpora.wfdb_files import find_headers
+from kmerl.corpora.csv_files import RECORD, read_rows
+from kmerl.corpora.folders import found_listing
+from kmerl.corpora.records import Listing, Rejection, Scheme, corpus_file
 
 CORPUS = "cpsc2018"
-COLUMNS = ("Recording", "First_label", "Second_label", "Third_label")
+LABELS = ("First_label", "Second_label", "Third_label")
+COLUMNS = {"Recording": RECORD} | dict.fromkeys(LABELS, r"^([1-9](\.0)?)?$")
 
 CLASSES = {
     # REFERENCE.csv of the China Physiological Signal Challenge 2018
@@ -53,22 +48,23 @@ def listing(root: Path) -> Listing:
     """Every record under `root`: those with a header, then the structs, each sorted by path.
 
     Raises:
-        CorpusError: REFERENCE.csv lacks a column.
+        CorpusError: REFERENCE.csv lacks a column, or a folder cannot be read.
     """
     numbers, bad = _reference(root)
-    paths = [*find_headers(root), *find_structs(root)]
-    entries = (entry_without_patient(CORPUS, path, numbers) for path in paths)
-    return Listing(listing_table(entries), Scheme({CORPUS: CLASSES}), bad)
+    return found_listing(CORPUS, root, Scheme({CORPUS: CLASSES}), numbers, bad)
 
 
 def _reference(root: Path) -> tuple[dict[str, list[str]], list[Rejection]]:
     """{record: its label numbers} and the unreadable rows; empty without a REFERENCE.csv."""
-    path = root / "REFERENCE.csv"
-    if not path.is_file():
+    if not os.path.lexists(root / "REFERENCE.csv"):
         return {}, []
-    table, bad = read_csv(path, COLUMNS)
-    numbers = {
-        row["Recording"]: sorted(row[name].removesuffix(".0") for name in COLUMNS[1:] if row[name])
-        for row in table.to_pylist()
-    }
-    return numbers, bad
+    path = corpus_file(root, "REFERENCE.csv")
+    rows = read_rows(path, COLUMNS)
+    numbers: dict[str, list[str]] = {}
+    for line, row in zip(rows.lines, rows.table.to_pylist(), strict=True):
+        record = row["Recording"]
+        given = sorted(row[name].removesuffix(".0") for name in LABELS if row[name])
+        if numbers.setdefault(record, given) != given:
+            told = f"{path.name} line {line}: other labels than before"
+            rows.rejected.append(Rejection(record, "unreadable_codes", told))
+    return numbers, rows.rejected

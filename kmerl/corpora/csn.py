@@ -9,38 +9,29 @@ member of no task (Sec. 4.1). The corpus names no patients, so records are split
 
 from pathlib import Path
 
-from kmerl.corpora.records import (
-    CorpusError,
-    Listing,
-    Scheme,
-    corpus_file,
-    entry_without_patient,
-    listing_table,
-    read_csv,
-)
-from kmerl.corpora.wfdb_files import find_headers
+from kmerl.corpora.csv_files import NUMBER, read_codes
+from kmerl.corpora.folders import found_listing
+from kmerl.corpora.records import CorpusError, Listing, Scheme, corpus_file
 from kmerl.tasks.classes import classes
 
 CORPUS = "csn"
 NAMES = "ConditionNames_SNOMED-CT.csv"
-COLUMNS = ("AcronymName", "Snomed_CT")
+COLUMNS = {"AcronymName": r"\S", "Snomed_CT": NUMBER}
 
 
 def listing(root: Path) -> Listing:
-    """Every record with a header under `root`, sorted by path; its codes are in the header.
+    """Every record under `root`, sorted by path; its codes are in the header.
 
     Raises:
         CorpusError: ConditionNames_SNOMED-CT.csv, a column of it, or a class's acronym is missing.
     """
-    entries = (entry_without_patient(CORPUS, path, {}) for path in find_headers(root))
-    return Listing(listing_table(entries), scheme(root))
+    return found_listing(CORPUS, root, scheme(root), codes={})
 
 
 def scheme(root: Path) -> Scheme:
     """{SNOMED code: class}. Acronyms that share a code (MI, MIBW, ...) count as the class of it."""
     path = corpus_file(root, NAMES)
-    table, _ = read_csv(path, COLUMNS)
-    snomed = {row["AcronymName"].strip(): row["Snomed_CT"].strip() for row in table.to_pylist()}
+    snomed = {row["AcronymName"]: row["Snomed_CT"] for row in read_codes(path, COLUMNS)}
     codes = [c.code for c in classes(CORPUS)]
     missing = [code for code in codes if code not in snomed]
     if missing:

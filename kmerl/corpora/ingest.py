@@ -3,25 +3,28 @@
 Records are taken in the order of sha256(record id) and cut into shards of `ingest.shard` of them;
 each shard is read, converted and written by one worker, record by record. So what is written
 does not depend on the number of workers, memory does not grow with the number of records, and
-one bad record costs one line of rejected.csv.
+one bad record costs one line of rejected.csv: a corpus's records and rejections are together what
+it lists, or the ingest ends with an error.
 """
 
-import hashlib
+import fcntl
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from joblib import Parallel, delayed
 
 from kmerl import params
-from kmerl.corpora.conform import Ingest, conform
+from kmerl.corpora.conform import Ingest, conform, doubts
+from kmerl.corpora.headers import read_header
+from kmerl.corpora.listing import read_listing
 from kmerl.corpora.records import (
-    CORPORA,
     Corpus,
     CorpusError,
     Entry,
@@ -29,9 +32,10 @@ from kmerl.corpora.records import (
     RejectedRecord,
     Rejection,
     Scheme,
+    inside,
 )
 from kmerl.corpora.struct_files import read_struct
-from kmerl.corpora.wfdb_files import TwelveLeads, read_header, read_recording
+from kmerl.corpora.wfdb_files import Channels, read_recording
 from kmerl.files import atomic, fresh_directory, write_csv, write_json
 from kmerl.leads import LEADS
 from kmerl.params import checked
@@ -50,7 +54,10 @@ class CorpusFiles:
 
 @dataclass(frozen=True)
 class Form:
-    """How the records of a corpus are read and written, which is the same for every shard."""
+    """How the records of a corpus are read and written, which is the same for every shard.
+
+    `root` is resolved: no link, no "..".
+    """
 
     corpus: str
     root: Path
@@ -87,59 +94,85 @@ def ingest(
 ) -> None:
     """Write the store of a corpus to `out`, with rejected.csv, and its counts to `metrics`.
 
+    Lines of the corpus's files that could not be read and name no record are in unread.csv.
+
     Args:
         workers: processes; what is written does not depend on it.
         backend: joblib's: loky, threading, or ray and dask where they are installed.
 
     Raises:
-        CorpusError: the root, an official file or a column of one is missing.
+        CorpusError: the root, an official file or a column of one is missing; another ingest
+            writes to `out`; a worker process ended; a record was lost.
     """
-    listing = read_listing(corpus, root, settings)
-    fresh_directory(out)
-    labels = [label_column(task, c.code) for task in tasks_of(corpus) for c in classes(task)]
-    layout = schema(settings.rate, settings.samples, labels)
-    form = Form(corpus, root, listing.scheme, layout, settings)
-    starts = range(0, max(len(listing.table), 1), settings.shard)
-    parts = (listing.table.slice(start, settings.shard) for start in starts)
-    jobs = (
-        delayed(write_shard)(
-            out / NAME.format(number), [Entry(**row) for row in part.to_pylist()], form
-        )
-        for number, part in enumerate(parts)
-    )
-    parallel = Parallel(min(workers, len(starts)), backend=backend, return_as="generator")
-    counts, rejected = Counter[str](), list(listing.rejected)
-    for part, bad in track(parallel(jobs), f"ingest {corpus}", total=len(starts), unit="shards"):
-        counts += part
-        rejected += bad
-    write_csv(out / "rejected.csv", Rejection._fields, sorted(rejected))
-    write_json(metrics, {corpus: summary(counts, rejected)})
+    with _alone(out):
+        listing = read_listing(corpus, root, settings)
+        labels = [label_column(task, c.code) for task in tasks_of(corpus) for c in classes(task)]
+        layout = schema(settings.rate, settings.samples, labels)
+        form = Form(corpus, root.resolve(), listing.scheme, layout, settings)
+        fresh_directory(out)
+        counts, rejected = _write_shards(out, listing.table, form, workers, backend)
+        rejected += listing.rejected
+        if counts["records"] + len(rejected) != listing.listed:
+            raise CorpusError(
+                f"{corpus} lists {listing.listed} records, but {counts['records']} are stored and "
+                f"{len(rejected)} rejected; this is a fault of kmerl.corpora: please report it"
+            )
+        write_csv(out / "rejected.csv", Rejection._fields, sorted(rejected))
+        if listing.unread:
+            write_csv(out / "unread.csv", Rejection._fields, listing.unread)
+        write_json(metrics, {corpus: summary(counts, rejected, listing)})
 
 
-def read_listing(corpus: str, root: Path, settings: Ingest) -> Listing:
-    """The records of a corpus in store order, without duplicates and unreported ones.
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Nobody else writes to `out` meanwhile. The system lets go of the lock when a process ends,
+    however it ends; the file stays."""
+    path = out.with_name(f".{out.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CorpusError(
+                f"another ingest is writing to {out}; wait for its end, or end it"
+            ) from None
+        yield
+
+
+def _write_shards(
+    out: Path, table: pa.Table, form: Form, workers: int, backend: str
+) -> tuple[Counter[str], list[Rejection]]:
+    """All shards of a store: counts and rejections of the records of `table`.
 
     Raises:
-        CorpusError: the root, an official file or a column of one is missing.
+        CorpusError: a worker process ended.
     """
-    if not root.is_dir():
-        raise CorpusError(
-            f"corpora.{corpus}.root is {root}, which is no directory; set it in params.yaml to the "
-            f"corpus's official folder, or run `dvc repro synthesize` for the synthetic cohort"
+    size = form.settings.shard
+    starts = range(0, max(len(table), 1), size)
+    jobs = (
+        delayed(write_shard)(
+            out / NAME.format(number),
+            [Entry(**row) for row in table.slice(start, size).to_pylist()],
+            form,
         )
-    listing: Listing = import_module(f"kmerl.corpora.{CORPORA[corpus]}").listing(root)
-    rejected, seen, kept = list(listing.rejected), set[str](), []
-    statements = pc.list_value_length(listing.table["report"]).to_pylist()
-    for row, record in enumerate(listing.table["record"].to_pylist()):
-        if record in seen:
-            rejected.append(Rejection(record, "duplicate_id", "listed before"))
-        elif corpus in settings.require_report and not statements[row]:
-            rejected.append(Rejection(record, "missing_report", "no statement"))
-        else:
-            kept.append((hashlib.sha256(record.encode()).digest(), row))
-        seen.add(record)
-    order = pa.array([row for _, row in sorted(kept)], pa.int64())
-    return Listing(listing.table.take(order), listing.scheme, rejected)
+        for number, start in enumerate(starts)
+    )
+    parallel = Parallel(min(workers, len(starts)), backend=backend, return_as="generator")
+    counts, rejected = Counter[str](), list[Rejection]()
+    total, what = len(starts), f"ingest {form.corpus}"
+    try:
+        for part, bad in track(parallel(jobs), what, total=total, unit="shards"):
+            counts += part
+            rejected += bad
+    except BrokenProcessPool:
+        begun = sorted(path.name[1:].removesuffix(".partial") for path in out.glob(".*.partial"))
+        raise CorpusError(
+            f"{what}: a worker process was killed or crashed; of {total} shards these were being "
+            f"written: {', '.join(begun) or 'none'}. If memory ran out, lower runtime.workers. If "
+            f"it ends there again, one of their records makes a library crash: with "
+            f"runtime.workers: 1 the last file in {out} says in which shard; please report it"
+        ) from None
+    return counts, rejected
 
 
 def write_shard(
@@ -157,6 +190,10 @@ def write_shard(
             except RejectedRecord as reason:
                 rejected.append(Rejection(entry.record, reason.reason, reason.detail))
                 continue
+            except Exception as error:  # whatever a file makes a reader raise, memory included
+                kind = type(error).__name__  # its text may hold a path or a report
+                rejected.append(Rejection(entry.record, "unreadable_record", kind))
+                continue
             writer.add(row, signal)
             counts.update({"records": 1, **noted})
     return counts, rejected
@@ -169,7 +206,7 @@ def read_record(entry: Entry, form: Form) -> tuple[dict[str, object], np.ndarray
         RejectedRecord: the record cannot be used.
     """
     try:
-        recording, dx = _read(form.root / entry.path)
+        recording, dx = _read(form.root, entry.path)
     except OSError as error:
         name = Path(entry.path).name
         raise RejectedRecord("unreadable_file", f"{name}: errno {error.errno}") from None
@@ -191,23 +228,27 @@ def read_record(entry: Entry, form: Form) -> tuple[dict[str, object], np.ndarray
         row |= {f"{fact}.{lead}": int(value) for lead, value in zip(LEADS, values, strict=True)}
     for task, labels in form.scheme.labels(codes).items():
         row |= {label_column(task, code): value for code, value in labels.items()}
-    return row, signal, _noted(recording, form.settings, seconds, nan)
+    noted = _noted(recording, form.settings, seconds, nan)
+    facts_against = doubts(recording, signal, form.settings, seconds)
+    return row, signal, noted | {f"implausible_{fact}": 1 for fact in facts_against}
 
 
-def _read(path: Path) -> tuple[TwelveLeads, str]:
-    """A record as `Entry.path` names it, and its `#Dx` line."""
-    if path.suffix == ".mat":
-        return read_struct(path), ""
-    path = path.with_name(path.name + ".hea")
+def _read(root: Path, name: str) -> tuple[Channels, str]:
+    """A record as `Entry.path` names it, and its `#Dx` line; no file of it is outside `root`."""
+    if name.endswith(".mat"):
+        return read_struct(inside(root, name)), ""
+    path = inside(root, f"{name}.hea")
     header = read_header(path)
+    for file in {line.file for line in header.signals}:
+        inside(root, str(Path(name).parent / file))
     return read_recording(path, header), header.comment("Dx")
 
 
-def _noted(recording: TwelveLeads, settings: Ingest, kept: int, nan: np.ndarray) -> dict[str, int]:
+def _noted(recording: Channels, settings: Ingest, kept: int, nan: np.ndarray) -> dict[str, int]:
     """What happened to an accepted record, as counts for the metrics."""
     seconds = recording.signal.shape[1] / recording.rate
     return {
-        "extra_leads": int(recording.extra_leads > 0),
+        "extra_leads": int(recording.extra > 0),
         "saturated": int(recording.saturated > 0),
         "repaired_nan": int(nan.any()),
         "resampled": int(recording.rate != settings.rate),
@@ -216,13 +257,17 @@ def _noted(recording: TwelveLeads, settings: Ingest, kept: int, nan: np.ndarray)
     }
 
 
-def summary(counts: Counter[str], rejected: list[Rejection]) -> dict[str, int]:
-    """The metrics of a corpus: records kept, what was done to them, rejections by reason."""
+def summary(counts: Counter[str], rejected: list[Rejection], listing: Listing) -> dict[str, int]:
+    """The metrics of a corpus: records listed and kept, what was done to them, rejections by
+    reason, and lines that belong to no record where there are any."""
     noted = ("extra_leads", "saturated", "repaired_nan", "resampled", "cropped", "padded")
     reasons = Counter(rejection.reason for rejection in rejected)
     return {
+        "listed": listing.listed,
         "records": counts["records"],
         **{name: counts[name] for name in noted},
+        **{name: number for name, number in counts.items() if name.startswith("implausible_")},
         "rejected": len(rejected),
         **{f"rejected_{reason}": number for reason, number in reasons.items()},
+        **({"unread_lines": len(listing.unread)} if listing.unread else {}),
     }

@@ -11,10 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kmerl.corpora.records import LISTING, Listing, Scheme, corpus_file, hashed_split, read_csv
+from kmerl.corpora.csv_files import ANY, PATH, RECORD, read_rows
+from kmerl.corpora.records import LISTING, Listing, Scheme, corpus_file, hashed_split
 
 CORPUS = "mimic-iv-ecg"
 STATEMENTS = tuple(f"report_{i}" for i in range(18))
+LISTED = {"study_id": RECORD, "subject_id": RECORD, "path": PATH}
+MEASURED = {"study_id": RECORD, **dict.fromkeys(STATEMENTS, ANY)}
 TRAIN, VAL = 0.98, 0.02
 
 
@@ -22,17 +25,17 @@ def listing(root: Path) -> Listing:
     """The records of record_list.csv with the statements of machine_measurements.csv.
 
     A study that machine_measurements.csv lists twice keeps the first row's statements; a study
-    it does not list has no statement.
+    it does not list has no statement, and one whose line there cannot be read is left out.
 
     Raises:
         CorpusError: a file or a column is missing.
     """
-    records, bad_records = read_csv(
-        corpus_file(root, "record_list.csv"), ("subject_id", "study_id", "path")
-    )
-    measured, bad_measured = read_csv(
-        corpus_file(root, "machine_measurements.csv"), ("study_id", *STATEMENTS)
-    )
+    listed = read_rows(corpus_file(root, "record_list.csv"), LISTED)
+    measurements = read_rows(corpus_file(root, "machine_measurements.csv"), MEASURED)
+    torn = {line.record: line for line in measurements.rejected if line.record}
+    lost = pc.is_in(listed.table["study_id"], value_set=pa.array(torn, pa.string()))
+    unstated = listed.table["study_id"].filter(lost).to_pylist()
+    records, measured = listed.table.filter(pc.invert(lost)), measurements.table
     unmeasured = len(measured)  # the row after the last: no statement
     row = pc.index_in(records["study_id"], value_set=measured["study_id"]).fill_null(unmeasured)
     subjects = records["subject_id"].to_pylist()
@@ -47,7 +50,13 @@ def listing(root: Path) -> Listing:
         },
         schema=LISTING,
     )
-    return Listing(table, Scheme(), bad_records + bad_measured)
+    return Listing(
+        table,
+        Scheme(),
+        listed.listed,
+        rejected=[*listed.rejected, *(torn[study] for study in unstated)],
+        unread=[line for line in measurements.rejected if line.record not in unstated],
+    )
 
 
 def statement_lists(measured: pa.Table) -> pa.ListArray:

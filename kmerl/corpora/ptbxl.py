@@ -5,9 +5,19 @@ likelihood; super- and subclasses through `diagnostic_class` and `diagnostic_sub
 scp_statements.csv. Splits by the official folds: 1-8 train, 9 validation, 10 test (Sec. 4.1).
 """
 
-import ast
+import re
 from pathlib import Path
 
+from kmerl.corpora.csv_files import (
+    ANY,
+    CODE,
+    CODE_OR_NONE,
+    NUMBER_OR_NONE,
+    PATH,
+    RECORD,
+    read_codes,
+    read_rows,
+)
 from kmerl.corpora.records import (
     Entry,
     Listing,
@@ -16,12 +26,21 @@ from kmerl.corpora.records import (
     Scheme,
     corpus_file,
     listing_table,
-    read_csv,
 )
 
 CORPUS = "ptb-xl"
-COLUMNS = ("ecg_id", "patient_id", "report", "scp_codes", "strat_fold", "filename_hr")
-STATEMENT_COLUMNS = ("", "diagnostic_class", "diagnostic_subclass", "form", "rhythm")
+COLUMNS = {
+    "ecg_id": RECORD,
+    "patient_id": NUMBER_OR_NONE,
+    "report": ANY,
+    "scp_codes": ANY,
+    "strat_fold": NUMBER_OR_NONE,
+    "filename_hr": PATH,
+}
+CODES = {"": CODE} | dict.fromkeys(
+    ("diagnostic_class", "diagnostic_subclass", "form", "rhythm"), CODE_OR_NONE
+)
+LIKELIHOOD = re.compile(r"'([^']+)'\s*:\s*[0-9.]+")
 SPLITS = {**{str(fold): "train" for fold in range(1, 9)}, "9": "val", "10": "test"}
 
 
@@ -31,20 +50,19 @@ def listing(root: Path) -> Listing:
     Raises:
         CorpusError: a file or a column is missing.
     """
-    table, bad = read_csv(corpus_file(root, "ptbxl_database.csv"), COLUMNS)
-    entries = []
-    for row in table.to_pylist():
+    rows = read_rows(corpus_file(root, "ptbxl_database.csv"), COLUMNS)
+    entries, rejected = [], list(rows.rejected)
+    for row in rows.table.to_pylist():
         try:
             entries.append(_entry(row))
-        except RejectedRecord as rejected:
-            bad.append(Rejection(row["ecg_id"], rejected.reason, rejected.detail))
-    return Listing(listing_table(entries), scheme(root), bad)
+        except RejectedRecord as why:
+            rejected.append(Rejection(row["ecg_id"], why.reason, why.detail))
+    return Listing(listing_table(entries), scheme(root), rows.listed, rejected)
 
 
 def scheme(root: Path) -> Scheme:
     """{SCP code: class} of the four tasks, from the corpus's own scp_statements.csv."""
-    table, _ = read_csv(corpus_file(root, "scp_statements.csv"), STATEMENT_COLUMNS)
-    rows = table.to_pylist()
+    rows = read_codes(corpus_file(root, "scp_statements.csv"), CODES)
 
     def classes_by(column: str, named: str) -> dict[str, str]:
         return {row[""]: row[named].strip("_") for row in rows if row[column]}
@@ -80,7 +98,9 @@ def scp_codes(text: str) -> list[str]:
     Raises:
         RejectedRecord: the cell is no such mapping.
     """
-    try:
-        return sorted(str(code) for code in dict(ast.literal_eval(text)))
-    except (ValueError, SyntaxError, TypeError):
-        raise RejectedRecord("unreadable_codes", "scp_codes is no {code: likelihood}") from None
+    inner = re.fullmatch(r"\s*\{(.*)\}\s*", text)
+    pairs = inner[1].split(",") if inner and inner[1].strip() else []
+    codes = [LIKELIHOOD.fullmatch(pair.strip()) for pair in pairs]
+    if inner is None or None in codes:
+        raise RejectedRecord("unreadable_codes", "scp_codes is no {code: likelihood}")
+    return sorted({code[1] for code in codes if code})

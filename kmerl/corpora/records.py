@@ -1,14 +1,14 @@
 """What every corpus gives the ingest: its records, their splits, and the meaning of their codes."""
 
-import csv
 import hashlib
+import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pyarrow as pa
-from pyarrow import csv as arrow_csv
 
 from kmerl.tasks.classes import classes
 
@@ -16,28 +16,30 @@ Corpus = Literal["mimic-iv-ecg", "ptb-xl", "cpsc2018", "csn"]
 CORPORA = {"mimic-iv-ecg": "mimic", "ptb-xl": "ptbxl", "cpsc2018": "cpsc2018", "csn": "csn"}
 """The corpora, and the modules of `kmerl.corpora` that know their layouts."""
 
-MERL_TRAIN, MERL_VAL = 0.72, 0.08
-"""Shares of MERL's splits of CPSC2018 and CSN; the rest is tested on."""
-
 Reason = Literal[
     "all_nan",
     "duplicate_id",
     "duplicate_lead",
     "empty_file",
     "flat",
+    "implausible",
     "missing_file",
     "missing_header",
     "missing_lead",
     "missing_report",
     "nan_lead",
+    "no_regular_file",
+    "outside_root",
     "truncated",
     "unknown_fold",
     "unknown_unit",
     "unreadable_codes",
     "unreadable_file",
     "unreadable_header",
+    "unreadable_record",
     "unreadable_row",
     "unreadable_signal",
+    "unusable_name",
     "wrong_length",
     "wrong_rate",
 ]
@@ -117,11 +119,17 @@ class Scheme:
 
 @dataclass(frozen=True)
 class Listing:
-    """The records of a corpus (columns as `LISTING`), its scheme, and what could not be listed."""
+    """The records of a corpus (columns as `LISTING`), its scheme, and what could not be listed.
+
+    `listed` is how many the corpus names, counted apart from the two: each is a row of `table` or
+    a rejection. `unread` are lines that could not be read and name no record of it.
+    """
 
     table: pa.Table
     scheme: Scheme
+    listed: int
     rejected: Sequence[Rejection] = ()
+    unread: Sequence[Rejection] = ()
 
 
 def listing_table(entries: Iterable[Entry]) -> pa.Table:
@@ -139,14 +147,6 @@ def hashed_split(corpus: str, patient: str, train: float, val: float) -> str:
     return "train" if share < train else "val" if share < train + val else "test"
 
 
-def entry_without_patient(corpus: str, path: str, codes: Mapping[str, list[str]]) -> Entry:
-    """A record of a corpus that names no patients and has no reports: split as MERL's are, with
-    what a table of codes has of it."""
-    record = Path(path).name.removesuffix(".mat")
-    split = hashed_split(corpus, record, MERL_TRAIN, MERL_VAL)
-    return Entry(record, record, split, path, report=[], codes=codes.get(record))
-
-
 def corpus_file(root: Path, name: str) -> Path:
     """A file that the corpus's official layout has.
 
@@ -155,44 +155,32 @@ def corpus_file(root: Path, name: str) -> Path:
     """
     path = root / name
     if not path.is_file():
-        raise CorpusError(f"{path} does not exist; the official layout of the corpus has it")
+        raise CorpusError(
+            f"{path} does not exist, or is no file; the official layout of the corpus has it"
+        )
     return path
 
 
-def read_csv(path: Path, columns: tuple[str, ...]) -> tuple[pa.Table, list[Rejection]]:
-    """The named columns of a CSV file as strings (empty for missing), and its unreadable rows.
+def inside(root: Path, name: str) -> Path:
+    """The file below `root` that a corpus's list, or a header, names; it need not be there.
+
+    The one check of a path that a file claims. Nothing is opened, so a pipe cannot block.
+
+    Args:
+        root: without links and "..", as `Path.resolve` gives it.
 
     Raises:
-        CorpusError: a column is missing, or the file is no UTF-8 CSV file.
+        RejectedRecord: the path leaves `root`, through a link too, or is no regular file's.
     """
-    bad: list[Rejection] = []
-
-    def unreadable(row: arrow_csv.InvalidRow) -> str:
-        detail = f"{path.name} row {row.number}: {row.actual_columns} of {row.expected_columns}"
-        bad.append(Rejection("", "unreadable_row", f"{detail} columns"))
-        return "skip"
-
-    convert = arrow_csv.ConvertOptions(
-        include_columns=list(columns),
-        column_types={name: pa.string() for name in columns},
-        strings_can_be_null=False,
-    )
-    parse = arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=unreadable)
-    read = arrow_csv.ReadOptions(use_threads=False)  # row numbers are known to one thread only
+    path, parts = root / name, Path(name).parts
+    if not parts or "\0" in name or Path(name).is_absolute() or ".." in parts:
+        raise RejectedRecord("outside_root", "its path leaves the folder")
+    if not Path(os.path.realpath(path)).is_relative_to(root):
+        raise RejectedRecord("outside_root", f"{path.name}: a link out of the folder")
     try:
-        _check_columns(path, columns)
-        return arrow_csv.read_csv(path, read, parse, convert), bad
-    except (UnicodeDecodeError, pa.ArrowInvalid) as error:
-        reason = str(error).split(":")[0]  # what follows may quote a report
-        raise CorpusError(f"{path} cannot be read as UTF-8 CSV ({reason})") from None
-
-
-def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        names = next(csv.reader(file), [])
-    missing = [name for name in columns if name not in names]
-    if missing:
-        raise CorpusError(
-            f"{path} has no column {', '.join(map(repr, missing))}; it has "
-            f"{', '.join(map(repr, names)) or 'none'}. Restore the corpus's official file"
-        )
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return path
+    if not stat.S_ISREG(mode):
+        raise RejectedRecord("no_regular_file", path.name)
+    return path

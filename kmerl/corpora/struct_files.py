@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kmerl.corpora import matlab
+from kmerl.corpora.headers import MICROVOLT, bytes_of
 from kmerl.corpora.records import RejectedRecord
-from kmerl.corpora.wfdb_files import MICROVOLT, TwelveLeads, size_of
+from kmerl.corpora.wfdb_files import Channels
 from kmerl.leads import LEADS
 from kmerl.signal import to_int16
 
@@ -17,51 +19,37 @@ RATE = 500.0  # Hz; the files do not say
 STRUCT, DATA = "ECG", "data"
 
 
-def find_structs(root: Path) -> list[str]:
-    """Every .mat file under `root` without a header beside it: sorted paths relative to it."""
-    return sorted(
-        str(path.relative_to(root))
-        for path in root.rglob("*.mat")
-        if not path.with_suffix(".hea").exists()
-    )
-
-
-def read_struct(path: Path) -> TwelveLeads:
+def read_struct(path: Path) -> Channels:
     """The twelve leads of a .mat file; samples that are not finite become `signal.NAN`.
 
     Raises:
         RejectedRecord: no such file, an empty one, none that holds the struct, or another shape.
     """
-    size_of(path)
+    if bytes_of(path, "missing_file") > matlab.MOST_BYTES:
+        raise RejectedRecord("unreadable_signal", f"{path.name}: above {matlab.MOST_BYTES} bytes")
     data = _data(path)
     if data.shape[0] < len(LEADS):
         raise RejectedRecord("missing_lead", f"{path.name}: {data.shape[0]} rows of {len(LEADS)}")
     if data.shape[0] > len(LEADS):
         raise RejectedRecord("unreadable_signal", f"{path.name}: {STRUCT}.{DATA} is {data.shape}")
     nan = ~np.isfinite(data)
-    microvolt = np.round(np.where(nan, 0.0, data) * MICROVOLT["mV"])
+    with np.errstate(over="ignore"):  # beyond any number is beyond int16 too: it saturates
+        microvolt = np.round(np.where(nan, 0.0, data) * MICROVOLT["mV"])
     signal, saturated = to_int16(microvolt, nan)
-    return TwelveLeads(signal, RATE, saturated, extra_leads=0)
+    return Channels(LEADS, signal, RATE, saturated, extra=0)
 
 
 def _data(path: Path) -> np.ndarray:
     """`ECG.data` as float64 (row, sample)."""
-    from scipy.io import loadmat  # slow to import, and no other corpus needs it
-
-    try:
-        held = loadmat(path, variable_names=[STRUCT, "val"])
-    except Exception as error:  # whatever a malformed file makes scipy raise
-        raise RejectedRecord(
-            "unreadable_signal", f"{path.name}: scipy: {type(error).__name__}"
-        ) from None
-    if "val" in held and STRUCT not in held:
+    content = path.read_bytes()
+    if content.startswith(b"\x1e\0\0\0") and content[20:24] == b"val\0":  # level 4, int16
         raise RejectedRecord("missing_header", f"{path.stem}.hea")
     try:
-        values = np.asarray(held[STRUCT][DATA][0, 0])
-    except (KeyError, IndexError, TypeError, ValueError):
-        raise RejectedRecord("unreadable_signal", f"{path.name}: no {STRUCT}.{DATA}") from None
-    if values.ndim != 2 or values.dtype.kind not in "fiu":
-        raise RejectedRecord(
-            "unreadable_signal", f"{path.name}: {STRUCT}.{DATA} is no matrix of numbers"
-        )
-    return values.astype(np.float64)
+        for variable in matlab.variables(content):
+            if variable.name == "val":
+                raise RejectedRecord("missing_header", f"{path.stem}.hea")
+            if variable.name == STRUCT and (data := matlab.field(variable, DATA)):
+                return matlab.numbers(data)
+    except matlab.MatlabError as error:
+        raise RejectedRecord("unreadable_signal", f"{path.name}: {error}") from None
+    raise RejectedRecord("unreadable_signal", f"{path.name}: no {STRUCT}.{DATA}")

@@ -1,206 +1,134 @@
-"""WFDB records as int16 microvolt: a fast reader of format 16, and `wfdb` for all others.
+"""WFDB records as int16 microvolt by lead, for a corpus's twelve leads and a person's any.
 
-The fast reader covers what the four corpora consist of: one signal file, interleaved int16
-samples, possibly behind a byte offset (format 16+24: the .mat files of CPSC2018 and CSN). Values
+A fast reader covers what the four corpora consist of: one signal file, interleaved int16 samples,
+possibly behind a byte offset (format 16+24: the .mat files of CPSC2018 and CSN). `wfdb` decodes
+all other formats; names, units, gains and lengths are those of our own header there too. Values
 equal `np.round(wfdb.rdrecord(...).p_signal * 1000)` bit for bit; NaN is `signal.NAN`.
 """
 
-import re
-import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from kmerl.corpora.records import Reason, RejectedRecord
+from kmerl.corpora.headers import Header, SignalLine, read_header
+from kmerl.corpora.records import RejectedRecord
+from kmerl.corpora.samples import bound, is_plain, read_plain, sums_of, through_wfdb
 from kmerl.leads import LEADS, canonical
 from kmerl.signal import NAN, to_int16
 
-MICROVOLT = {"mV": 1000.0, "uV": 1.0, "\u00b5V": 1.0, "V": 1e6}
-"""Microvolts in one physical unit of a header."""
-DEFAULT_GAIN = 200.0  # of a header that gives none or 0 (WFDB, header(5))
+MOST_SEGMENTS = 4096
+WHOLE = 2.0**20  # microvolts a digital step, up to which int64 cannot overflow
 
-_RECORD = re.compile(
-    r"(?P<name>[^\s/]+)(?:/(?P<segments>\d+))?\s+(?P<signals>\d+)"
-    r"(?:\s+(?P<rate>\d+(?:\.\d+)?)(?:/\S+)?(?:\s+(?P<samples>\d+)(?:\s.*)?)?)?$"
-)
-_SIGNAL = re.compile(
-    r"(?P<file>\S+)\s+(?P<format>\d+)(?:x(?P<frame>\d+))?(?::(?P<skew>\d+))?(?:\+(?P<offset>\d+))?"
-    r"(?:\s+(?P<gain>[-+.\deE]+)(?:\((?P<baseline>-?\d+)\))?(?:/(?P<unit>\S+))?"
-    r"(?:\s+\d+(?:\s+(?P<zero>-?\d+)(?:\s+-?\d+(?:\s+-?\d+(?:\s+\d+(?:\s+(?P<name>.+))?)?)?)?)?)?)?$"
-)
+BITS = {"80": 8, "508": 8, "310": 10, "311": 10, "212": 12, "24": 24, "524": 24, "32": 32}
+"""Of a sample, 16 where it is not said; their lowest number stands for NaN, but in format 8."""
+
+Choose = Callable[[Sequence[str]], list[int]]
+"""Which of the signals with these names are wanted: their rows, each one of the twelve leads."""
 
 
 @dataclass(frozen=True)
-class SignalLine:
-    """One signal of a header: where its samples lie and how they become physical values."""
+class Channels:
+    """Leads of a recording: int16 (lead, sample), microvolt.
 
-    name: str
-    file: str
-    format: str
-    offset: int
-    gain: float
-    baseline: int
-    unit: str
-    simple: bool  # one sample a frame and no skew
+    `doubts` are what its header says and its samples do not, by fact, with details.
+    """
 
-
-@dataclass(frozen=True)
-class Header:
-    """A WFDB header. `rate` in Hz; `samples` is 0 where the header does not say."""
-
-    name: str
-    rate: float
-    samples: int
-    signals: tuple[SignalLine, ...]
-    comments: tuple[str, ...]
-    segments: int
-
-    def comment(self, key: str) -> str:
-        """The text behind `key:` in the comments; empty where there is none."""
-        start = f"{key}:"
-        return next((c[len(start) :].strip() for c in self.comments if c.startswith(start)), "")
-
-
-@dataclass(frozen=True)
-class TwelveLeads:
-    """The twelve leads of a record in the standard order: int16 (lead, sample), microvolt."""
-
+    leads: tuple[str, ...]
     signal: np.ndarray
     rate: float
     saturated: int  # samples beyond what int16 holds, clipped
-    extra_leads: int  # signals that are none of the twelve leads, left out
+    extra: int  # signals that are left out
+    doubts: dict[str, str] = field(default_factory=dict)
 
 
-def find_headers(root: Path) -> list[str]:
-    """Every .hea file under `root`: sorted paths relative to it, without suffix."""
-    return sorted(str(p.relative_to(root).with_suffix("")) for p in root.rglob("*.hea"))
-
-
-def size_of(path: Path) -> int:
-    """Bytes of a file of samples.
-
-    Raises:
-        RejectedRecord: no such file, or an empty one.
-    """
-    if not path.is_file():
-        raise RejectedRecord("missing_file", path.name)
-    if not (size := path.stat().st_size):
-        raise RejectedRecord("empty_file", path.name)
-    return size
-
-
-def read_header(path: Path) -> Header:
-    """Parse `path` (.hea).
-
-    Raises:
-        RejectedRecord: no such file, an empty one, or one that is no WFDB header.
-    """
-    if not path.is_file():
-        raise RejectedRecord("missing_header", path.name)
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if not text.strip():
-        raise RejectedRecord("empty_file", path.name)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    comments = tuple(line[1:].strip() for line in lines if line.startswith("#"))
-    lines = [line for line in lines if not line.startswith("#")]
-    record = _RECORD.match(lines[0]) if lines else None
-    if record is None:
-        raise RejectedRecord("unreadable_header", f"{path.name}: no record line")
-    segments, count = int(record["segments"] or 1), int(record["signals"])
-    if segments == 1 and len(lines) != 1 + count:
-        told = f"{path.name}: {count} signals announced, {len(lines) - 1} described"
-        raise RejectedRecord("unreadable_header", told)
-    signals = tuple(_signal_line(path.name, line) for line in lines[1:]) if segments == 1 else ()
-    rate = float(record["rate"] or 250)  # WFDB's default rate
-    if rate <= 0:
-        raise RejectedRecord("unreadable_header", f"{path.name}: sampling rate {rate:g} Hz")
-    return Header(record["name"], rate, int(record["samples"] or 0), signals, comments, segments)
-
-
-def _signal_line(file: str, line: str) -> SignalLine:
-    match = _SIGNAL.match(line)
-    try:
-        if match is None:
-            raise ValueError("no signal line")
-        gain = float(match["gain"] or 0) or DEFAULT_GAIN
-    except ValueError:
-        raise RejectedRecord("unreadable_header", f"{file}: a signal line is malformed") from None
-    return SignalLine(
-        name=(match["name"] or "").strip(),
-        file=match["file"],
-        format=match["format"],
-        offset=int(match["offset"] or 0),
-        gain=gain,
-        baseline=int(match["baseline"] or match["zero"] or 0),
-        unit=match["unit"] or "mV",
-        simple=int(match["frame"] or 1) == 1 and int(match["skew"] or 0) == 0,
-    )
-
-
-def read_recording(path: Path, header: Header) -> TwelveLeads:
-    """The twelve leads of the record at `path` (.hea), found by name.
-
-    Raises:
-        RejectedRecord: a lead or the signal file is missing, the file has another length than the
-            header says, a unit is no voltage, or `wfdb` cannot read it either.
-    """
-    if header.segments > 1:
-        return _through_wfdb(path)
-    rows = lead_rows([line.name for line in header.signals])
-    if not _is_plain(header.signals):
-        return _through_wfdb(path)
-    digital = _read_int16(path.with_name(header.signals[0].file), header)
-    lines = [header.signals[row] for row in rows]
-    signal, saturated = _microvolt(digital[rows], lines)
-    return TwelveLeads(signal, header.rate, saturated, len(header.signals) - len(rows))
-
-
-def lead_rows(names: list[str]) -> list[int]:
+def twelve(names: Sequence[str]) -> list[int]:
     """The row of each of the twelve leads, in the standard order, among signals with `names`.
 
     Raises:
         RejectedRecord: a lead is missing, or there twice.
     """
-    rows: dict[str, int] = {}
-    for row, name in enumerate(names):
-        try:
-            lead = canonical(name)
-        except ValueError:
-            continue  # not an ECG lead of the twelve; counted as an extra lead
-        if lead in rows:
-            raise RejectedRecord("duplicate_lead", lead)
-        rows[lead] = row
+    rows = {canonical(names[row]): row for row in some(names)}
     missing = [lead for lead in LEADS if lead not in rows]
     if missing:
         raise RejectedRecord("missing_lead", " ".join(missing))
     return [rows[lead] for lead in LEADS]
 
 
-def _is_plain(signals: tuple[SignalLine, ...]) -> bool:
-    """Whether all signals are interleaved int16 samples of one file."""
-    first = signals[0]
-    return all(
-        s.simple and s.format == "16" and (s.file, s.offset) == (first.file, first.offset)
-        for s in signals
+def some(names: Sequence[str]) -> list[int]:
+    """The rows of those of the twelve leads that are there, in the order of the file.
+
+    Raises:
+        RejectedRecord: a lead is there twice.
+    """
+    rows: dict[str, int] = {}
+    for row, name in enumerate(names):
+        try:
+            lead = canonical(name)
+        except ValueError:
+            continue  # no ECG lead of the twelve; counted as extra
+        if lead in rows:
+            raise RejectedRecord("duplicate_lead", lead)
+        rows[lead] = row
+    return list(rows.values())
+
+
+def read_recording(path: Path, header: Header, choose: Choose = twelve) -> Channels:
+    """The chosen leads of the record at `path` (.hea), found by name.
+
+    Raises:
+        RejectedRecord: a lead or the signal file is missing, the file has another length than the
+            header says, a unit is no voltage, it is longer than what is read, or `wfdb` cannot
+            read it either.
+    """
+    if header.segments:
+        return _segments(path, header, choose)
+    rows = choose([line.name for line in header.signals])
+    if not header.signals:
+        raise RejectedRecord("unreadable_header", f"{path.name}: no signals")
+    lines = [header.signals[row] for row in rows]
+    leads = tuple(canonical(line.name) for line in lines)
+    extra = len(header.signals) - len(rows)
+    if is_plain(header.signals):
+        frames = read_plain(path, header)
+        doubts = _doubts(header.signals, frames[0], sums_of(frames))
+        signal, saturated = _microvolt(frames.T[rows], lines)
+        return Channels(leads, signal, header.rate, saturated, extra, doubts)
+    decoded = through_wfdb(path, header)
+    starts, sums = zip(
+        *((values[0], values.sum(dtype=np.int64)) for values in decoded), strict=True
     )
+    doubts = _doubts(header.signals, starts, sums)
+    parts = [_decoded(decoded[row], line) for row, line in zip(rows, lines, strict=True)]
+    empty = np.empty((0, len(decoded[0]) // header.signals[0].frame), np.int16)
+    signal = np.concatenate([empty, *(part[None] for part, _ in parts)])
+    saturated = sum(clipped for _, clipped in parts)
+    return Channels(leads, signal, header.rate, saturated, extra, doubts)
 
 
-def _read_int16(path: Path, header: Header) -> np.ndarray:
-    """The samples of a format 16 file: int16 (signal, sample), a view of the interleaved file."""
-    count, offset = len(header.signals), header.signals[0].offset
-    in_file = max(size_of(path) - offset, 0) // (2 * count)
-    samples = header.samples or in_file
-    if in_file != samples or samples == 0:
-        reason: Reason = "truncated" if in_file < samples else "wrong_length"
-        raise RejectedRecord(
-            reason, f"{path.name}: {in_file} samples a lead, the header says {header.samples}"
+def _doubts(
+    lines: Sequence[SignalLine], starts: Iterable[int], sums: Iterable[int]
+) -> dict[str, str]:
+    """Signals whose first sample or sum in 16 bits is another than the header's, and those without
+    a gain. A skewed signal is not looked at, its first samples are cut off; nor is one of which
+    the header has 0 for both, as many writers put it who count nothing."""
+    wrong = [
+        line.name
+        for line, start, total in zip(lines, starts, sums, strict=True)
+        if (line.initial or line.checksum)
+        and not line.skew
+        and (
+            line.initial != start
+            or (line.checksum is not None and (int(total) - line.checksum) % 2**16)
         )
-    flat = np.fromfile(path, "<i2", samples * count, offset=offset)
-    return flat.reshape(samples, count).T
+    ]
+    unknown = [line.name for line in lines if not line.calibrated]
+    found = {"checksum": " ".join(wrong), "uncalibrated": " ".join(unknown)}
+    return {fact: names for fact, names in found.items() if names}
 
 
-def _microvolt(digital: np.ndarray, lines: list[SignalLine]) -> tuple[np.ndarray, int]:
+def _microvolt(digital: np.ndarray, lines: Sequence[SignalLine]) -> tuple[np.ndarray, int]:
     """int16 microvolt and how many samples were clipped, from int16 digital values.
 
     A gain that divides its unit's microvolts needs whole numbers alone; any other takes the same
@@ -208,38 +136,68 @@ def _microvolt(digital: np.ndarray, lines: list[SignalLine]) -> tuple[np.ndarray
     """
     baseline = np.array([[line.baseline] for line in lines])
     gain = np.array([[line.gain] for line in lines])
-    unit = np.array([[_unit(line.unit)] for line in lines])
+    unit = np.array([[line.microvolts] for line in lines])
     factor = unit / gain
     if not baseline.any() and (factor == 1).all():
         return np.ascontiguousarray(digital), 0
     nan = digital == NAN
-    if (factor == np.round(factor)).all():
+    if (factor == np.round(factor)).all() and (np.abs(factor) <= WHOLE).all():
         value = (digital.astype(np.int64) - baseline) * factor.astype(np.int64)
     else:
         value = np.round((digital - baseline.astype(np.float64)) / gain * unit)
     return to_int16(value, nan)
 
 
-def _unit(unit: str) -> float:
-    try:
-        return MICROVOLT[unit]
-    except KeyError:
-        raise RejectedRecord("unknown_unit", f"{unit}; known are {', '.join(MICROVOLT)}") from None
+def _decoded(values: np.ndarray, line: SignalLine) -> tuple[np.ndarray, int]:
+    """`_microvolt` of one signal that `wfdb` decoded; a frame of several samples is their mean."""
+    nan = values == -(2 ** (BITS.get(line.format, 16) - 1))
+    if line.format == "8":
+        nan = np.zeros(values.shape, bool)
+    physical = np.where(nan, np.nan, (values - float(line.baseline)) / line.gain)
+    if line.frame > 1:
+        physical = physical.reshape(-1, line.frame).sum(axis=1) / line.frame
+    return to_int16(np.round(physical * line.microvolts), np.isnan(physical))
 
 
-def _through_wfdb(path: Path) -> TwelveLeads:
-    """Any other WFDB format, at a hundredth of the speed."""
-    with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
-        warnings.simplefilter("ignore")
-        import wfdb  # slow to import, and no corpus here needs it
-    try:
-        record = wfdb.rdrecord(str(path.with_suffix("")))
-    except FileNotFoundError as error:
-        raise RejectedRecord("missing_file", Path(error.filename or path.name).name) from None
-    except Exception as error:  # whatever a malformed file makes wfdb raise
-        raise RejectedRecord("unreadable_signal", f"wfdb: {type(error).__name__}") from None
-    rows = lead_rows(list(record.sig_name))
-    unit = np.array([[_unit(record.units[row])] for row in rows])
-    value = np.round(np.asarray(record.p_signal, np.float64).T[rows] * unit)
-    signal, saturated = to_int16(value, np.isnan(value))
-    return TwelveLeads(signal, float(record.fs), saturated, record.n_sig - len(rows))
+def _segments(path: Path, header: Header, choose: Choose) -> Channels:
+    """A record of several segments, in their order; leads that a segment lacks, and gaps, are NaN.
+
+    Each segment has its own names, units and gains.
+    """
+    samples = sum(length for _, length in header.segments)
+    if (header.samples or samples) != samples or len(header.segments) > MOST_SEGMENTS:
+        told = f"{samples} samples in {len(header.segments)} segments; announced {header.samples}, "
+        raise RejectedRecord("wrong_length", f"{path.name}: {told}at most {MOST_SEGMENTS} segments")
+    parts = [_segment(path, header, *segment) for segment in header.segments]
+    names = list(dict.fromkeys(line.name for part in parts if part for line in part.signals))
+    leads = tuple(canonical(names[row]) for row in choose(names))
+    bound(path.name, samples, len(names))
+    signal = np.full((len(leads), samples), NAN, np.int16)
+    first, saturated = 0, 0
+    doubts: dict[str, str] = {}
+    for (name, length), part in zip(header.segments, parts, strict=True):
+        if part is not None and length:
+            found = read_recording(path.with_name(f"{name}.hea"), part, some)
+            if found.signal.shape[1] != length:
+                raise RejectedRecord(
+                    "wrong_length", f"{name}: the header of segments says {length}"
+                )
+            rows = [row for row, lead in enumerate(found.leads) if lead in leads]
+            where = [leads.index(found.leads[row]) for row in rows]
+            signal[where, first : first + length] = found.signal[rows]
+            saturated += found.saturated
+            doubts |= found.doubts
+        first += length
+    return Channels(leads, signal, header.rate, saturated, len(names) - len(leads), doubts)
+
+
+def _segment(path: Path, header: Header, name: str, length: int) -> Header | None:
+    """The header of a segment; none for a gap."""
+    if name == "~":
+        return None
+    part = read_header(path.with_name(f"{name}.hea"))
+    if part.segments or part.rate != header.rate:
+        raise RejectedRecord("unreadable_header", f"{name}: segments of segments, or another rate")
+    if not length and any(line.file != "~" for line in part.signals):
+        raise RejectedRecord("unreadable_header", f"{name}: a segment without samples")
+    return part

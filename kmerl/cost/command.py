@@ -1,5 +1,6 @@
 """`kmerl experiments cost`: GPU-hours before anybody queues 40 runs."""
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,6 @@ from typing import Annotated
 import typer
 
 from kmerl import params, runtime
-from kmerl.errors import clear_errors
 from kmerl.experiments import catalogue
 
 NOTE = """\
@@ -48,16 +48,17 @@ def cost_command(
     """
     from kmerl.cost import cost, steps
 
-    with clear_errors():
-        known = catalogue.read()
-        path = Path(f"params/{profile}.yaml" if profile else "params.yaml")
-        here = runtime.device(runtime.load())
-        if flops is None:
-            seconds = steps.Known(partial(steps.timed, device=here), steps.machine(here), measures)
-            source = f"Hours measured on {seconds.kept['machine']}"
-        else:
-            seconds = steps.Known(lambda step: steps.operations(step) / flops, "")
-            source = f"GPU-hours at {flops:g} operations a second"
-        found = cost.cost(known, tables, params.read(path), seeds, seconds)
-        heading = f"{source}; {path}, {seeds} seed{'s' * (seeds > 1)} each"
-        typer.echo(f"{cost.as_text(found, heading)}\n{NOTE}")
+    if flops is not None and not 0 < flops < math.inf:
+        raise ValueError(f"--flops {flops:g}: operations a second are a number above 0")
+    known = catalogue.read()
+    path = Path(f"params/{profile}.yaml" if profile else "params.yaml")
+    here = runtime.device(runtime.load())
+    if flops is None:
+        seconds = steps.Known(partial(steps.timed, device=here), steps.machine(here), measures)
+        source = f"Hours measured on {seconds.kept['machine']}"
+    else:
+        seconds = steps.Known(lambda step: steps.operations(step) / flops, "")
+        source = f"GPU-hours at {flops:g} operations a second"
+    found = cost.cost(known, tables, params.read(path), seeds, seconds)
+    heading = f"{source}; {path}, {seeds} seed{'s' * (seeds > 1)} each"
+    typer.echo(f"{cost.as_text(found, heading)}\n{NOTE}")

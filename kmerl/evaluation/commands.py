@@ -1,13 +1,13 @@
 """`kmerl compare`: is one run better than another?"""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kmerl import files
-from kmerl.errors import clear_errors
 
 
 def compare_command(
@@ -28,10 +28,11 @@ def compare_command(
     """
     from kmerl.evaluation import compare
 
+    if math.isnan(level):
+        raise ValueError("--level nan: name a share of the replicates")
     keys = None if leads == "all" else leads.split(",")
-    with clear_errors():
-        sides = compare.read_folder(a), compare.read_folder(b)
-        table = compare.compare(*sides, keys, replicates, level, seed)
+    sides = compare.read_folder(a), compare.read_folder(b)
+    table = compare.compare(*sides, keys, replicates, level, seed)
     typer.echo(
         json.dumps(files.rounded(table), indent=1) if as_json else compare.as_text(table, level)
     )

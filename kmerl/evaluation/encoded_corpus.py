@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from safetensors import safe_open
 
-from kmerl.files import read_json
+from kmerl.files import DamagedError, read_json, reading
 
 ScoreKind = Literal["query", "cosine"]
 """query: logits of F_CQ asked for the class names (Sec. 4.2); cosine: of the two projections."""
@@ -84,9 +84,9 @@ class EncodedCorpus:
             )
 
     def _read(self, name: str, rows: int) -> Float[np.ndarray, "record column"]:
-        with safe_open(self.tensors, framework="numpy") as file:
+        with reading(self.tensors, _AGAIN), safe_open(self.tensors, framework="numpy") as file:
             if name not in file.keys():  # noqa: SIM118 (safe_open is no mapping)
-                raise ValueError(f"{self.tensors}: tensor {name!r} is missing; {_AGAIN}")
+                raise DamagedError(f"{self.tensors}: tensor {name!r} is missing; {_AGAIN}")
             tensor: Float[np.ndarray, "record column"] = file.get_tensor(name)
         if len(tensor) != rows:
             raise ValueError(f"{self.tensors}: {name!r} has {len(tensor)} rows; {_AGAIN}")
@@ -108,21 +108,23 @@ def open_encoded(directory: Path, corpus: str) -> EncodedCorpus:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run `dvc repro encode`")
     index = read_json(path)
-    missing = {"scored", "random_sets", "score_kinds"} - set(index)
-    if missing:
-        raise ValueError(f"{path} has no {min(missing)!r}; {_AGAIN}")
-    row_of, scored = (
-        {record: row for row, record in enumerate(index[name])} for name in ("records", "scored")
-    )
-    if len(row_of) != len(index["records"]) or len(scored) != len(index["scored"]):
-        raise ValueError(f"{path}: a record is listed twice; {_AGAIN}")
-    return EncodedCorpus(
-        corpus=corpus,
-        tensors=path.with_suffix(".safetensors"),
-        lead_sets={key: tuple(leads) for key, leads in index["lead_sets"].items()},
-        tasks={task: tuple(codes) for task, codes in index["tasks"].items()},
-        row_of=row_of,
-        scored_row_of=scored,
-        random_sets=tuple(index["random_sets"]),
-        score_kinds=tuple(index["score_kinds"]),
-    )
+    with reading(path, _AGAIN):
+        missing = {"scored", "random_sets", "score_kinds"} - set(index)
+        if missing:
+            raise DamagedError(f"{path} has no {min(missing)!r}; {_AGAIN}")
+        row_of, scored = (
+            {record: row for row, record in enumerate(index[name])}
+            for name in ("records", "scored")
+        )
+        if len(row_of) != len(index["records"]) or len(scored) != len(index["scored"]):
+            raise DamagedError(f"{path}: a record is listed twice; {_AGAIN}")
+        return EncodedCorpus(
+            corpus=corpus,
+            tensors=path.with_suffix(".safetensors"),
+            lead_sets={key: tuple(leads) for key, leads in index["lead_sets"].items()},
+            tasks={task: tuple(codes) for task, codes in index["tasks"].items()},
+            row_of=row_of,
+            scored_row_of=scored,
+            random_sets=tuple(index["random_sets"]),
+            score_kinds=tuple(index["score_kinds"]),
+        )

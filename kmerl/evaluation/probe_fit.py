@@ -27,7 +27,7 @@ class LinearProbe:
 
     learning_rate: Positive
     weight_decay: PositiveOrZero
-    weight_decays: tuple[float, ...]
+    weight_decays: tuple[PositiveOrZero, ...]
     batch: Count
     epochs: Count
     warmup_epochs: CountOrZero

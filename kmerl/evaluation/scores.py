@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from kmerl.evaluation.metrics import best_threshold
-from kmerl.files import atomic, read_json, write_json
+from kmerl.files import atomic, read_json, reading, write_json
 from kmerl.tasks.cohort import Cohort
 
 
@@ -82,25 +82,36 @@ def read_scores(directory: Path, task: str) -> Scores:
 
     Raises:
         FileNotFoundError: the protocol has not scored this task.
+        DamagedError: a file is torn or of another kind, or the two do not belong together.
     """
     path = directory / f"{task}.json"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run `dvc repro {directory.name}` first")
     index = read_json(path)
-    lead_sets = {key: tuple(leads) for key, leads in index["lead_sets"].items()}
-    with safe_open(path.with_suffix(".safetensors"), framework="numpy") as file:
-        return Scores(
+    tensors = path.with_suffix(".safetensors")
+    with reading(path, _AGAIN):
+        lead_sets = {key: tuple(leads) for key, leads in index["lead_sets"].items()}
+        listed = ("codes", "names", "records", "patients")
+        columns = {name: tuple(map(str, index[name])) for name in listed}
+        corpus = str(index["corpus"])
+    with reading(tensors, _AGAIN), safe_open(tensors, framework="numpy") as file:
+        found = Scores(
             task=task,
-            corpus=index["corpus"],
-            codes=tuple(index["codes"]),
-            names=tuple(index["names"]),
-            records=tuple(index["records"]),
-            patients=tuple(index["patients"]),
+            corpus=corpus,
+            **columns,
             lead_sets=lead_sets,
             truth=file.get_tensor("truth").astype(bool),
             score={key: file.get_tensor(f"score/{key}") for key in lead_sets},
             threshold={key: file.get_tensor(f"threshold/{key}") for key in lead_sets},
         )
+        shape = len(found.records), len(found.codes)
+        for name, array in {"truth": found.truth, **found.score}.items():
+            if array.shape != shape:
+                raise ValueError(f"{name!r} has shape {array.shape}, {path} says {shape}")
+    return found
+
+
+_AGAIN = "run the stage that writes it again"
 
 
 def read_seeds(directory: Path, tasks: Iterable[str]) -> list[list[Scores]]:

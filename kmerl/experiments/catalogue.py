@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator
 
 from kmerl import params
-from kmerl.files import read_yaml
 from kmerl.params import ParamsError, build, checked, nearest
 
 FILE = Path("experiments.yaml")
@@ -184,12 +183,11 @@ def read(path: Path | str = FILE, parameters: Path | str = "params.yaml") -> Cat
         parameters: a params.yaml, whose keys are those that an experiment may set.
 
     Raises:
-        ValueError: the file is no YAML, or has a key twice.
-        ParamsError: an unknown, missing or badly named key; the message says where.
+        ParamsError: the file cannot be read, or has an unknown, missing or badly named key; the
+            message says where.
     """
-    if not Path(path).exists():
-        raise ParamsError(f"{path} does not exist; it stands in the repository's root")
-    file, known = build(_File, read_yaml(Path(path)), f"{path}: "), params.read(parameters)
+    values = params.read_file(path, "it stands in the repository's root")
+    file, known = build(_File, values, f"{path}: "), params.read(parameters)
     _check_set(file.every, known, f"{path}: every")
     experiments: dict[str, Experiment] = {}
     tables: dict[str, Table] = {}

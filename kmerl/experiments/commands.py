@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from kmerl.errors import clear_errors
 from kmerl.experiments import catalogue, changed, collecting, queueing, runs
 from kmerl.experiments.catalogue import Experiment
 
@@ -36,16 +35,15 @@ def list_command(
     name: Annotated[str | None, typer.Argument(help="One of them, or of their rows.")] = None,
 ) -> None:
     """Tables and figures; of one, its experiments and the keys that each sets."""
-    with clear_errors():
-        known = catalogue.read()
-        if name is not None:
-            typer.echo(_listed(known.of(name), known.every))
-            return
-        width = max(map(len, known.tables))
-        for table, held in known.tables.items():
-            count = len(known.of(table))
-            typer.echo(f"{table:{width}}  {count:3}  {held.source:15}  {held.caption}")
-        typer.echo(f"{len(known.experiments)} experiments in {len(known.tables)} tables")
+    known = catalogue.read()
+    if name is not None:
+        typer.echo(_listed(known.of(name), known.every))
+        return
+    width = max(map(len, known.tables))
+    for table, held in known.tables.items():
+        count = len(known.of(table))
+        typer.echo(f"{table:{width}}  {count:3}  {held.source:15}  {held.caption}")
+    typer.echo(f"{len(known.experiments)} experiments in {len(known.tables)} tables")
 
 
 @app.command(name="queue", epilog=WORKERS)
@@ -65,19 +63,18 @@ def queue_command(
     """
     from kmerl.experiments import sections
 
-    with clear_errors():
-        known = catalogue.read()
-        sections.check(known)
-        needs = [need for need in given.split(",") if need]
-        planned = queueing.plan(known, tables, seeds, needs, queueing.states(), again)
-        open_ones = [one for one in planned if not one.skip]
-        for one in planned:
-            if one.skip:
-                typer.echo(f"skipped  {one.name}: {one.skip}")
-        for one in open_ones if dry_run else queueing.add(known, open_ones, again):
-            typer.echo(f"{'would queue' if dry_run else 'queued'}  {one.name}")
-        left = len(planned) - len(open_ones)
-        typer.echo(f"{len(open_ones)} {'to queue' if dry_run else 'queued'}, {left} skipped")
+    known = catalogue.read()
+    sections.check(known)
+    needs = [need for need in given.split(",") if need]
+    planned = queueing.plan(known, tables, seeds, needs, queueing.states(), again)
+    open_ones = [one for one in planned if not one.skip]
+    for one in planned:
+        if one.skip:
+            typer.echo(f"skipped  {one.name}: {one.skip}")
+    for one in open_ones if dry_run else queueing.add(known, open_ones, again):
+        typer.echo(f"{'would queue' if dry_run else 'queued'}  {one.name}")
+    left = len(planned) - len(open_ones)
+    typer.echo(f"{len(open_ones)} {'to queue' if dry_run else 'queued'}, {left} skipped")
 
 
 @app.command(name="status")
@@ -87,15 +84,14 @@ def status_command(
     ] = None,
 ) -> None:
     """Where each experiment stands; of a failed one, the stage and the last line of its error."""
-    with clear_errors():
-        found = queueing.states().values()
-        width = max((len(state.name) for state in found), default=0)
-        for state in found:
-            if only in (None, state.status):
-                typer.echo(f"{state.status:8} {state.name:{width}}  {state.reason}".rstrip())
-        counts = Counter(state.status for state in found)
-        summary = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-        typer.echo(summary or "no experiment; `kmerl experiments queue TABLE` adds some")
+    found = queueing.states().values()
+    width = max((len(state.name) for state in found), default=0)
+    for state in found:
+        if only in (None, state.status):
+            typer.echo(f"{state.status:8} {state.name:{width}}  {state.reason}".rstrip())
+    counts = Counter(state.status for state in found)
+    summary = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    typer.echo(summary or "no experiment; `kmerl experiments queue TABLE` adds some")
 
 
 @app.command(name="collect")
@@ -104,27 +100,25 @@ def collect_command() -> None:
 
     Runs that stand there already and are not of this repository stay.
     """
-    with clear_errors():
-        known = catalogue.read()
-        found, ignored = collecting.collect(known)
-        kept = {run.key: run for run in runs.read() if run.experiment in known.experiments}
-        runs.write({**kept, **found}.values())
-        for name, why in sorted(ignored.items()):
-            typer.echo(f"ignored  {name}: {why}")
-        before = len(kept.keys() - found.keys())
-        scales = Counter(run.scale for run in found.values())
-        at = ", ".join(f"{count} at scale {scale}" for scale, count in sorted(scales.items()))
-        typer.echo(f"{len(found)} runs{f' ({at})' if at else ''} in {runs.FILE}")
-        if before:
-            typer.echo(f"{before} that stood there before are kept")
+    known = catalogue.read()
+    found, ignored = collecting.collect(known)
+    kept = {run.key: run for run in runs.read() if run.experiment in known.experiments}
+    runs.write({**kept, **found}.values())
+    for name, why in sorted(ignored.items()):
+        typer.echo(f"ignored  {name}: {why}")
+    before = len(kept.keys() - found.keys())
+    scales = Counter(run.scale for run in found.values())
+    at = ", ".join(f"{count} at scale {scale}" for scale, count in sorted(scales.items()))
+    typer.echo(f"{len(found)} runs{f' ({at})' if at else ''} in {runs.FILE}")
+    if before:
+        typer.echo(f"{before} that stood there before are kept")
 
 
 def changed_command() -> None:
     """How the results here differ from those that are committed, and why; silent if they do not."""
-    with clear_errors():
-        found = changed.since_commit()
-        if found:
-            typer.echo(found)
+    found = changed.since_commit()
+    if found:
+        typer.echo(found)
 
 
 def _listed(chosen: list[Experiment], every: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from kmerl import files
 from kmerl.params import ParamsError, build, checked
 
 FILE = Path("experiments.json")
+_Triple = tuple[float | None, float | None, float | None]
 _TRIPLE = re.compile(r"\[([^\[\]{}]*)\]")  # value, lower and upper end on one line
 
 
@@ -58,9 +59,9 @@ def read(path: Path | str = FILE) -> list[Run]:
     if not path.exists():
         return []
     try:
-        rows = files.read_json(path)
-    except json.JSONDecodeError as error:
-        raise ParamsError(f"{path} is damaged: {error}; collect again") from None
+        rows = build(list[dict[str, Any]], files.read_json(path), f"{path}: ")
+    except files.DamagedError as error:
+        raise ParamsError(f"{error}; collect again") from None
     return [_run(row, f"{path}: run {number}") for number, row in enumerate(rows)]
 
 
@@ -81,8 +82,6 @@ def _triples(run: Run) -> dict[str, list[float | None]]:
 
 
 def _run(row: dict[str, Any], where: str) -> Run:
-    values = {
-        metric: dict(zip(("value", "lo", "hi"), triple, strict=True))
-        for metric, triple in row.get("values", {}).items()
-    }
+    triples = build(dict[str, _Triple], row.get("values", {}), f"{where}.values")
+    values = {name: dict(zip(("value", "lo", "hi"), t, strict=True)) for name, t in triples.items()}
     return build(Run, {**row, "values": values}, where)

@@ -69,7 +69,7 @@ def check(catalogue: Catalogue, parameters: Path | str = "params.yaml") -> None:
 
 
 def check_values(values: Mapping[str, Any], sections: Iterable[str] = CLASSES) -> None:
-    """Some sections of params.yaml, and what its method is made of.
+    """Some sections of params.yaml, what its method is made of, and the options of each method.
 
     Raises:
         ParamsError: a value is not allowed; the message names its key.
@@ -77,3 +77,7 @@ def check_values(values: Mapping[str, Any], sections: Iterable[str] = CLASSES) -
     for section in sections:
         build(pkgutil.resolve_name(CLASSES[section]), values[section], section)
     checked_sections(values["method"], sections_of(values["method"], values))
+    for method, given in values["options"].items():
+        if isinstance(given, Mapping):
+            alone = {**values, "options": {method: given}}
+            checked_sections(method, sections_of(method, alone))

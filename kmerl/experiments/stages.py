@@ -84,8 +84,9 @@ def read(values: Mapping[str, Any], path: Path = FILE) -> Pipeline:
     found = []
     for name, body in read_yaml(path)["stages"].items():
         if "foreach" in body:
-            for key, item in filled(body["foreach"], values).items():
-                found.append(_stage(name, body["do"], {**values, "key": key, "item": item}))
+            for key, item in body["foreach"].items():
+                inner = {"key": key, "item": filled(item, values)}
+                found.append(_stage(name, body["do"], {**values, **inner}))
         else:
             found.append(_stage(name, body, values))
     return Pipeline(tuple(found), values)

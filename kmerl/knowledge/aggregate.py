@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from kmerl.knowledge.backend import Backend, MiningError
+from kmerl.knowledge.backend import Backend, MiningError, is_of_the_table
 from kmerl.params import checked
 
 
@@ -39,7 +39,8 @@ def check(hierarchy: Mapping[str, Sequence[str]], entities: Sequence[str]) -> No
 
     Raises:
         HierarchyError: a superclass has no child, a child that is no entity, or a name that is an
-            entity's (so that it would be its own child or stand under another superclass).
+            entity's (so that it would be its own child or stand under another superclass) or the
+            label table's own.
     """
     known = set(entities)
     for superclass, children in hierarchy.items():
@@ -47,6 +48,8 @@ def check(hierarchy: Mapping[str, Sequence[str]], entities: Sequence[str]) -> No
             raise HierarchyError(
                 f"{superclass!r} is an entity and a superclass; give one another name"
             )
+        if is_of_the_table(superclass):
+            raise HierarchyError(f"superclass {superclass!r}: the label table's own; rename it")
         if not children:
             raise HierarchyError(f"superclass {superclass!r} has no child; leave it out")
         unknown = sorted(set(children) - known)

@@ -1,5 +1,6 @@
 """What every mining backend does: texts in, entities out (Sec. 3.4)."""
 
+import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -64,11 +65,20 @@ class Backend(Protocol):
         ...
 
 
-def free_name(superclass: str, taken: Container[str]) -> str:
-    """A superclass's name, or "any ..." where an entity or another superclass bears it."""
-    while superclass in taken:
-        superclass = f"any {superclass}"
-    return superclass
+_OF_THE_TABLE = re.compile(r"record|__\w*")
+
+
+def is_of_the_table(name: str) -> bool:
+    """Whether labels.parquet has a column of this name for itself, or Arrow may when it reads."""
+    return _OF_THE_TABLE.fullmatch(name) is not None
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name of a superclass or an entity, or "any ..." where another one or the label table
+    itself bears it."""
+    while name in taken or is_of_the_table(name):
+        name = f"any {name}"
+    return name
 
 
 def namesakes(superclass: str, entities: Container[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kmerl.knowledge.backend import namesakes
+from kmerl.knowledge.backend import is_of_the_table, namesakes
 from kmerl.params import CountOrZero, checked
 
 
@@ -40,9 +40,17 @@ class Labels:
         return [(self.records[r], self.entities[c]) for r, c in zip(rows, columns, strict=True)]
 
     def table(self) -> pa.Table:
-        """`record` and one bool column a label."""
-        columns = {name: pa.array(self.values[:, i]) for i, name in enumerate(self.columns)}
-        return pa.table({"record": pa.array(self.records, pa.string()), **columns})
+        """`record` and one bool column a label.
+
+        Raises:
+            ValueError: a label bears the name of another one or of the table's own.
+        """
+        names = Counter(self.columns)
+        for name, times in names.items():
+            if times > 1 or is_of_the_table(name):
+                raise ValueError(f"label {name!r} would be a second column; run `dvc repro merge`")
+        values = [pa.array(column) for column in self.values.T]
+        return pa.table([pa.array(self.records, pa.string()), *values], ["record", *names])
 
 
 def label_matrix(

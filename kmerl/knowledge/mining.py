@@ -43,17 +43,14 @@ def mining(stage: str) -> Iterator[Mining]:
     """Open the backend that params.yaml names; at the end write counts.json and unresolved.csv.
 
     Raises:
-        SystemExit: more questions than `extract.max_unresolved` got no usable answer, or the
+        MiningError: more questions than `extract.max_unresolved` got no usable answer, or the
             backend cannot go on; the message says what to do.
     """
     settings = params.load("extract", Extract)
-    try:
-        with open_backend(settings.backend, ANSWERS / stage) as backend:
-            work = Mining(backend, files.fresh_directory(f"data/{stage}"))
-            yield work
-            _close(work, stage, settings.max_unresolved)
-    except (MiningError, params.ParamsError) as error:
-        raise SystemExit(f"{stage}: {error}") from None
+    with open_backend(settings.backend, ANSWERS / stage) as backend:
+        work = Mining(backend, files.fresh_directory(f"data/{stage}"))
+        yield work
+        _close(work, stage, settings.max_unresolved)
 
 
 def _close(work: Mining, stage: str, allowed: float) -> None:
@@ -65,8 +62,8 @@ def _close(work: Mining, stage: str, allowed: float) -> None:
         work.counts["llm"] = asked
     files.write_json(work.out / "counts.json", work.counts)
     if lost and len(lost) > allowed * asked["questions"]:
-        raise SystemExit(
-            f"{stage}: {len(lost)} of {asked['questions']} questions got no usable answer, more "
+        raise MiningError(
+            f"{len(lost)} of {asked['questions']} questions got no usable answer, more "
             f"than extract.max_unresolved ({allowed:g}) allows; {work.out}/unresolved.csv lists "
             "them with their reasons. Their replies are kept: ask otherwise (another llm.model, "
             f"llm.max_tokens, llm.system), allow more, or remove {ANSWERS / stage} to ask again"

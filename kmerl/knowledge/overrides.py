@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from kmerl import params
-from kmerl.files import read_yaml
-from kmerl.knowledge.backend import MiningError
+from kmerl.knowledge.backend import MiningError, free_name
 from kmerl.params import checked
 
 PATH = Path("overrides.yaml")
@@ -25,15 +24,12 @@ def read(path: Path = PATH) -> Overrides:
     """The overrides, checked.
 
     Raises:
-        ParamsError: a key is unknown or missing.
-        MiningError: the file cannot be read, an expression stands in two sections, or a merge
-            leads to an expression that is itself merged or dropped.
+        ParamsError: the file cannot be read, or a key is unknown or missing.
+        MiningError: an expression stands in two sections, or a merge leads to an expression that is
+            itself merged or dropped.
     """
-    try:
-        values = read_yaml(path)
-    except (OSError, ValueError) as error:
-        raise MiningError(f"{path} cannot be read: {error}") from None
-    found = params.build(Overrides, values, str(path))
+    values = params.read_file(path, "it stands in the repository's root; its keys may be empty")
+    found = params.build(Overrides, values, f"{path}: ")
     given = [*found.drop, *found.merge, *found.apart]
     twice = sorted({name for name in given if given.count(name) > 1})
     if twice:
@@ -48,10 +44,14 @@ def read(path: Path = PATH) -> Overrides:
 
 
 def merged(entity: Mapping[str, str], overrides: Overrides) -> dict[str, str]:
-    """The canonical entity of each expression that is not dropped, after the overrides."""
+    """The canonical entity of each expression that is not dropped, after the overrides.
+
+    One whose name the label table needs for itself ("record") becomes "any ...".
+    """
     changed = dict(entity) | {name: name for name in overrides.apart if name in entity}
     changed |= {name: to for name, to in overrides.merge.items() if name in entity}
-    return {name: changed[name] for name in sorted(changed) if name not in overrides.drop}
+    kept = sorted(changed.keys() - set(overrides.drop))
+    return {name: free_name(changed[name], ()) for name in kept}
 
 
 def hierarchy(

@@ -10,7 +10,9 @@ from typing import Literal
 
 from kmerl.params import CountOrZero, checked
 
-ANNOTATION = re.compile(r"\s*(?:\bedit:|consensus\s*\{).*$", re.IGNORECASE | re.DOTALL)
+ANNOTATION = re.compile(
+    r"\s*(?:\bedit:|consensus(?:\s+label\b|\s*\{)).*$", re.IGNORECASE | re.DOTALL
+)
 """What PTB-XL's annotators added to some reports: label names, not part of the report."""
 
 CART_TAIL = re.compile(r"\s*\b\d\.\d\d\s+(?:u(?:n(?:b\w*)?)?(?:\s+b\w*)?)?\s*$", re.IGNORECASE)

@@ -51,7 +51,8 @@ class Method(nn.Module, ABC):
 
         Args:
             batch: records with the leads that `lead_mask` left.
-            generator: on the CPU; all chance comes from it, but for dropout.
+            generator: on the CPU, in the same state in every process; all chance comes from it,
+                and what is drawn for records through `kmerl.distributed.own`.
         """
 
     def advance(self, progress: float) -> None:

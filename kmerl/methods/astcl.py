@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from kmerl import methods
-from kmerl.distributed import gather
+from kmerl.distributed import gather, own
 from kmerl.losses import negative_cosine, patient_shares
 from kmerl.models.backbone import Backbone, twelve_lead_encoder
 from kmerl.models.foresight import Foresight, ForesightOptions
@@ -26,7 +26,7 @@ from kmerl.models.inputs import Batch
 from kmerl.models.norm import BatchNorm
 from kmerl.models.views import Signal, deviation, uniform, white_noise
 from kmerl.models.vit import EncoderParams, pool
-from kmerl.params import Count, Positive, checked
+from kmerl.params import Count, Decibel, Positive, PositiveOrZero, checked
 
 WANDER = 0.5  # Hz, highest frequency of baseline wander
 MUSCLE = (20.0, 150.0)  # Hz, band of an electromyogram that a recorder lets through
@@ -41,15 +41,15 @@ class Options(ForesightOptions):
     backbone: Backbone = "resnet18"  # our choice; what Table 1 used is not known
     hidden: Count = 2048  # of projector and predictor, as the other methods here
     out: Count = 256
-    prediction: float = 1.0  # weight of the foretold steps
-    patients: float = 1.0  # weight of patient discrimination
-    adversary: float = 0.1  # largest share of the discriminator's gradient, reversed, that the
-    # encoder gets; it rises to it as in Ganin and Lempitsky (ICML 2015); 0 leaves the game out
+    prediction: PositiveOrZero = 1.0  # weight of the foretold steps
+    patients: PositiveOrZero = 1.0  # weight of patient discrimination
+    adversary: PositiveOrZero = 0.1  # largest share of the discriminator's gradient, reversed, that
+    # the encoder gets; it rises to it as in Ganin and Lempitsky (ICML 2015); 0 leaves the game out
     rate: Count = 500  # Hz of the records; always ingest.rate, whatever stands here
-    snr_min: float = 5.0  # dB, of the noisy view
-    snr_max: float = 20.0
+    snr_min: Decibel = 5.0  # dB, of the noisy view
+    snr_max: Decibel = 20.0
     low: Positive = 0.5  # Hz, pass band of the denoised view
-    high: float = 40.0
+    high: Positive = 40.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -98,7 +98,7 @@ class Method(methods.Method):
 
     def _foretell(self, read: Tensor, other: Tensor, generator: torch.Generator) -> Tensor:
         """How far one view's past is from foretelling the other's steps, about their mean."""
-        moment = self.foresight.draw_moment(generator, read.device)
+        moment = self.foresight.draw_moment(generator)
         _, foretold = self.foresight(read, moment)
         came = self.centre(other.transpose(1, 2)).transpose(1, 2)
         future = self.foresight.future(came, moment)
@@ -139,7 +139,8 @@ def ecg_noise(
     batch, _, samples = like.shape
     frequency = torch.fft.rfftfreq(samples, 1 / rate, device=like.device, dtype=like.dtype)
     hertz = rate / samples
-    mains = torch.tensor(MAINS)[torch.randint(len(MAINS), (batch, 1, 1), generator=generator)]
+    drawn = own(lambda rows: torch.randint(len(MAINS), (rows, 1, 1), generator=generator), batch)
+    mains = torch.tensor(MAINS)[drawn]
     away = (frequency - mains.to(like.device, like.dtype)).abs()
     kinds = torch.stack(
         [
@@ -150,7 +151,9 @@ def ecg_noise(
         ]
     ).to(like.dtype)
     kinds = kinds / kinds.sum(dim=3, keepdim=True).clamp(min=1)
-    power = (uniform(like, (4, batch, 1, 1), 0.05, 1.0, generator) * kinds).sum(dim=0)
+    power = (uniform(like, (batch, 4, 1, 1), 0.05, 1.0, generator).transpose(0, 1) * kinds).sum(
+        dim=0
+    )
     spectrum = torch.fft.rfft(white_noise(like, generator), dim=2) * power.sqrt()
     noise = torch.fft.irfft(spectrum, n=samples, dim=2)
     ratio = 10 ** (-uniform(like, (batch, 1, 1), low, high, generator) / 20)

@@ -14,7 +14,7 @@ from kmerl.models.inputs import Batch
 from kmerl.models.norm import standardise
 from kmerl.models.views import ViewOptions, two_views
 from kmerl.models.vit import EncoderParams, pool
-from kmerl.params import Count, checked
+from kmerl.params import Count, PositiveOrZero, checked
 
 
 @checked
@@ -24,7 +24,7 @@ class Options(ViewOptions):
     backbone: Backbone = "resnet18"  # our choice; what Table 1 used is not known
     hidden: Count = 2048  # of the three-layer projector; the code: 8192 for features of 2048
     out: Count = 2048
-    redundancy: float = 0.0051  # weight of each off-diagonal square; the code's, for `out` 8192
+    redundancy: PositiveOrZero = 0.0051  # weight of each off-diagonal square; for `out` 8192
 
 
 class Method(methods.Method):

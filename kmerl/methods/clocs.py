@@ -11,13 +11,13 @@ from pydantic import Field
 from torch import Tensor
 
 from kmerl import methods
-from kmerl.distributed import gather, of_first
+from kmerl.distributed import gather
 from kmerl.losses import patient_shares
 from kmerl.models.backbone import Backbone, twelve_lead_encoder
 from kmerl.models.heads import mlp
 from kmerl.models.inputs import Batch
 from kmerl.models.vit import Encoder, EncoderParams, pool
-from kmerl.params import Count, Positive, checked
+from kmerl.params import MOST, Count, Positive, checked
 
 
 @checked
@@ -28,7 +28,9 @@ class Options:
     views: Literal["cmsc", "cmlc", "cmsmlc"] = "cmsc"  # the two halves of a record, all leads
     # together, as in fairseq-signals and ECG-FM (the paper: of one lead) | the leads of one half |
     # the leads of both halves
-    leads: Annotated[int, Field(ge=2)] = 4  # cmlc, cmsmlc: leads of a step, drawn anew; the code:
+    leads: Annotated[int, Field(ge=2, le=MOST)] = (
+        4  # cmlc, cmsmlc: leads of a step, drawn anew; the code:
+    )
     # all 12, or II V2 aVL aVR
     out: Count = 128  # of the linear embedding that is compared; the code: 32 to 320
     temperature: Positive = 0.1  # the code's
@@ -64,7 +66,7 @@ class Method(methods.Method):
             return [(half, batch.leads) for half in halves]
         chosen = torch.randperm(batch.leads.shape[1], generator=generator)[: self.options.leads]
         half = torch.randint(2, (1,), generator=generator)
-        chosen, half = (of_first(drawn.to(batch.signal.device)) for drawn in (chosen, half))
+        chosen = chosen.to(batch.signal.device)
         if self.options.views == "cmlc":
             halves = (halves[int(half)],)
         rows = chosen.unsqueeze(1)

@@ -15,7 +15,7 @@ from kmerl.models.inputs import Batch, twelve_leads
 from kmerl.models.masking import draw_segments
 from kmerl.models.tokens import EMBEDDING_STD
 from kmerl.models.vit import SIZES, Encoder, EncoderParams, stack
-from kmerl.params import Count, ShareBelowOne, checked
+from kmerl.params import Count, PositiveOrZero, ShareBelowOne, checked
 
 DOMAINS = ("time", "magnitude", "phase")
 EPSILON = 1e-6  # keeps a flat record finite
@@ -30,7 +30,7 @@ class Options:
     patch: Count = 20  # samples, or frequencies; the code's. 250 + 125 + 125 patches of 10 s
     drop_first: ShareBelowOne = 0.3  # of patches that are dropped until so much of training is done
     drop_last: ShareBelowOne = 0.8  # the share grows with it up to this; both the code's
-    constraint: float = 1e-4  # weight of instance discrimination; the code's
+    constraint: PositiveOrZero = 1e-4  # weight of instance discrimination; the code's
     decoder_depth: Count = 2  # the code's
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from kmerl import methods
 from kmerl.losses import contrastive_loss
+from kmerl.models.dropout import Dropout
 from kmerl.models.inputs import Batch
 from kmerl.models.masking import MaskParams, draw_segments
 from kmerl.models.vit import EncoderParams, LeadEncoder, pool
@@ -253,7 +254,7 @@ class QueryLayer(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(width, network.mlp), nn.ReLU(), nn.Linear(network.mlp, width)
         )
-        self.drop = nn.Dropout(network.dropout)
+        self.drop = Dropout(network.dropout)
 
     def forward(
         self,

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kmerl import methods
-from kmerl.distributed import gather, rank
+from kmerl.distributed import gather, own, rank
 from kmerl.losses import contrastive_loss
 from kmerl.models.backbone import Backbone, token_count, twelve_lead_encoder
 from kmerl.models.heads import mlp
@@ -24,7 +24,7 @@ from kmerl.models.inputs import Batch
 from kmerl.models.masking import EVERY_LEAD, MaskParams
 from kmerl.models.norm import BatchNorm
 from kmerl.models.vit import EncoderParams, pool
-from kmerl.params import Count, Positive, ShareBelowOne, checked
+from kmerl.params import Count, Positive, PositiveOrZero, ShareBelowOne, checked
 
 
 @checked
@@ -34,7 +34,7 @@ class Options:
     backbone: Backbone = "resnet18"  # the better of the two in Table 1
     fidelity: Literal["fixed", "faithful"] = "fixed"  # what `_faithful` and `_contrast` say
     lead_masking: bool = False  # true: trained on the leads that section `mask` shows (ours)
-    uma: float = 1.0  # weight beside CMA; 0 removes the term
+    uma: PositiveOrZero = 1.0  # weight beside CMA; 0 removes the term
     temperature: Positive = 0.07
     dropout: ShareBelowOne = 0.1
     hidden: Count = 256  # of the projectors
@@ -130,7 +130,9 @@ def two_views(
 
 
 def _dropout(feature: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    kept = torch.rand(feature.shape, generator=generator) >= share
+    width = feature.shape[1:]
+    drawn = own(lambda rows: torch.rand(rows, *width, generator=generator), len(feature))
+    kept = drawn >= share
     return feature * kept.to(feature.device) / (1 - share)
 
 

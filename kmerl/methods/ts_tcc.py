@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kmerl import methods
-from kmerl.distributed import gather, rank
+from kmerl.distributed import gather, own, rank
 from kmerl.losses import nt_xent
 from kmerl.models.backbone import Backbone, twelve_lead_encoder
 from kmerl.models.foresight import Foresight, ForesightOptions
@@ -27,8 +27,8 @@ class Options(ForesightOptions):
     hidden: Count = 64  # of the head of the contextual contrast; the code's
     out: Count = 32  # the code's
     temperature: Positive = 0.2  # of the contextual contrast; the code's
-    temporal: float = 1.0  # weight of the temporal contrast, lambda 1; the code's
-    context: float = 0.7  # weight of the contextual contrast, lambda 2; the code's
+    temporal: PositiveOrZero = 1.0  # weight of the temporal contrast, lambda 1; the code's
+    context: PositiveOrZero = 0.7  # weight of the contextual contrast, lambda 2; the code's
     gain: Factor = 1.25  # weak view: a lead times 1/gain to gain; the code, not for ECGs: N(2, .001
     # to 1.5), which doubles a signal and may turn it over
     segments: Count = 8  # strong view: most segments that are shuffled; the code: 4 to 11
@@ -62,7 +62,7 @@ class Method(methods.Method):
         self, read: Tensor, other: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Context of one view up to a drawn moment, and how well it foretells the other's steps."""
-        moment = self.foresight.draw_moment(generator, read.device)
+        moment = self.foresight.draw_moment(generator)
         context, foretold = self.foresight(read, moment)
         return context, step_contrast(foretold, self.foresight.future(other, moment))
 
@@ -85,10 +85,12 @@ def permute(signal: Signal, most: int, generator: torch.Generator) -> Signal:
     is the same for all its leads."""
     batch, _, samples = signal.shape
     device = signal.device
-    count = torch.randint(1, most + 1, (batch, 1), generator=generator)
-    cuts = torch.randint(1, max(samples, 2), (batch, most - 1), generator=generator)
+    count = own(lambda rows: torch.randint(1, most + 1, (rows, 1), generator=generator), batch)
+    last = max(samples, 2)
+    cuts = own(lambda rows: torch.randint(1, last, (rows, most - 1), generator=generator), batch)
     cuts = cuts.masked_fill(torch.arange(1, most) >= count, samples).to(device)
-    order = torch.rand(batch, most, generator=generator).argsort(dim=1).to(device)
+    drawn = own(lambda rows: torch.rand(rows, most, generator=generator), batch)
+    order = drawn.argsort(dim=1).to(device)
     place = torch.arange(samples, device=device)
     segment = (place[None, :, None] >= cuts[:, None, :]).sum(dim=2)
     moved = order.gather(1, segment).argsort(dim=1, stable=True)

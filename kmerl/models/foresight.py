@@ -8,10 +8,9 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from kmerl.distributed import of_first
 from kmerl.models.tokens import EMBEDDING_STD
 from kmerl.models.vit import stack
-from kmerl.params import Count, ProperShare, checked
+from kmerl.params import MOST, Count, ProperShare, checked
 
 
 @checked
@@ -22,8 +21,8 @@ class ForesightOptions:
     ECGs of ten seconds. Its transformer has a dropout of .1; like all blocks here, this has none.
     """
 
-    steps: Annotated[int, Field(ge=2)] = 62  # of a record, or a few more: at ten seconds 0.16 s
-    # each; the code: 18 to 127
+    steps: Annotated[int, Field(ge=2, le=MOST)] = 62  # of a record, or a few more: at ten seconds
+    # 0.16 s each; the code: 18 to 127
     ahead: ProperShare = 0.33  # share of the steps that is foretold; the code: 0.33 to 0.42
     context_width: Count = 100  # the code: 100, or 64 for sleep
     context_depth: Count = 4  # the code's
@@ -68,11 +67,10 @@ class Foresight(nn.Module):
         whole = tokens[:, : self.steps * self.tokens_a_step]
         return F.normalize(whole.unflatten(1, (self.steps, -1)).mean(dim=2), dim=2)
 
-    def draw_moment(self, generator: torch.Generator, device: torch.device) -> int:
-        """The last step that is read, the same in all processes: at least the first, and at most
+    def draw_moment(self, generator: torch.Generator) -> int:
+        """The last step that is read, the same of all records: at least the first, and at most
         the one that leaves `ahead` to foretell."""
-        drawn = torch.randint(self.steps - self.ahead, (1,), generator=generator)
-        return int(of_first(drawn.to(device)))
+        return int(torch.randint(self.steps - self.ahead, (1,), generator=generator))
 
     def future(
         self, steps: Float[Tensor, "batch step width"], moment: int

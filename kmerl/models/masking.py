@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from kmerl.distributed import own
 from kmerl.leads import LEADS
 from kmerl.params import ShareBelowOne, checked
 
@@ -75,15 +76,16 @@ def draw_segments(
 ) -> Int[Tensor, "batch kept"]:
     """Tokens that segment masking keeps, as ascending indices into a record's leads x segments.
 
+    Drawn for the batch of all processes, of which `batch` records are here (`distributed.own`).
     `per_lead` masks the same number of tokens of each lead, drawn apart (LSM); otherwise the
     share is taken of all tokens together, and leads may be left with unequal numbers.
     """
     if per_lead:
         kept = segments_kept(segments, ratio)
-        noise = torch.rand(batch, leads, segments, generator=generator)
+        noise = own(lambda rows: torch.rand(rows, leads, segments, generator=generator), batch)
         chosen = noise.argsort(dim=2)[:, :, :kept].sort(dim=2).values
         offset = torch.arange(leads).view(1, leads, 1) * segments
         return (chosen + offset).reshape(batch, leads * kept)
     kept = segments_kept(leads * segments, ratio)
-    noise = torch.rand(batch, leads * segments, generator=generator)
+    noise = own(lambda rows: torch.rand(rows, leads * segments, generator=generator), batch)
     return noise.argsort(dim=1)[:, :kept].sort(dim=1).values

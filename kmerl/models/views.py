@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kmerl.distributed import own
 from kmerl.params import Factor, PositiveOrZero, ShareAboveZero, ShareBelowOne, checked
 
 Signal = Float[Tensor, "batch lead sample"]
@@ -87,10 +88,12 @@ def noise(signal: Signal, largest: float, generator: torch.Generator) -> Signal:
 
 def white_noise(like: Signal, generator: torch.Generator) -> Signal:
     """Unit deviation. Sixty thousand numbers a record are drawn where the signal is, from a seed
-    of `generator`."""
-    seed = int(torch.randint(2**62, (1,), generator=generator))
-    on_device = torch.Generator(like.device).manual_seed(seed)
-    return torch.randn(like.shape, generator=on_device, device=like.device, dtype=like.dtype)
+    of `generator` for each."""
+    seeds = own(lambda rows: torch.randint(2**62, (rows,), generator=generator), len(like))
+    noise = torch.empty_like(like)
+    for row, seed in zip(noise, seeds.tolist(), strict=True):
+        row.normal_(generator=torch.Generator(like.device).manual_seed(seed))
+    return noise
 
 
 def time_out(signal: Signal, least: float, most: float, generator: torch.Generator) -> Signal:
@@ -117,6 +120,6 @@ def _take(signal: Signal, place: Tensor) -> Tensor:
 def uniform(
     like: Tensor, shape: tuple[int, ...], low: float, high: float, generator: torch.Generator
 ) -> Tensor:
-    """Uniform numbers from a CPU generator, of `like`'s device and type."""
-    drawn = torch.rand(shape, generator=generator) * (high - low) + low
-    return drawn.to(like.device, like.dtype)
+    """Uniform numbers from a CPU generator, of `like`'s device and type; a row a record."""
+    drawn = own(lambda rows: torch.rand(rows, *shape[1:], generator=generator), shape[0])
+    return (drawn * (high - low) + low).to(like.device, like.dtype)

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from kmerl.errors import clear_errors
 from kmerl.leads import LEADS, NAMED_SETS, ORDERS
 from kmerl.predict import asking, preparing, printing, reading
 
@@ -43,23 +42,22 @@ def predict_command(
     Without --classes and --task the model is asked for every entity it was pretrained on.
     Probabilities are the model's own and not calibrated.
     """
-    with clear_errors():
-        if picture is not None and picture.suffix.lower() != ".svg":
-            raise ValueError(f"--picture {picture}: pictures are .svg files")
-        recording = preparing.choose(reading.read(record, rate, unit), leads)
-        from kmerl.predict import scoring  # torch is imported here and not before
+    if picture is not None and picture.suffix.lower() != ".svg":
+        raise ValueError(f"--picture {picture}: pictures are .svg files")
+    recording = preparing.choose(reading.read(record, rate, unit), leads)
+    from kmerl.predict import scoring  # torch is imported here and not before
 
-        predictor = scoring.load(model)
-        grid = predictor.config.rate, predictor.config.samples
-        prepared = preparing.prepare(recording, *grid, start)
-        names = asking.class_names(classes, task, predictor.entities)
-        probabilities = predictor.score(prepared.signal, prepared.leads, names)
-        elsewhere = predictor.in_company(prepared.signal, prepared.leads, names)
-        notes = asking.company_notes(names, probabilities, elsewhere)
-        prepared = dataclasses.replace(prepared, notes=(*prepared.notes, *notes))
-        found = asking.ranked(names, probabilities)
-        if picture is not None:
-            printing.draw(picture, record, prepared, grid[0], found)
+    predictor = scoring.load(model)
+    grid = predictor.config.rate, predictor.config.samples
+    prepared = preparing.prepare(recording, *grid, start)
+    names = asking.class_names(classes, task, predictor.entities)
+    probabilities = predictor.score(prepared.signal, prepared.leads, names)
+    elsewhere = predictor.in_company(prepared.signal, prepared.leads, names)
+    notes = asking.company_notes(names, probabilities, elsewhere)
+    prepared = dataclasses.replace(prepared, notes=(*prepared.notes, *notes))
+    found = asking.ranked(names, probabilities)
+    if picture is not None:
+        printing.draw(picture, record, prepared, grid[0], found)
     written = printing.as_json if as_json else printing.as_text
     typer.echo(written(record, prepared, found[:top] if top else found))
 

@@ -1,13 +1,16 @@
 """What the model is given of a recording: the leads asked for, cut, repaired and resampled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int16
 
 from kmerl import signal
+from kmerl.corpora import plausible
 from kmerl.leads import in_standard_order, parse_leads
 from kmerl.predict.reading import RecordError, Recording
+
+MOST_RATIO = 20  # of two rates between which a recording is resampled
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,7 @@ def choose(recording: Recording, wanted: str | None) -> Recording:
             f"{recording.source} has no lead {', '.join(missing)}; it has "
             f"{', '.join(in_standard_order(recording.leads))}"
         )
-    return Recording(
-        recording.source, recording.rate, {lead: recording.leads[lead] for lead in leads}
-    )
+    return replace(recording, leads={lead: recording.leads[lead] for lead in leads})
 
 
 def prepare(recording: Recording, rate: int, samples: int, start: float = 0.0) -> Prepared:
@@ -45,14 +46,22 @@ def prepare(recording: Recording, rate: int, samples: int, start: float = 0.0) -
         rate: of the model, in Hz; it reads `samples` samples a lead.
 
     Raises:
-        RecordError: the recording ends before `start`, or a lead has no sample in the cut.
+        RecordError: the recording ends before `start`, has one sample from there on or a rate that
+            is far from the model's, or a lead has no sample in the cut.
     """
+    if not MOST_RATIO > recording.rate / rate > 1 / MOST_RATIO:
+        raise RecordError(
+            f"{recording.source}: a rate of {recording.rate:g} Hz is beyond what is resampled to "
+            f"{rate} Hz; give its true rate"
+        )
     raw = np.stack(list(recording.leads.values()))
-    first = round(start * recording.rate)
     length, seconds = raw.shape[1] / recording.rate, samples / rate
-    cut = raw[:, first : first + round(seconds * recording.rate)]
-    if start < 0 or not cut.shape[1]:
+    if not 0 <= start < length:  # neither is NaN
         raise RecordError(f"{recording.source} is {length:g} s long; --start {start:g} is outside")
+    first = round(start * recording.rate)
+    cut = raw[:, first : first + round(seconds * recording.rate)]
+    if cut.shape[1] < 2:
+        raise RecordError(f"{recording.source} has {cut.shape[1]} samples from {start:g} s on")
     leads = tuple(recording.leads)
     notes = _complaints(recording, leads, cut)
     if raw.shape[1] > cut.shape[1]:
@@ -60,6 +69,8 @@ def prepare(recording: Recording, rate: int, samples: int, start: float = 0.0) -
     if recording.rate != rate:
         notes.append(f"resampled from {recording.rate:g} to {rate} Hz")
     even = signal.resample(signal.repair(cut), recording.rate, rate)
+    doubts = recording.doubts | plausible.doubts(leads, even, rate)
+    notes += [plausible.SAYS[fact].format(figures) for fact, figures in doubts.items()]
     if even.shape[1] < samples:
         notes.append(f"only {even.shape[1] / rate:.3g} s; zeros fill it up to {seconds:g} s")
         even = signal.pad(even, samples)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from kmerl import files
+from kmerl.errors import printable
 from kmerl.predict.preparing import Prepared
 from kmerl.report import ecg_paper
 
@@ -20,7 +21,7 @@ def as_text(record: Path, prepared: Prepared, found: list[tuple[str, float]]) ->
     ]
     head = f"{record}: {len(prepared.leads)} leads ({', '.join(prepared.leads)})"
     notes = [f"note: {note}" for note in prepared.notes]
-    return "\n".join([head, *notes, *rows, NOTICE])
+    return "\n".join(map(printable, [head, *notes, *rows, NOTICE]))
 
 
 def as_json(record: Path, prepared: Prepared, found: list[tuple[str, float]]) -> str:

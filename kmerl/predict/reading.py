@@ -1,19 +1,22 @@
 """A person's own recording: a WFDB record or a CSV file in, leads by name in microvolt out."""
 
-import warnings
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int16
 
 from kmerl import signal
+from kmerl.corpora.headers import MICROVOLT, read_header
 from kmerl.corpora.records import RejectedRecord
-from kmerl.corpora.wfdb_files import MICROVOLT, read_header
+from kmerl.corpora.struct_files import read_struct
+from kmerl.corpora.wfdb_files import read_recording, some
 from kmerl.leads import LEADS, canonical
 
 WFDB_SUFFIXES = (".hea", ".dat", ".mat")
 MOST_MILLIVOLT = 100.0  # no ECG electrode sees more: the unit must be another
+MOST_CSV = 2**27  # bytes
 
 
 class RecordError(ValueError):
@@ -22,11 +25,15 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True)
 class Recording:
-    """Leads by name in whole microvolts, `signal.NAN` where nothing was measured; rate in Hz."""
+    """Leads by name in whole microvolts, `signal.NAN` where nothing was measured; rate in Hz.
+
+    `doubts` are the facts that reading found against it, with figures (`kmerl.corpora.plausible`).
+    """
 
     source: str
     rate: float
     leads: dict[str, Int16[np.ndarray, " sample"]]
+    doubts: dict[str, str] = field(default_factory=dict)
 
 
 def read(path: Path, rate: float | None, unit: str) -> Recording:
@@ -45,36 +52,30 @@ def read(path: Path, rate: float | None, unit: str) -> Recording:
         return _read_csv(path, rate, unit)
     if rate is not None:
         raise RecordError(f"{path}: a WFDB header gives the rate; leave out --rate")
-    return _read_wfdb(path.with_suffix("") if path.suffix.lower() in WFDB_SUFFIXES else path)
+    return _read_record(path)
 
 
-def _read_wfdb(path: Path) -> Recording:
-    with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
-        warnings.simplefilter("ignore")
-        import wfdb  # slow to import
-
-    header = path.with_name(f"{path.name}.hea")
-    if not header.is_file():
+def _read_record(path: Path) -> Recording:
+    """A WFDB record, or a .mat file of CPSC2018's first form, which has no header."""
+    header = path.with_suffix(".hea") if path.suffix.lower() in WFDB_SUFFIXES else None
+    header = header or path.with_name(f"{path.name}.hea")
+    alone = path.suffix.lower() == ".mat" and path.is_file() and not header.exists()
+    if not alone and not header.is_file():
         raise RecordError(
             f"{header} does not exist; give the path of a WFDB record (.hea with .dat or .mat) "
             "or of a .csv file"
         )
+    named = path if alone else header
     try:
-        read_header(header)
-        record = wfdb.rdrecord(str(path))
+        found = read_struct(path) if alone else read_recording(header, read_header(header), some)
     except RejectedRecord as rejected:
         raise RecordError(
-            f"{header}: {rejected.reason.replace('_', ' ')}: {rejected.detail}"
+            f"{named}: {rejected.reason.replace('_', ' ')}: {rejected.detail}"
         ) from None
-    except Exception as error:  # whatever a malformed file makes wfdb raise
-        raise RecordError(f"{path}: wfdb cannot read its signals ({error})") from error
-    columns = []
-    for name, values, unit in zip(record.sig_name, record.p_signal.T, record.units, strict=True):
-        if _is_lead(name) and unit not in MICROVOLT:
-            raise RecordError(f"{header}: lead {name} is in {unit}; known are {_UNITS}")
-        if _is_lead(name):
-            columns.append((name, values * MICROVOLT[unit]))
-    return _recording(str(path), float(record.fs), columns)
+    except OSError as error:
+        raise RecordError(f"{named}: {error.strerror}") from None
+    leads = dict(zip(found.leads, found.signal, strict=True))
+    return _recording(str(named.with_suffix("")), found.rate, leads, found.doubts, found.saturated)
 
 
 def _read_csv(path: Path, rate: float, unit: str) -> Recording:
@@ -82,40 +83,43 @@ def _read_csv(path: Path, rate: float, unit: str) -> Recording:
 
     if not path.is_file():
         raise RecordError(f"{path} does not exist")
+    if path.stat().st_size > MOST_CSV:
+        raise RecordError(f"{path} is above {MOST_CSV} bytes; cut out the part to be read")
     if unit not in MICROVOLT:
         raise RecordError(f"--unit {unit} is unknown; choose one of {_UNITS}")
     try:
         table = pd.read_csv(path, skipinitialspace=True)
-        columns = [(n, table[n].to_numpy(np.float64)) for n in table.columns if _is_lead(n)]
-    except ValueError as error:
+        names = [str(name) for name in table.columns]
+        rows = some(names)
+        values = [table.iloc[:, row].to_numpy(np.float64) for row in rows]
+    except RejectedRecord as rejected:
+        raise RecordError(f"{path} has lead {rejected.detail} twice; remove one of them") from None
+    except (ValueError, OverflowError) as error:
         raise RecordError(f"{path} is no CSV file of numbers under a header ({error})") from None
-    largest = max((np.nanmax(np.abs(values), initial=0.0) for _, values in columns), default=0.0)
-    if largest * MICROVOLT[unit] > MOST_MILLIVOLT * MICROVOLT["mV"]:
+    held = np.stack([np.empty(len(table)), *values])[1:]
+    nan = ~np.isfinite(held)
+    measured = np.where(nan, 0.0, held)
+    largest = np.abs(measured).max(initial=0.0)
+    if largest > MOST_MILLIVOLT * MICROVOLT["mV"] / MICROVOLT[unit]:
         raise RecordError(f"{path}: {largest:g} {unit} is no ECG; give its true --unit")
-    return _recording(str(path), rate, [(n, values * MICROVOLT[unit]) for n, values in columns])
+    microvolt = measured * MICROVOLT[unit]
+    whole, saturated = signal.to_int16(np.round(microvolt), nan)
+    leads = {canonical(names[row]): lead for row, lead in zip(rows, whole, strict=True)}
+    return _recording(str(path), rate, leads, {}, saturated)
 
 
 _UNITS = ", ".join(MICROVOLT)
 
 
-def _is_lead(name: object) -> bool:
-    """Whether a column or channel is one of the twelve; "time" and "PLETH" are none."""
-    return str(name).strip().upper() in {lead.upper() for lead in LEADS}
-
-
-def _recording(source: str, rate: float, columns: list[tuple[str, np.ndarray]]) -> Recording:
-    """Columns of microvolts as whole numbers by canonical lead name."""
-    leads: dict[str, np.ndarray] = {}
-    for name, values in columns:
-        lead = canonical(str(name))
-        if lead in leads:
-            raise RecordError(f"{source} has lead {lead} twice; remove one of them")
-        nan = ~np.isfinite(values)
-        leads[lead] = signal.to_int16(np.round(np.where(nan, 0.0, values)), nan)[0]
+def _recording(
+    source: str, rate: float, leads: dict[str, np.ndarray], doubts: dict[str, str], saturated: int
+) -> Recording:
     if not leads:
         raise RecordError(
             f"{source} names none of the leads {', '.join(LEADS)}; rename its columns"
         )
-    if rate <= 0:
+    if not math.isfinite(rate) or rate <= 0:
         raise RecordError(f"{source}: a rate of {rate:g} Hz is none; give samples a second")
-    return Recording(source, rate, leads)
+    if saturated:
+        doubts = doubts | {"saturated": f"{saturated} samples"}
+    return Recording(source, rate, leads, doubts)

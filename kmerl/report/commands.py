@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from kmerl.errors import clear_errors
 from kmerl.experiments import catalogue, runs
 from kmerl.report import claims, paper_page, paper_tables
 from kmerl.report.results import comparing, left_out, results
@@ -55,26 +54,25 @@ def tables_command(
 
     Without a name: each table of which an experiment ran, then the names of the others.
     """
-    with clear_errors():
-        known, ran = catalogue.read(), runs.read()
-        computed = claims.computed(known, ran, scale)
-        own = {grid.name for grid in computed}
-        asked = [name for name in names or () if name not in own]
-        found = results(known, ran, asked, scale) if asked or not names else []
-        shown = found if names else comparing(found)
-        others = left_out(found, shown)
-        computed = [grid for grid in computed if not names or grid.name in names]
-        grids = [*computed, *map(paper_tables.grid, found)]
-        if form is Format.TEXT:
-            width = max(shutil.get_terminal_size((terminal.WIDTH, 0)).columns, terminal.LEAST)
-            pages = [*computed, *map(paper_tables.grid, shown)]
-            typer.echo(terminal.pages(pages, others, width, wide))
-        elif form is Format.HTML:
-            typer.echo(paper_page.render(known, shown, others, computed), nl=False)
-        else:
-            typer.echo(WRITERS[form](grids), nl=False)
-        if out is not None:
-            from kmerl.report.writers import files
+    known, ran = catalogue.read(), runs.read()
+    computed = claims.computed(known, ran, scale)
+    own = {grid.name for grid in computed}
+    asked = [name for name in names or () if name not in own]
+    found = results(known, ran, asked, scale) if asked or not names else []
+    shown = found if names else comparing(found)
+    others = left_out(found, shown)
+    computed = [grid for grid in computed if not names or grid.name in names]
+    grids = [*computed, *map(paper_tables.grid, found)]
+    if form is Format.TEXT:
+        width = max(shutil.get_terminal_size((terminal.WIDTH, 0)).columns, terminal.LEAST)
+        pages = [*computed, *map(paper_tables.grid, shown)]
+        typer.echo(terminal.pages(pages, others, width, wide))
+    elif form is Format.HTML:
+        typer.echo(paper_page.render(known, shown, others, computed), nl=False)
+    else:
+        typer.echo(WRITERS[form](grids), nl=False)
+    if out is not None:
+        from kmerl.report.writers import files
 
-            written = files.write_tables(grids, out) + files.write_figures(found, out)
-            typer.echo("\n".join(f"wrote {path}" for path in written), err=True)
+        written = files.write_tables(grids, out) + files.write_figures(found, out)
+        typer.echo("\n".join(f"wrote {path}" for path in written), err=True)

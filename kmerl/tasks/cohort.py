@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Int, Shaped
 
 from kmerl.files import atomic
+from kmerl.store import read_parquet
 from kmerl.tasks.classes import TASKS, ClassName, classes
 
 SPLITS = ("train", "val", "test")
@@ -56,13 +57,14 @@ def read_cohort(directory: Path, task: str) -> Cohort:
 
     Raises:
         FileNotFoundError: stage `splits` has not run.
+        DamagedError: the file is torn, or a column of another type.
         ValueError: other classes than the task's, an unknown split, or records that are not in
             ascending order or stand twice.
     """
     path = directory / f"{task}.parquet"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run `dvc repro splits`")
-    table = pq.read_table(path)
+    table = read_parquet(path, _AGAIN, dict.fromkeys(_KEYS, pa.string()), others=pa.bool_())
     kinds = classes(task)
     if table.column_names != [*_KEYS, *(kind.code for kind in kinds)]:
         raise ValueError(f"{path} has not the classes that {task} has now; {_AGAIN}")

@@ -153,10 +153,13 @@ def _table(
             f"{file} does not exist; the folder given must hold the `data_split` folder of MERL's "
             "repository"
         )
-    with file.open(encoding="utf-8", newline="") as lines:
-        reader = csv.DictReader(lines)
-        header = list(reader.fieldnames or ())
-        rows = list(reader)
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            reader = csv.DictReader(lines)
+            header = list(reader.fieldnames or ())
+            rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MerlError(f"{file} is no CSV file in UTF-8 ({error}); restore MERL's file") from None
     for column in (*NEEDED[TASKS[task]], *codes):
         if header.count(column) != 1:
             fault = "two columns" if column in header else "no column"

@@ -11,10 +11,9 @@ from typing import Literal, cast, get_args
 
 import numpy as np
 from jaxtyping import Float
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from kmerl.files import atomic, read_json, write_text
+from kmerl.files import atomic, read_json, reading, write_text
 from kmerl.params import ParamsError
 from kmerl.tasks.classes import TASKS, classes
 
@@ -74,10 +73,7 @@ def by_ckepe(path: Path) -> dict[str, str]:
     Raises:
         ValueError: the file is no JSON object of texts.
     """
-    try:
-        prompts = read_json(path)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no JSON file ({error})") from None
+    prompts = read_json(path)
     if not isinstance(prompts, dict) or not all(isinstance(v, str) for v in prompts.values()):
         raise ValueError(f"{path} must map each class code to one text, as MERL's {CKEPE} does")
     codes = [(task, kind.code) for task in TASKS for kind in classes(task)]
@@ -99,11 +95,10 @@ def read_asked(directory: Path, kind: Kind) -> Asked:
     if not index_path.exists() or not path.exists():
         raise FileNotFoundError(f"{index_path} does not exist; run `dvc repro embed_text`")
     index = read_json(index_path)
-    try:
+    with reading(path, "run `dvc repro embed_text` again"):
         vectors = load_file(path)["asked"]
-    except (SafetensorError, KeyError):
-        raise ValueError(f"{path} cannot be read; run `dvc repro embed_text` again") from None
-    asked = Asked(index["source"], index["texts"], vectors)
+    with reading(index_path, "run `dvc repro embed_text` again"):
+        asked = Asked(index["source"], index["texts"], vectors)
     if len(asked.texts) != len(asked.vectors):
         raise ValueError(f"{path} has other rows than {index_path}; run `dvc repro embed_text`")
     for task in TASKS:

@@ -1,15 +1,16 @@
 """The shares of a task's training records that a probe or a fine-tuning sees (Sec. 4.2)."""
 
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Int
 
+from kmerl.params import NoFlag
 from kmerl.seeds import generator
 from kmerl.tasks.cohort import Cohort
 
-Ratio = Literal[1, 10, 100]
-RATIOS: tuple[Ratio, ...] = get_args(Ratio)
+Ratio = Annotated[Literal[1, 10, 100], NoFlag]
+RATIOS: tuple[Ratio, ...] = (1, 10, 100)
 """Per cent of the training records (Sec. 4.2)."""
 
 SUBSET_COLUMNS = ("seed", "task", "record", "ratio")

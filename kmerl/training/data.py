@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 import torch
 from safetensors.numpy import load_file
 from torch import Tensor
 
+from kmerl.files import DamagedError, reading
 from kmerl.models.inputs import Batch, SignalParams, normalised
 from kmerl.models.masking import MaskParams, draw_leads
 from kmerl.seeds import stream
-from kmerl.store import read_table
+from kmerl.store import read_parquet, read_table
 from kmerl.training.reader import Batch as Drawn
 from kmerl.training.reader import TrainingReader
 
@@ -59,29 +60,50 @@ def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
     """Join store, label matrix and text vectors by record.
 
     Raises:
-        ValueError: a report's record is not in the store.
+        ValueError: a report's record is not in the store, or a file is damaged.
     """
     store = read_table(directory, ["record", "patient", "split"])
     place = {record: row for row, record in enumerate(store["record"].to_pylist())}
-    reports = pq.read_table(text / "reports.parquet")
-    matrix = pq.read_table(labels / "labels.parquet")
+    record = {"record": pa.string()}
+    numbered = {**record, "vector": pa.int32()}
+    reports = read_parquet(text / "reports.parquet", _EMBED, numbered, others=pa.int32())
+    matrix = read_parquet(labels / "labels.parquet", _LABEL, record, others=pa.bool_())
     names = [name for name in matrix.column_names if name != "record"]
     vector = np.full(len(place), -1, np.int64)
     vector[_rows(place, reports["record"].to_pylist(), text)] = reports["vector"].to_numpy()
     values = np.zeros((len(place), len(names)), np.uint8)
     columns = np.stack([matrix[name].to_numpy() for name in names], axis=1).astype(np.uint8)
     values[_rows(place, matrix["record"].to_pylist(), labels)] = columns
+    texts = _vectors(text / "reports.safetensors", "reports")
+    entities = _vectors(text / "names.safetensors", "entities")
+    numbers = reports["vector"].to_numpy()
+    if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(texts):
+        raise DamagedError(f"{text}: reports.parquet numbers vectors that are not there; {_EMBED}")
+    if len(entities) != len(names):
+        told = f"{len(entities)} entities have vectors, {len(names)} have labels"
+        raise DamagedError(f"{text / 'names.safetensors'}: {told}; {_EMBED}")
     return Pairs(
         directory=directory,
         patient=np.array(store["patient"].to_pylist()),
         split=np.array(store["split"].to_pylist()),
         patient_number=np.unique(store["patient"].to_pylist(), return_inverse=True)[1],
         vector=vector,
-        texts=torch.from_numpy(load_file(text / "reports.safetensors")["reports"]),
+        texts=texts,
         labels=torch.from_numpy(values),
-        entities=torch.from_numpy(load_file(text / "names.safetensors")["entities"]),
+        entities=entities,
         names=names,
     )
+
+
+_EMBED, _LABEL = (f"run `dvc repro {stage}` again" for stage in ("embed_text", "label_matrix"))
+
+
+def _vectors(path: Path, name: str) -> Tensor:
+    with reading(path, _EMBED):
+        vectors = torch.from_numpy(load_file(path)[name])
+        if vectors.ndim != 2 or vectors.dtype != torch.float32:
+            raise DamagedError(f"{path}: {name!r} is no float32 matrix; {_EMBED}")
+    return vectors
 
 
 def _rows(place: dict[str, int], records: list[str], source: Path) -> list[int]:
@@ -108,12 +130,18 @@ class Loader:
 
     @property
     def records(self) -> int:
-        """Records of an epoch of this process."""
+        """Records of an epoch, of all processes."""
         return self.reader.records
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The epoch's batches; the same seed and epoch give the same batches."""
-        for drawn in self.reader.epoch(epoch):
+    @property
+    def steps(self) -> range:
+        """The numbers of this process's batches among those of all."""
+        return self.reader.of_rank
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The epoch's batches, one for each of `steps` but the `first` ones; the same seed and
+        epoch give the same."""
+        for drawn in self.reader.epoch(epoch, first):
             yield self._batch(drawn)
 
     def _batch(self, drawn: Drawn) -> Batch:
@@ -138,11 +166,13 @@ def loader(
     seed: int,
     place: tuple[int, int],
     device: str,
+    threads: int = 1,
 ) -> Loader:
-    """A loader of one split; `batch` is this process's share, `place` its (rank, world size).
+    """A loader of one split; `batch` is that of all processes, `place` this one's (rank, world
+    size).
 
-    Training batches are all of that size, and an epoch leaves the rest out; of other splits every
-    record is read that all processes can share (see `TrainingReader`).
+    Training batches are all of that size, and an epoch leaves the rest out; each process has its
+    part of every one. Of other splits every record is read, whole batches by each process in turn.
     """
     low, high = mask.masked_range
     reader = TrainingReader(
@@ -155,5 +185,6 @@ def loader(
         seed=seed,
         rank=place[0],
         world_size=place[1],
+        threads=threads,
     )
     return Loader(pairs, reader, signal, device)

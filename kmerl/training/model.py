@@ -1,15 +1,16 @@
 """A trained model on disk: safetensors, and a config that says how to use it."""
 
 import dataclasses
+import hashlib
 import importlib
 import json
 import pkgutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import torch
-from safetensors import SafetensorError
+from pydantic import Field
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -32,9 +33,9 @@ class ModelConfig:
     signal: SignalParams
     text_encoder: TextEncoderParams
     entities: tuple[str, ...]
-    text_width: int
-    rate: int
-    samples: int
+    text_width: Annotated[int, Field(ge=1, le=2**14)]  # bounds: it is made before its weights are
+    rate: Annotated[int, Field(ge=1, le=2**14)]  # Hz
+    samples: Annotated[int, Field(ge=1, le=2**18)]  # a lead
 
 
 def sections_of(method: str, whole: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,6 +64,8 @@ def checked_sections(method: str, sections: Mapping[str, Any]) -> dict[str, Any]
         ParamsError: a value is not allowed; the message names its key.
     """
     kinds = _kinds(_class(method), SECTIONS)
+    if missing := [name for name in kinds if name not in sections]:
+        raise ParamsError(f"section {missing[0]!r} is missing; method {method!r} needs it")
     return {name: build(kind, sections[name], name) for name, kind in kinds.items()}
 
 
@@ -111,11 +114,16 @@ def nudge(model: Method, number: int) -> None:
 
 
 def save(directory: Path, config: ModelConfig, model: nn.Module) -> None:
-    """Write models/model.safetensors and models/config.json; bytes depend on the model alone."""
+    """Write models/model.safetensors and models/config.json; bytes depend on the model alone.
+
+    The config holds the weights' digest, and one of all that it says itself.
+    """
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    with files.atomic(directory / WEIGHTS) as partial:
+    size = sum(value.nbytes for value in state.values())
+    with files.atomic(directory / WEIGHTS, size) as partial:
         save_file(state, partial)
-    text = json.dumps(dataclasses.asdict(config), indent=1, sort_keys=True)
+    values = dataclasses.asdict(config) | {_WEIGHTS_SEAL: _file_digest(directory / WEIGHTS)}
+    text = json.dumps(values | {_SEAL: _digest(values)}, indent=1, sort_keys=True)
     files.write_text(directory / CONFIG, text + "\n")
 
 
@@ -124,23 +132,72 @@ def load(directory: Path, device: str = "cpu") -> tuple[ModelConfig, Method]:
 
     Raises:
         FileNotFoundError: the directory holds no model; the message says how to make one.
-        ValueError: the weights' file is damaged.
+        ValueError: a file is damaged, is another model's, or does not fit this version's method;
+            the message names the file and, where one does not fit, the tensor.
     """
     for name in (CONFIG, WEIGHTS):
         if not (directory / name).exists():
             raise FileNotFoundError(
                 f"{directory / name} does not exist; `dvc repro pretrain` makes it"
             )
-    values = files.read_json(directory / CONFIG)
-    config = build(ModelConfig, values, str(directory / CONFIG))
-    model = create(config)
-    try:
-        model.load_state_dict(load_file(directory / WEIGHTS, device="cpu"))
-    except SafetensorError as error:
-        raise ValueError(
-            f"{directory / WEIGHTS} is damaged ({error}); `dvc repro pretrain` makes it again"
-        ) from error
+    config, weights_digest = _read_config(directory / CONFIG)
+    path = directory / WEIGHTS
+    with files.reading(directory / CONFIG, _AGAIN):
+        model = create(config)
+    with files.reading(path, _AGAIN):
+        weights = load_file(path, device="cpu")
+        _check_fit(model, weights)
+        if _file_digest(path) != weights_digest:
+            raise ValueError(f"not the weights that {CONFIG} was written with")
+    model.load_state_dict(weights)
     return config, model.eval().to(device)
+
+
+def _read_config(path: Path) -> tuple[ModelConfig, str]:
+    """A model's config, and the digest of its weights.
+
+    Raises:
+        DamagedError: the file is not as `save` wrote it.
+    """
+    values = files.read_json(path)
+    with files.reading(path, _AGAIN):
+        if values.pop(_SEAL, None) != _digest(values):
+            raise ValueError("changed since it was written, or by a version without digests")
+        weights_digest = str(values.pop(_WEIGHTS_SEAL))
+    return build(ModelConfig, values, str(path)), weights_digest
+
+
+def _check_fit(model: Method, weights: Mapping[str, Tensor]) -> None:
+    """
+    Raises:
+        ValueError: a tensor is missing, unknown, of another shape or no number; the message names
+            it.
+    """
+    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise ValueError(
+                f"tensor {name} has shape {found.get(name, 'none')}, the method needs "
+                f"{wanted.get(name, 'no such tensor')}"
+            )
+        if not weights[name].isfinite().all():
+            raise ValueError(f"tensor {name} holds what is no number")
+
+
+def _file_digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+_WEIGHTS_SEAL, _SEAL = "weights_sha256", "sha256"
+"""Keys of models/config.json beside those of `ModelConfig`: digest of the weights' file, and of
+all that the config says, that one included."""
+_AGAIN = "fetch the folder again, or make it by `dvc repro pretrain`"
 
 
 def _options(method: str, kind: type[Any] | None, whole: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,16 +43,17 @@ class Batch:
 class TrainingReader:
     """Batches of selected rows of a store, the same for the same (seed, epoch).
 
-    Neither the number of threads nor the prefetching changes a batch. All ranks see the same
-    number of batches, each of as many rows on every rank, and no row twice in an epoch.
+    Batches are drawn, with their leads, as if one rank read them: the number of ranks changes
+    none, nor does that of threads or what is read ahead. No row comes twice in an epoch.
 
     Args:
         rows: the rows to train on, as `kmerl.store.read_table` numbers them.
-        batch_size: rows of a batch of one rank, or the most of them (`whole`).
+        batch_size: rows of a batch of all ranks, or the most of them (`whole`).
         draw_leads: called once a batch with the batch's own generator and the number of lead
             subsets that `scope` asks for.
-        whole: all rows, but for fewer than `world_size` that the ranks cannot share equally, in
-            batches that differ by one row at most: a contrastive loss depends on their size.
+        whole: all rows, in batches that differ by one row at most, as a contrastive loss depends
+            on their size; each is read by one rank (`of_rank`; one for which none is left reads
+            the first). Otherwise batches are full, and each rank reads an equal part of each.
         scope: `group`: the rows of a row group share a subset; `record`: each has its own, and
             the union over the group is decoded; `batch`: one subset for all.
         window: shards between whose row groups an epoch shuffles (the order of shards is
@@ -62,7 +63,7 @@ class TrainingReader:
         prefetch: batches held ready.
 
     Raises:
-        StoreError: no store, a row outside it, or too few rows for one batch on every rank.
+        StoreError: no store, a row outside it, or too few rows for one batch.
     """
 
     def __init__(
@@ -85,29 +86,30 @@ class TrainingReader:
         self._rows = np.unique(np.asarray(rows, np.int64))
         self._group_of = self._groups.of(self._rows)
         self._draw, self._seed, self._scope = draw_leads, seed, scope
-        own = len(self._rows) // world_size
-        steps = -(-own // batch_size) if whole else own // batch_size
-        self.records = own if whole else steps * batch_size
+        count = len(self._rows)
+        steps = -(-count // batch_size) if whole else count // batch_size
+        self.records = count if whole else steps * batch_size
         self._bounds = [self.records * step // max(steps, 1) for step in range(steps + 1)]
-        self._rank, self._world_size = rank, world_size
+        self.of_rank = (range(rank, steps, world_size) or range(1)) if whole else range(steps)
+        self._part = (0, 1) if whole else (rank, world_size)
         self._window, self._threads, self._prefetch = window, threads, prefetch
         if len(self) == 0:
             raise StoreError(
-                f"{directory}: {len(self._rows)} rows make no batch of {batch_size} on each of "
-                f"{world_size} ranks; lower pretrain's batch size"
+                f"{directory}: {count} rows make no batch of {batch_size}; lower pretrain.batch"
             )
         self._low, self._high = whole_range(directory)
         self._local = local()
 
     def __len__(self) -> int:
-        """Batches an epoch, of this and of every other rank."""
+        """Batches an epoch, of all ranks."""
         return len(self._bounds) - 1
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch of this rank, read ahead in the background."""
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """This rank's batches of an epoch, or its part of each, read ahead in the background, but
+        for the `first` ones."""
         order = self._order(epoch)
         read = partial(self._read, order, epoch)
-        yield from in_order(read, range(len(self)), self._threads, ahead=self._prefetch)
+        yield from in_order(read, self.of_rank[first:], self._threads, ahead=self._prefetch)
 
     def _order(self, epoch: int) -> np.ndarray:
         """All selected rows, group after group, in the order of this epoch on all ranks."""
@@ -120,12 +122,13 @@ class TrainingReader:
         return self._rows[np.argsort(position[self._group_of], kind="stable")]
 
     def _read(self, order: np.ndarray, epoch: int, step: int) -> Batch:
-        number = step * self._world_size + self._rank
-        start, size = self._bounds[step], self._bounds[step + 1] - self._bounds[step]
-        rows = order[start * self._world_size + size * self._rank :][:size]
+        every = order[self._bounds[step] : self._bounds[step + 1]]
+        generator = np.random.default_rng([self._seed, epoch, step])
+        drawn = self._leads(generator, _pieces(self._groups.of(every)))
+        rank, ranks = self._part
+        here = slice(rank * len(every) // ranks, (rank + 1) * len(every) // ranks)
+        rows, leads = every[here], drawn[here]
         pieces = _pieces(self._groups.of(rows))
-        generator = np.random.default_rng([self._seed, epoch, number])
-        leads = self._leads(generator, pieces)
         signal = np.empty((*leads.shape, self._groups.samples), np.int16)
         for piece in pieces:
             signal[piece] = self._decode(rows[piece], leads[piece])

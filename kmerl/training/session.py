@@ -14,7 +14,8 @@ from kmerl import distributed, files
 from kmerl.methods import Method
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
-from kmerl.params import ParamsError, build
+from kmerl.params import Count, ParamsError, build, value
+from kmerl.runtime import Runtime
 from kmerl.text import TextEncoderParams
 from kmerl.training import model as model_files
 from kmerl.training.checkpoint import Checkpoint, fingerprint
@@ -32,18 +33,20 @@ class Session:
     mask: MaskParams
     signal: SignalParams
     seed: int
+    runtime: Runtime
 
     @classmethod
     def from_params(cls, values: Mapping[str, Any], data: Path) -> "Session":
         """Check the sections that pretraining reads."""
-        method = values["method"]
+        method = value(values, "method", str)
         return cls(
             values=values,
             data=data,
-            pretrain=build(PretrainParams, values["pretrain"], "pretrain"),
+            pretrain=value(values, "pretrain", PretrainParams),
             mask=model_files.lead_mask(method, model_files.sections_of(method, values)),
-            signal=build(SignalParams, values["signal"], "signal"),
-            seed=values["seed"],
+            signal=value(values, "signal", SignalParams),
+            seed=value(values, "seed", int),
+            runtime=build(Runtime, values["runtime"], "runtime"),
         )
 
     @property
@@ -60,14 +63,17 @@ class Session:
         model = model_files.initial(config, self.seed, pairs.entities)
         model_files.nudge(model, self.pretrain.nudge)
         model.to(device)
-        checkpoint = Checkpoint(fingerprint(self._settings(config), self._inputs()))
+        name = fingerprint(self._settings(config), self._inputs())
+        distributed.check_same(name, device, "params.yaml, data/ or the code")
+        checkpoint = Checkpoint(name)
         training = self._training(model, pairs, checkpoint, device)
         history = training.run()
+        if distributed.leads_node():
+            checkpoint.remove()
         if distributed.is_main():
             model_files.save(root / "models", config, model)
             _write_curves(root / "plots" / "pretrain.csv", history)
             files.write_json(root / "metrics" / "pretrain.json", _metrics(training, pairs, every))
-            checkpoint.remove()
             print(f"pretraining took {time.monotonic() - start:.0f} s", file=sys.stderr)
 
     def _check(self, pairs: Pairs) -> None:
@@ -83,23 +89,29 @@ class Session:
         self, model: Method, pairs: Pairs, checkpoint: Checkpoint, device: str
     ) -> Pretraining:
         place = distributed.rank(), distributed.world_size()
-        batch = self.pretrain.local_batch(place[1])
-        held_out = len(pairs.rows("val")) >= place[1]
+        self.pretrain.check_shared(place[1])
+        held_out = len(pairs.rows("val")) > 0
         if self.pretrain.keep == "best" and not held_out and not model.untrained:
             raise ParamsError(
-                f"pretrain.keep=best needs validation pairs, and {self.pretrain.corpus} has "
-                f"{len(pairs.rows('val'))} for {place[1]} processes: set pretrain.keep: last"
+                f"pretrain.keep=best needs validation pairs, and {self.pretrain.corpus} has none: "
+                "set pretrain.keep: last"
             )
-        args = self.mask, self.signal, self.seed, place, device
+        threads = self._reading_threads(device)
+        args = self.pretrain.batch, self.mask, self.signal, self.seed, place, device, threads
         return Pretraining(
             model,
             self.pretrain,
-            loader(pairs, "train", batch, *args),
-            loader(pairs, "val", batch, *args) if held_out else None,
+            loader(pairs, "train", *args),
+            loader(pairs, "val", *args) if held_out else None,
             self.seed,
             checkpoint,
+            self.runtime.save_minutes,
             _live() if distributed.is_main() else None,
         )
+
+    def _reading_threads(self, device: str) -> int:
+        """One beside a CPU that trains; beside GPUs the workers, shared by a node's processes."""
+        return 1 if device == "cpu" else max(1, self.runtime.worker_count // distributed.on_node())
 
     def _settings(self, config: model_files.ModelConfig) -> dict[str, Any]:
         return {
@@ -108,7 +120,6 @@ class Session:
             "seed": self.seed,
             "ingest": self.values["ingest"],
             "store": [(path.name, path.stat().st_size) for path in sorted(self.store.iterdir())],
-            "processes": distributed.world_size(),
         }
 
     def _inputs(self) -> list[Path]:
@@ -122,7 +133,7 @@ def described(
     values: Mapping[str, Any], entities: tuple[str, ...], text_width: int
 ) -> model_files.ModelConfig:
     """The model that all of params.yaml, `values`, describes, over these entities."""
-    rate = values["ingest"]["rate"]
+    rate, seconds = (value(values, f"ingest.{key}", Count) for key in ("rate", "seconds"))
     return model_files.ModelConfig(
         method=values["method"],
         sections=model_files.sections_of(values["method"], values),
@@ -131,19 +142,18 @@ def described(
         entities=entities,
         text_width=text_width,
         rate=rate,
-        samples=rate * values["ingest"]["seconds"],
+        samples=rate * seconds,
     )
 
 
 def _metrics(training: Pretraining, pairs: Pairs, every: Pairs) -> dict[str, Any]:
     model, validation, best = training.model, training.validation, training.history.lowest()
-    held_out = 0 if validation is None else validation.records * distributed.world_size()
     return {
         **training.history.rows[-1],
         "best_epoch": None if best is None else best["epoch"],
         "pairs": len(pairs.rows("train")),
         "pairs_available": len(every.rows("train")),
-        "pairs_val": held_out,
+        "pairs_val": 0 if validation is None else validation.records,
         "entities": len(pairs.names),
         "parameters": sum(p.numel() for p in model.parameters()),
         "parameters_encoder": sum(p.numel() for p in model.encoder.parameters()),

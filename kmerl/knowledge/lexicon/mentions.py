@@ -6,7 +6,7 @@ from kmerl.knowledge.lexicon.items import Item
 from kmerl.knowledge.lexicon.vocabulary import Finding, Vocabulary
 
 BEFORE = {"territory", "qualifier", "join", "alternative", "age"}
-BESIDE_AGE = {"join", "filler", "qualifier", "hedge", "lead", "territory"}
+BESIDE_AGE = {"join", "cause", "filler", "qualifier", "hedge", "lead", "territory"}
 HEADS = {"entity", "finding"}
 
 
@@ -40,8 +40,8 @@ def mentions(items: list[Item], vocabulary: Vocabulary) -> tuple[list[Mention], 
     for position, item in enumerate(items):
         if item.kind == "entity":
             found.append(Mention(position, item.text, item.value))
-            besides = vocabulary.also.get(item.value, ())
-            found += [Mention(position, name, name) for name in besides]
+            others = vocabulary.beside(item.value, item.text)
+            found += [Mention(position, name, name) for name in others]
         elif item.kind == "finding":
             found += _located(row, position)
     return found, row.age_hedges

@@ -15,7 +15,8 @@ def verdicts(items: list[Item], mentions: list[Mention], age_hedges: set[int]) -
     """The verdict on each mention.
 
     A word before ("no", "possible") reaches the next finding and those joined to it; a word after
-    ("cannot be excluded", "moeglich") the finding before it. Neither passes a stop ("." , "but").
+    ("cannot be excluded", "moeglich") the finding before it, "are not seen" also those joined to
+    that one. None passes a stop ("." , "but").
     A hedge that belongs to an age ("infarct, probably old") reaches only the age. Findings joined
     by "or" are alternatives, so each is hedged. A finding and its abbreviation behind it ("possible
     Wolff-Parkinson-White syndrome (WPW)") are said once.
@@ -53,18 +54,25 @@ def _reached(items: list[Item], heads: list[int], index: int) -> list[int]:
             return []
     elif kind not in AFTER:
         return []
-    return [head for head in heads if head < index and _open(items, head, index)][-1:]
+    before = [head for head in heads if head < index and _open(items, head, index)]
+    return _joined(items, before[::-1], kind) if kind == "negation after" else before[-1:]
 
 
 def _joined(items: list[Item], heads: list[int], kind: str) -> list[int]:
-    """The first head, and the next as long as "and", "or" (after a negation ",") joins them."""
+    """The first head, and the next as long as "and", "or" (after "no" also ",") joins them.
+
+    A word before them reaches what they are due to as well ("probably reciprocal to an infarct").
+    """
     reached = heads[:1]
     for head, following in pairwise(heads):
-        between = items[head + 1 : following]
+        between = items[min(head, following) + 1 : max(head, following)]
         joins = [item for item in between if item.kind in ("join", "alternative")]
-        if kind == "hedge":
+        if kind in ("hedge", "negation after"):
             joins = [item for item in joins if item.text != ","]
-        if not joins or any(item.text == "with" for item in between):
+        caused = kind in BEFORE and any(item.kind == "cause" for item in between)
+        added = any(item.text == "with" for item in between)
+        past = added and kind == "history"  # "previously a with b": both
+        if not (joins or caused or past) or (added and not past):
             break
         reached.append(following)
     return reached

@@ -20,6 +20,7 @@ SCOPE_KINDS = (
     "hedge after",
     "alternative",
     "join",
+    "cause",
     "place",
     "in",
     "lead",
@@ -57,12 +58,16 @@ class Vocabulary:
     def __init__(self) -> None:
         entities, located, rules = (_read(f"{n}.yaml") for n in ("entities", "located", "rules"))
         languages = [_read(name) for name in LANGUAGES]
+        for language in languages:
+            _add_texts(rules, language.get("rules", {}))
+            _add_texts(located, language.get("located", {}))
         self.speller = Speller(rules)
         self.superclasses: dict[str, str] = entities["superclasses"]
         self.territories: tuple[str, ...] = tuple(located["territories"])
         self.ages: tuple[str, ...] = tuple(located["ages"])
         self.findings = {name: _finding(entry) for name, entry in located["findings"].items()}
         self.also = {n: tuple(e["also"]) for n, e in entities["entities"].items() if "also" in e}
+        self.besides = dict(_besides(self.speller, [entities, *languages]))
         self.parents = dict(_parents(entities, located, languages))
         self.terms: dict[Tokens, Term] = {}
         self._add_names(entities, located, languages)
@@ -70,6 +75,10 @@ class Vocabulary:
         self._check()
         self.longest = max(map(len, self.terms))
         self.speller.learn(word for tokens in self.terms for word in tokens)
+
+    def beside(self, entity: str, wording: str) -> tuple[str, ...]:
+        """What a wording of an entity states besides it."""
+        return (*self.also.get(entity, ()), *self.besides.get(wording, ()))
 
     def under(self, entity: str) -> tuple[str, ...]:
         """The superclasses of an entity; empty for a name that the lexicon does not have."""
@@ -120,8 +129,8 @@ class Vocabulary:
             unknown = set(self.under(name)) - set(self.superclasses)
             if unknown or not self.under(name):
                 raise LexiconError(f"lexicon: {name!r} stands under {sorted(unknown) or 'nothing'}")
-        for name, besides in self.also.items():
-            if unknown := set(besides) - set(self.parents):
+        for name, others in (self.also | self.besides).items():
+            if unknown := set(others) - set(self.parents):
                 raise LexiconError(f"lexicon: {name!r} is also {unknown.pop()!r}, no entity")
         clash = set(self.parents) & set(self.superclasses)
         if clash:
@@ -137,6 +146,25 @@ def vocabulary() -> Vocabulary:
 def _read(name: str) -> dict[str, Any]:
     content: dict[str, Any] = read_yaml(resources.files("kmerl.knowledge.lexicon").joinpath(name))
     return content
+
+
+def _add_texts(base: dict[str, Any], more: dict[str, Any], mark: str = "; ") -> None:
+    """A language's wordings and words (mark "|") behind those for all languages."""
+    for name, content in more.items():
+        if isinstance(content, dict):
+            _add_texts(base.setdefault(name, {}), content, "|" if name == "words" else mark)
+        else:
+            base[name] = f"{base[name]}{mark}{content}" if name in base else content
+
+
+def _besides(
+    speller: Speller, sources: list[dict[str, Any]]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(wording, the entities that it states besides its own)"""
+    for source in sources:
+        for text, others in source.get("besides", {}).items():
+            for wording in expressions(text):
+                yield " ".join(speller.tokens(wording)), tuple(others)
 
 
 def _finding(entry: dict[str, Any]) -> Finding:

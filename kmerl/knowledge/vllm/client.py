@@ -1,7 +1,6 @@
 """Questions to an OpenAI-compatible server: bounded concurrency, retries, each answer kept once."""
 
 import asyncio
-import json
 import logging
 import sys
 from collections import Counter
@@ -14,6 +13,7 @@ import openai
 from kmerl.knowledge.backend import MiningError, Unresolved
 from kmerl.knowledge.vllm import prompts
 from kmerl.knowledge.vllm.answers import Answers, key
+from kmerl.knowledge.vllm.connection import http_client, refused
 from kmerl.knowledge.vllm.prompts import Question
 from kmerl.knowledge.vllm.replies import MalformedError, Reply
 from kmerl.knowledge.vllm.settings import LLM
@@ -26,6 +26,7 @@ class UnreadableError(Exception):
 
 
 API_KEY = "KMERL_LLM_API_KEY"  # environment variable; never in params.yaml
+KEY_IS_WRONG = f"401 and 403: set {API_KEY}"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between tries
 PASSING = (  # faults that another try may mend
     UnreadableError,
@@ -98,9 +99,7 @@ class Client:
             api_key=self.running.api_key or "none",
             max_retries=0,
             timeout=self.machine.timeout,
-            http_client=openai.DefaultAsyncHttpxClient(  # neither a proxy nor another host
-                trust_env=False, follow_redirects=False
-            ),
+            http_client=http_client(),
         ) as client:
             try:
                 async with asyncio.TaskGroup() as workers:
@@ -177,10 +176,9 @@ class Client:
                 await asyncio.sleep(max(pause, _wanted_pause(error)))
                 pause = min(2 * pause, LONGEST_PAUSE)
             except openai.APIStatusError as error:
-                raise LLMError(
-                    f"{self.running.base_url} answered {error.status_code}; 401 and 403: set "
-                    f"{API_KEY}, 404: is {self.settings.model!r} what the server serves?"
-                ) from None
+                advice = KEY_IS_WRONG, f"404: is {self.settings.model!r} what the server serves?"
+                what = refused(self.running.base_url, error.status_code, *advice)
+                raise LLMError(what) from None
         raise AssertionError("the last try returns or raises")
 
     def _gave_up(self, kind: str, error: Exception) -> str:
@@ -219,12 +217,16 @@ async def _post(client: openai.AsyncOpenAI, body: dict[str, Any]) -> Reply:
     extra = {name: value for name, value in body.items() if name == "structured_outputs"}
     try:
         answer = await client.chat.completions.create(**given, extra_body=extra or None)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, no UTF-8, or of no use: numbers, depth
         raise UnreadableError from None
     try:
-        return _reply(answer)
-    except (AttributeError, TypeError):
+        reply = _reply(answer)
+    except (AttributeError, LookupError, TypeError):
         raise UnreadableError from None
+    counts = reply.prompt_tokens, reply.completion_tokens  # the library checks no types
+    if not isinstance(reply.finish, str) or any(type(count) is not int for count in counts):
+        raise UnreadableError
+    return reply
 
 
 def _reply(answer: openai.types.chat.ChatCompletion) -> Reply:

@@ -1,6 +1,6 @@
 """The vLLM server that answers: one that runs already, or one that a stage starts and stops."""
 
-import http.client
+import contextlib
 import ipaddress
 import json
 import os
@@ -11,14 +11,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from kmerl.knowledge.vllm.client import API_KEY, LLMError, Running
+from kmerl.knowledge.vllm.client import API_KEY, KEY_IS_WRONG, LLMError, Running
+from kmerl.knowledge.vllm.connection import FAILED, get, refused
 from kmerl.knowledge.vllm.settings import LLM
 from kmerl.progress import Meter
 from kmerl.runtime import Server
@@ -26,8 +25,9 @@ from kmerl.runtime import Server
 LOG = Path(".checkpoints/vllm.log")
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 60.0
-UNREACHABLE = (OSError, http.client.HTTPException)  # no server, or none of HTTP
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
+LIKE = "http://127.0.0.1:8000/v1"
+PATIENCE = 10.0  # seconds that an answer to whether it is there may take, all of it
+OK = 200
 
 
 @contextmanager
@@ -42,17 +42,26 @@ def serving(settings: LLM, machine: Server) -> Iterator[Running]:
         with _started(settings, machine) as running:
             yield running
     else:
-        check_local(settings.base_url, settings.allow_remote)
+        check_address(settings.base_url, settings.allow_remote)
         running = Running(settings.base_url.rstrip("/"), os.environ.get(API_KEY))
         check_model(running, settings.model)
         yield running
 
 
-def check_local(base_url: str, allow_remote: bool) -> None:
-    """Raises an LLMError where `base_url` is another machine and that is not allowed."""
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise LLMError(f"llm.base_url is {base_url!r}; it must look like http://127.0.0.1:8000/v1")
+def check_address(base_url: str, allow_remote: bool) -> None:
+    """
+    Raises:
+        LLMError: `base_url` is none, or holds a secret, which no message shows; or it is another
+            machine and that is not allowed.
+    """
+    if any(char in base_url for char in "@?#"):
+        raise LLMError(
+            "llm.base_url holds a user name, a password or a query that git keeps: leave out "
+            f"what has @, ? or #, and put the server's key into {API_KEY}"
+        )
+    parts = _parts(base_url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise LLMError(f"llm.base_url is {base_url!r}; it must look like {LIKE}")
     if not allow_remote and not _loopback(parts.hostname):
         raise LLMError(
             f"llm.base_url is on {parts.hostname}, which is not this machine: the text of every "
@@ -63,21 +72,19 @@ def check_local(base_url: str, allow_remote: bool) -> None:
 def check_model(running: Running, model: str) -> None:
     """Raises an LLMError where the server does not serve `model`."""
     try:
-        served = [
-            row["id"] for row in json.loads(_get(f"{running.base_url}/models", running))["data"]
-        ]
-    except urllib.error.HTTPError as error:
-        raise LLMError(
-            f"{running.base_url}/models answered {error.code}; 401 and 403: set {API_KEY}, "
-            "404: llm.base_url must look like http://127.0.0.1:8000/v1"
-        ) from None
-    except (*UNREACHABLE, ValueError, KeyError, TypeError) as error:
+        status, page = get(f"{running.base_url}/models", running.api_key, PATIENCE)
+        served = [] if status != OK else [str(row["id"]) for row in json.loads(page)["data"]]
+    except (*FAILED, ValueError, KeyError, TypeError, RecursionError) as error:
         raise LLMError(
             f"no OpenAI-compatible server answers at llm.base_url {running.base_url} "
             f"({type(error).__name__}); start it, or set base_url to null to have one started"
         ) from None
+    if status != OK:
+        advice = KEY_IS_WRONG, f"404: llm.base_url must look like {LIKE}"
+        raise LLMError(refused(f"{running.base_url}/models", status, *advice))
     if model not in served:
-        raise LLMError(f"llm.model is {model!r}, but {running.base_url} serves {', '.join(served)}")
+        known = ", ".join(name[:100] for name in served[:20])
+        raise LLMError(f"llm.model is {model!r}, but {running.base_url} serves {known}")
 
 
 def command(settings: LLM, machine: Server, port: int) -> list[str]:
@@ -133,26 +140,24 @@ def _wait(health: str, running: Running, limit: float) -> None:
     end = time.monotonic() + limit
     while time.monotonic() < end:
         running.alive()
-        try:
-            _get(health, running)
-        except UNREACHABLE:
-            time.sleep(1.0)
-            meter.advance()
-        else:
-            meter.close()
-            return
+        with contextlib.suppress(*FAILED):
+            left = max(0.1, min(PATIENCE, end - time.monotonic()))
+            if get(health, running.api_key, left)[0] == OK:
+                meter.close()
+                return
+        time.sleep(1.0)
+        meter.advance()
     raise LLMError(f"vLLM was not ready within runtime.llm.start_timeout ({limit:g} s); see {LOG}")
 
 
-def _get(url: str, running: Running) -> bytes:
-    headers = {"Authorization": f"Bearer {running.api_key}"} if running.api_key else {}
+def _parts(address: str) -> SplitResult | None:
+    """None of what is no address: half a pair of brackets, a port that is no number."""
     try:
-        with DIRECT.open(urllib.request.Request(url, headers=headers), timeout=10.0) as response:
-            body: bytes = response.read()
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise
-    return body
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def _free_port() -> int:

@@ -1,5 +1,6 @@
 """Pages: one file each, which holds its styles and drawings and asks the network for nothing."""
 
+import re
 from typing import Any
 
 import jinja2
@@ -15,11 +16,25 @@ SHAPES = (
 )
 """A circle, a square, a diamond, triangles, a cross: series differ by more than their colour."""
 
+NO_TEXT = re.compile(
+    "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
+)
+"""What XML 1.0 forbids or discourages, and what turns the direction of the text behind it."""
+
+
+def plain(value: Any) -> Any:
+    """What a template prints: of a text, such as the name of a class or a record, each character of
+    `NO_TEXT` becomes a sign that there was one."""
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", value) if is_text else value
+
+
 ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("kmerl.report"),
     autoescape=True,
     trim_blocks=True,
     lstrip_blocks=True,
+    finalize=plain,
     undefined=jinja2.StrictUndefined,
 )
 ENVIRONMENT.globals["shapes"] = SHAPES

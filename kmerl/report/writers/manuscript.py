@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from kmerl.files import atomic
 from kmerl.report.charts import Chart, Series
+from kmerl.report.writers.html import plain
 
 STYLE = resources.files("kmerl.report") / "manuscript.mplstyle"
 PANEL, CAPTION = (3.3, 2.6), 0.85
@@ -81,5 +82,5 @@ def _curve(axes: Any, series: Series) -> None:
 
 
 def _literal(text: str) -> str:
-    """Text whose dollars are no mathematics."""
-    return text.replace("$", r"\$")
+    """Text whose dollars are no mathematics, with nothing that an SVG cannot hold."""
+    return plain(text).replace("$", r"\$")
