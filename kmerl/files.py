@@ -97,11 +97,11 @@ def reading(path: Path | str, again: str) -> Iterator[None]:
     """
     try:
         yield
-    except (DamagedError, MemoryError):
+    except (DamagedError, FileNotFoundError, MemoryError):
         raise
     except Exception as error:  # whatever the bytes made a library raise
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # missing, unreadable: it names the file itself
+            raise  # unreadable: it names the file itself
         kind = type(error).__name__
         said = " ".join(f"{kind}: {error}".split())
         raise DamagedError(f"{path} is damaged or of another kind ({said}); {again}") from error
