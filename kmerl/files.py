@@ -27,16 +27,6 @@ class NoSpaceError(OSError):
         return str(self.strerror)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-_MODE = 0o666 & ~_umask()
-"""What a file may be that is made by `open`; some libraries write for their user alone."""
-
-
 @contextmanager
 def atomic(path: Path | str, size: int = 0) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
@@ -54,7 +44,6 @@ def atomic(path: Path | str, size: int = 0) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.partial")
     try:
         yield partial
-        partial.chmod(_MODE)
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
@@ -108,11 +97,11 @@ def reading(path: Path | str, again: str) -> Iterator[None]:
     """
     try:
         yield
-    except (DamagedError, MemoryError):
+    except (DamagedError, FileNotFoundError, MemoryError):
         raise
     except Exception as error:  # whatever the bytes made a library raise
-        if isinstance(error, FileNotFoundError) or getattr(error, "errno", None) is not None:
-            raise  # missing, unreadable: it names the file itself
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # unreadable: it names the file itself
         kind = type(error).__name__
         said = " ".join(f"{kind}: {error}".split())
         raise DamagedError(f"{path} is damaged or of another kind ({said}); {again}") from error

@@ -7,7 +7,7 @@ from typing import Any
 
 from kmerl import params
 from kmerl.experiments.catalogue import FILE, Catalogue, changed
-from kmerl.params import ParamsError, build
+from kmerl.params import ParamsError
 from kmerl.training.model import checked_sections, sections_of
 
 CLASSES = {
@@ -75,9 +75,10 @@ def check_values(values: Mapping[str, Any], sections: Iterable[str] = CLASSES) -
         ParamsError: a value is not allowed; the message names its key.
     """
     for section in sections:
-        build(pkgutil.resolve_name(CLASSES[section]), values[section], section)
-    checked_sections(values["method"], sections_of(values["method"], values))
-    for method, given in values["options"].items():
+        params.value(values, section, pkgutil.resolve_name(CLASSES[section]))
+    chosen = params.value(values, "method", str)
+    checked_sections(chosen, sections_of(chosen, values))
+    for method, given in params.value(values, "options", dict).items():
         if isinstance(given, Mapping):
             alone = {**values, "options": {method: given}}
             checked_sections(method, sections_of(method, alone))

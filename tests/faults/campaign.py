@@ -9,6 +9,7 @@ exit status 1.
 """
 
 import argparse
+import signal
 import sys
 import time
 from collections import Counter
@@ -48,11 +49,18 @@ class Tally:
 
     def __init__(self) -> None:
         self.outcomes: dict[str, list[Outcome]] = {}
+        self.kinds: set[tuple[str, str]] = set()
 
-    def add(self, job: Job, found: Outcome | Death) -> None:
+    def add(self, job: Job, found: Outcome | Death) -> dict[tuple[str, str], int]:
+        """Answers with the kind of finding that this is, where it is the first of it."""
         if isinstance(found, Death):
             found = Outcome(*job, found.how, f"process {found.how} ({found.code})")
         self.outcomes.setdefault(job[0], []).append(found)
+        kind = (job[0], found.fault)
+        if not found.fault or kind in self.kinds:
+            return {}
+        self.kinds.add(kind)
+        return {kind: found.number}
 
     def findings(self) -> dict[tuple[str, str], list[int]]:
         """{(target, fault): the numbers of its inputs}."""
@@ -107,15 +115,16 @@ def main() -> None:
         again(given.target, given.number)
         return
     names = (given.target,) if given.target else tuple(TARGETS)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background too
     tally, began = Tally(), time.monotonic()
     jobs, make = schedule(given.inputs, names), partial(worker, names)
     try:
         found = run(jobs, make, given.processes, preload="tests.faults.attempts")
         for number, (job, came) in enumerate(found, 1):
-            tally.add(job, came)
+            for (name, fault), first in tally.add(job, came).items():
+                print(f"found: {name} {first}: {fault}", file=sys.stderr, flush=True)
             if number % 5000 == 0:
-                told = f"{number} inputs, {len(tally.findings())} kinds of findings"
-                print(f"{told}, {time.monotonic() - began:.0f} s", file=sys.stderr)
+                print(f"{number} inputs, {time.monotonic() - began:.0f} s", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted; so far:", file=sys.stderr)
     kept, findings = Campaign(names), tally.findings()

@@ -56,6 +56,8 @@ def no_number(content: bytes) -> bytes:
 
 
 CASES = {  # what campaigns found: target, part of the file's name, the damage, what is said of it
+    "params without a method": (
+        "params", "params", swap(b"\nmethod:", b"\n# method:"), "ParamsError"),
     "more memory than the weights": (
         "sealed-model", "config.json", with_json(samples=10**9), "ParamsError"),
     "weights that are no numbers": ("sealed-model", "safetensors", no_number, "DamagedError"),
