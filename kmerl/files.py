@@ -27,6 +27,16 @@ class NoSpaceError(OSError):
         return str(self.strerror)
 
 
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_MODE = 0o666 & ~_umask()
+"""What a file may be that is made by `open`; some libraries write for their user alone."""
+
+
 @contextmanager
 def atomic(path: Path | str, size: int = 0) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
@@ -44,6 +54,7 @@ def atomic(path: Path | str, size: int = 0) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.partial")
     try:
         yield partial
+        partial.chmod(_MODE)
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)

@@ -64,6 +64,8 @@ def test_kmerl_trains_as_it_always_has_and_leaves_whole_artefacts(here):
     torch.testing.assert_close(dict(model.state_dict()), weights, rtol=0, atol=0)
     assert list(curves(here)[0])[:4] == ["epoch", "contrast", "query", "loss"]
     assert metrics["contrast"] == pytest.approx(float(curves(here)[-1]["contrast"]), rel=1e-3)
+    written = here / "models"
+    assert len({path.stat().st_mode for path in written.iterdir()}) == 1  # safetensors' as json's
     assert not list(Path(CHECKPOINTS).glob("*"))
     for name, expected in {
         "contrast": [2.22915, 2.18422, 2.29143],
