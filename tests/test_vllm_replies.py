@@ -51,7 +51,7 @@ def test_brackets_without_end_are_no_json():
 
 
 LETTERS = st.sampled_from("abAÄßİſﬁ\u0307\u2028 \t.,;\"'*-1")
-PIECES = ["[", "]", "{", "}", '"', ",", ":", "lbbb", "NaN", "1", "YES", "sorry", "\\u", "\ud800"]
+PIECES = ["[", "]", "{", "}", '"', ",", ":", "lbbb", "NaN", "1", "YES", "sorry", "\\u"]
 TEXTS = st.one_of(
     st.text(LETTERS, max_size=30), st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 )

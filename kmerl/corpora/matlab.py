@@ -95,7 +95,9 @@ def numbers(matrix: Matrix) -> np.ndarray:
     dtype, count = np.dtype(NUMBERS.get(kind, "V1")), math.prod(matrix.shape)
     if kind not in NUMBERS or count > MOST_VALUES or len(value) != count * dtype.itemsize:
         raise MatlabError("other values than its shape has room for")
-    return np.frombuffer(value, dtype).reshape(matrix.shape, order="F").astype(np.float64)
+    stored = np.frombuffer(value, dtype).reshape(matrix.shape, order="F")
+    with np.errstate(invalid="ignore"):  # a NaN may be of a kind that warns
+        return stored.astype(np.float64)
 
 
 def _element(data: memoryview) -> tuple[int, memoryview, memoryview]:

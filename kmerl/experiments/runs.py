@@ -5,13 +5,16 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from kmerl import files
 from kmerl.params import ParamsError, build, checked
 
 FILE = Path("experiments.json")
-_Triple = tuple[float | None, float | None, float | None]
+_Number = Annotated[float, Field(ge=-1e9, le=1e9)]  # the sums of statistics are finite
+_Triple = tuple[_Number | None, _Number | None, _Number | None]
 _TRIPLE = re.compile(r"\[([^\[\]{}]*)\]")  # value, lower and upper end on one line
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import operator
 import os
+import re
 import time
 from collections.abc import Callable
 
@@ -18,7 +19,7 @@ from tests.faults.processes import Death, run
 from tests.faults.targets import TARGETS
 
 Mutate = Callable[[bytes], bytes]
-EACH = 3  # inputs for each of a target's shares
+EACH = 2  # inputs for each of a target's shares
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -65,11 +66,15 @@ CASES = {  # what campaigns found: target, part of the file's name, the damage, 
         "sealed-model", "config.json", with_json(sections={}), "DamagedError"),
     "tokens in words": (
         "completion", "body", swap(b'"prompt_tokens": 10', b'"prompt_tokens": "x"'), "LLMError"),
+    "an end in half a character": (
+        "completion", "body", swap(b'"stop"', b'"\\ud800"'), "LLMError"),
     "choices by name": ("completion", "body", with_json(choices={"x": 1}), "LLMError"),
     "runs that are none": ("runs", "json", lambda _: b"null", "ParamsError"),
     "a run that is a number": ("runs", "json", lambda _: b"[1]", "ParamsError"),
     "a value of two numbers": (
         "runs", "json", lambda _: b'[{"values": {"x": [1, 2]}}]', "ParamsError"),
+    "a value that no sum stands": (
+        "runs", "json", lambda whole: re.sub(rb"0\.\d+", b"1e307", whole, count=1), "ParamsError"),
     "MERL's file in another encoding": ("merl-splits", "test", swap(b",", b"\xff,"), "MerlError"),
     "a split of nulls": ("cohort", "parquet", with_column("split", pa.nulls(1)), "DamagedError"),
     "a class in words": (

@@ -19,12 +19,21 @@ INSIDE = re.compile(r"\[.*\]|\{.*\}", re.DOTALL)
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply as the server gave it."""
+    """A reply as the server gave it.
+
+    Raises:
+        TypeError, ValueError: a library or a file gave another type, or half a character.
+    """
 
     text: str
     finish: str  # stop | length | refusal | rejected
     prompt_tokens: int
     completion_tokens: int
+
+    def __post_init__(self) -> None:
+        (self.text + self.finish).encode()
+        if {type(self.prompt_tokens), type(self.completion_tokens)} != {int}:
+            raise TypeError("tokens are counted in whole numbers")
 
 
 class MalformedError(ValueError):
