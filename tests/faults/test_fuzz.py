@@ -68,6 +68,8 @@ CASES = {  # what campaigns found: target, part of the file's name, the damage, 
         "completion", "body", swap(b'"prompt_tokens": 10', b'"prompt_tokens": "x"'), "LLMError"),
     "an end in half a character": (
         "completion", "body", swap(b'"stop"', b'"\\ud800"'), "LLMError"),
+    "an answer without a floor": (
+        "answers", "jsonl", lambda whole: b"[" * 200_000 + b"\n" + whole, "MiningError"),
     "choices by name": ("completion", "body", with_json(choices={"x": 1}), "LLMError"),
     "runs that are none": ("runs", "json", lambda _: b"null", "ParamsError"),
     "a run that is a number": ("runs", "json", lambda _: b"[1]", "ParamsError"),

@@ -63,7 +63,7 @@ class Answers:
                 row = json.loads(line)
                 name = row.pop("key")
                 self.known[name] = Reply(**row)
-            except (ValueError, TypeError, KeyError, AttributeError):
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 raise MiningError(f"{path}, line {number} is no answer; remove that line") from None
 
 
