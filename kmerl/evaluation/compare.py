@@ -41,6 +41,8 @@ def compare(
     """
     first = a[0]
     keys = _common_leads(first[0], b[0][0]) if leads is None else list(leads)
+    if not keys:
+        raise ValueError("the two have no set of leads in common")
     for scores in (*a[1:], *b):
         tasks = [[one.task for one in side] for side in (first, scores)]
         if tasks[0] != tasks[1]:
@@ -118,6 +120,12 @@ def _check(a: Scores, b: Scores, keys: Sequence[str]) -> None:
     Raises:
         ValueError: what the two do not have in common, which a paired comparison needs.
     """
+    try:
+        "".join((a.corpus, *a.patients)).encode()  # they seed the draws
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{a.task}: names of its corpus or patients hold half a character"
+        ) from None
     for name in ("codes", "records", "patients"):
         if getattr(a, name) != getattr(b, name):
             raise ValueError(f"{a.task}: the two sides differ in their test {name}")
