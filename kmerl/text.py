@@ -77,8 +77,10 @@ class TextTower:
         def embed(start: int) -> None:
             if not kept.done[start // size]:
                 device = free.get()
-                kept.add(start, self._embed_batch(distinct[start : start + size], device))
-                free.put(device)
+                try:
+                    kept.add(start, self._embed_batch(distinct[start : start + size], device))
+                finally:  # else the next batch waits for it without end
+                    free.put(device)
 
         starts = range(0, len(distinct), size)
         done = in_order(embed, starts, len(self.devices), ahead=64)
@@ -139,11 +141,12 @@ class _Kept:
             values.flat[: held.size] = held
 
     def add(self, start: int, vectors: Tensor) -> None:
-        self.vectors[start : start + self.size], self.done[start // self.size] = vectors.numpy(), 1
+        self.vectors[start : start + self.size] = vectors.numpy()
         if self._files:
             where = start * self.vectors.shape[1] * self.vectors.itemsize
             os.pwrite(self._files[0], vectors.numpy().tobytes(), where)
             os.pwrite(self._files[1], b"\1", start // self.size)
+        self.done[start // self.size] = 1  # last: a full disk has ended it before
 
     def close(self) -> None:
         """Close the files, and remove them if every batch is done."""

@@ -75,6 +75,9 @@ def test_neither_devices_nor_a_kill_changes_a_bit(tower, tmp_path, monkeypatch):
     monkeypatch.setattr(TextTower, "_embed_batch", die_in_the_second)
     with pytest.raises(KeyboardInterrupt):
         tower.embed(REPORTS, tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(TextTower, "_embed_batch", lambda *_: 1 / 0)
+        tower.embed([f"text {number}" for number in range(99)])  # ends, whatever waits
     assert np.array_equal(tower.embed([*REPORTS[1:], REPORTS[0]], tmp_path)[-1], vectors[0])
     assert len(batches) == 3  # of two
     assert not list(tmp_path.iterdir())
