@@ -17,7 +17,8 @@ from kmerl.knowledge.vllm import client as client_module
 from kmerl.knowledge.vllm import prompts, replies
 from kmerl.knowledge.vllm import server as server_module
 from kmerl.knowledge.vllm.answers import Answers
-from kmerl.knowledge.vllm.client import Client, LLMError, Running
+from kmerl.knowledge.vllm.client import Client, LLMError
+from kmerl.knowledge.vllm.connection import Running
 from kmerl.knowledge.vllm.replies import Reply
 from kmerl.knowledge.vllm.settings import Example, Price
 from tests.mining import MACHINE, SETTINGS, hurry
@@ -33,7 +34,7 @@ def opened(server, folder, settings=SETTINGS, key=None, alive=lambda: None, **ma
     answers = Answers(folder)
     running = Running(server.base_url, key, alive)
     try:
-        yield Client(settings, replace(MACHINE, **machine), answers, running)
+        yield Client(settings, replace(MACHINE, **machine), answers, [running])
     finally:
         answers.close()
 
@@ -159,7 +160,7 @@ def test_questions_carry_what_params_yaml_says_and_no_key_but_the_servers(tmp_pa
         for key, question in (("a-key", verify), (None, prompts.extract(0, "a", settings))):
             with opened(server, tmp_path, settings, key=key) as client:
                 client.ask([question], lambda _, reply: reply, "either")
-    assert server.keys == ["Bearer a-key", "Bearer none"]
+    assert server.keys == ["Bearer a-key", None]
     verify, extract = server.bodies
     common = {"model": MODEL, "temperature": 0.5, "seed": 11}
     assert verify.items() >= {**common, "max_tokens": 8}.items()
@@ -234,12 +235,12 @@ REFUSED = "answered {}; 401 and 403: set KMERL_LLM_API_KEY, 404: is 'scripted/mo
     ("answer", "tries", "message"),
     [
         *((Status(code), 3, TRIES.format(f"status {code}")) for code in (500, 429)),
-        (Fault.DISCONNECT, 3, TRIES.format("APIConnectionError")),
+        (Fault.DISCONNECT, 3, TRIES.format("ClientPayloadError")),
         *((fault, 3, TRIES.format("UnreadableError")) for fault in (Fault.NOT_JSON, Fault.PAGE)),
         *((Status(code), 1, REFUSED.format(code)) for code in (401, 403, 404)),
         ("elsewhere", 1, "answered 307, a redirect, which is not followed"),
         *((fault, 3, TRIES.format("UnreadableError")) for fault in UNREADABLE),
-        (Status(200, body=b" " * 2**25), 3, TRIES.format("APIConnectionError")),
+        (Status(200, body=b" " * 2**25), 3, TRIES.format("ClientPayloadError")),
     ],
 )
 def test_giving_up_says_what_to_do_and_nothing_of_a_report(answer, tries, message, tmp_path):
@@ -316,7 +317,7 @@ def test_answers_are_on_disk_at_once_and_only_the_last_torn_line_is_asked_for_ag
 
     with ScriptedLLM(script) as server:
         answers, one = Answers(tmp_path), replace(MACHINE, concurrency=1)
-        extract(Client(SETTINGS, one, answers, Running(server.base_url, None)), texts)
+        extract(Client(SETTINGS, one, answers, [Running(server.base_url, None)]), texts)
         answers.file.close()  # as a kill does, without a fold
         written = journal.read_bytes()
         journal.write_bytes(written[:-10])

@@ -23,7 +23,8 @@ from kmerl.knowledge.vllm import client as client_module
 from kmerl.knowledge.vllm import prompts
 from kmerl.knowledge.vllm import server as server_module
 from kmerl.knowledge.vllm.answers import Answers
-from kmerl.knowledge.vllm.client import Client, LLMError, Running
+from kmerl.knowledge.vllm.client import Client, LLMError
+from kmerl.knowledge.vllm.connection import Running
 from kmerl.knowledge.vllm.server import LOG, check_address, check_model, command, serving
 from tests.mining import MACHINE, PARAMS, ROOT, SETTINGS
 from tests.scripted_llm import MODEL, Say, ScriptedLLM
@@ -82,7 +83,7 @@ def used(machine=MACHINE, **changes):
 def test_a_running_server_is_used_as_it_is_with_its_key_and_its_models(monkeypatch):
     monkeypatch.setenv(client_module.API_KEY, "a-key")
     with ScriptedLLM(lambda *_: Say("YES"), [MODEL, "gemma"], "a-key") as llm:
-        with serving(replace(SETTINGS, base_url=f"{llm.base_url}/"), MACHINE) as running:
+        with serving(replace(SETTINGS, base_url=f"{llm.base_url}/"), MACHINE) as [running]:
             assert (running.base_url, running.api_key) == (llm.base_url, "a-key")
             running.alive()
         check_model(running, MODEL)  # it still runs after the context
@@ -281,13 +282,13 @@ def test_our_own_server_answers_us_alone_and_its_death_is_an_error(fake, tmp_pat
     monkeypatch.setattr(client_module, "FIRST_PAUSE", 0.2)
     answers = Answers(tmp_path / "answers")
     asked = [prompts.extract(i, text, SETTINGS) for i, text in enumerate(("a", "crash", "b"))]
-    with pytest.raises(LLMError, match=STOPPED), serving(SETTINGS, fake) as running:
+    with pytest.raises(LLMError, match=STOPPED), serving(SETTINGS, fake) as [running]:
         assert [runs(pid) for pid in pids()] == [True, True]
         running.alive()
         check_model(running, MODEL)
         with pytest.raises(LLMError, match="/models answered 401"):
             check_model(replace(running, api_key="a-guess"), MODEL)
-        client = Client(SETTINGS, replace(MACHINE, concurrency=1), answers, running)
+        client = Client(SETTINGS, replace(MACHINE, concurrency=1), answers, [running])
         client.ask(asked, lambda _, reply: reply, "extract")
     answers.close()
     assert [reply.text for reply in answers.known.values()] == ['["lbbb"]']

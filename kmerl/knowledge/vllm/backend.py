@@ -95,8 +95,8 @@ def open_backend(path: Path) -> Iterator[VllmBackend]:
     machine = runtime.load().llm
     answers = Answers(path)
     try:
-        with serving(settings, machine) as running:
-            client = Client(settings, machine, answers, running)
+        with serving(settings, machine) as servers:
+            client = Client(settings, machine, answers, servers)
             yield VllmBackend(client)
             client.tell(path.name)
     finally:
