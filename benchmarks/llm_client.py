@@ -142,7 +142,7 @@ def _ours(
     with tempfile.TemporaryDirectory() as folder:
         client = Client(settings, machine, Answers(Path(folder)), servers)
         wall, own = time.monotonic(), time.process_time()
-        client.ask(questions, lambda _, reply: reply.text, "ours")
+        client.ask(questions, len(questions), lambda _, reply: reply.text, "ours")
         wall, own = time.monotonic() - wall, time.process_time() - own
         client.answers.file.close()
         return Rate(len(questions) / wall, len(questions) / own)

@@ -289,7 +289,7 @@ def test_our_own_server_answers_us_alone_and_its_death_is_an_error(fake, tmp_pat
         with pytest.raises(LLMError, match="/models answered 401"):
             check_model(replace(running, api_key="a-guess"), MODEL)
         client = Client(SETTINGS, replace(MACHINE, concurrency=1), answers, [running])
-        client.ask(asked, lambda _, reply: reply, "extract")
+        client.ask(asked, len(asked), lambda _, reply: reply, "extract")
     answers.close()
     assert [reply.text for reply in answers.known.values()] == ['["lbbb"]']
     assert gone()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
@@ -25,6 +25,8 @@ KEY_IS_WRONG = f"401 and 403: set {API_KEY}"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between tries
 PASSING = (408, 409, 429)  # statuses that another try may mend, beside those from 500 on
 REJECTED = (400, 422)
+
+BODY = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 Answer = TypeVar("Answer")
 
@@ -55,10 +57,15 @@ class Client:
         self.unresolved: list[Unresolved] = []
 
     def ask(
-        self, questions: Sequence[Question], read: Callable[[int, Reply], Answer], what: str
+        self,
+        questions: Iterable[Question],
+        count: int,
+        read: Callable[[int, Reply], Answer],
+        what: str,
     ) -> list[Answer | None]:
-        """What `read(index, reply)` makes of each reply, in the order of the questions.
+        """What `read(index, reply)` makes of each reply, in the order of the `count` questions.
 
+        Questions are drawn as they are asked, so that only those on their way take memory.
         A malformed reply is asked for once more with a repair prompt; if that is malformed too the
         question is unresolved, and what could be read of it (or None) stands.
 
@@ -66,16 +73,20 @@ class Client:
             LLMError: no server is in reach, or one refuses to serve; answers so far are kept.
         """
         try:
-            return asyncio.run(self._ask(questions, read, what))
+            return asyncio.run(self._ask(questions, count, read, what))
         except BaseExceptionGroup as group:  # of the workers: the first tells what happened
             raise group.exceptions[0] from None
 
     async def _ask(
-        self, questions: Sequence[Question], read: Callable[[int, Reply], Answer], what: str
+        self,
+        questions: Iterable[Question],
+        count: int,
+        read: Callable[[int, Reply], Answer],
+        what: str,
     ) -> list[Answer | None]:
-        results: list[Answer | None] = [None] * len(questions)
+        results: list[Answer | None] = [None] * count
         waiting = iter(enumerate(questions))
-        meter = Meter(what, len(questions), "questions")
+        meter = Meter(what, count, "questions")
 
         async def work(asking: aiohttp.ClientSession) -> None:
             for index, question in waiting:
@@ -85,7 +96,7 @@ class Client:
         async with session(self.machine.concurrency) as asking:
             try:
                 async with asyncio.TaskGroup() as workers:
-                    for _ in range(min(self.machine.concurrency, len(questions))):
+                    for _ in range(min(self.machine.concurrency, count)):
                         workers.create_task(work(asking))
             finally:
                 meter.close()
@@ -146,7 +157,7 @@ class Client:
     ) -> Reply:
         """One request, tried again after passing faults: at once at a server that was not tried
         yet, and at those that were after pauses that grow."""
-        data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        data = BODY.encode(body).encode()
         tries, pause, fault = 0, FIRST_PAUSE, PassingError("not asked")
         for attempt in range(self.machine.retries + 1):
             if attempt:

@@ -2,31 +2,31 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from kmerl.params import Count, PositiveOrZero, checked
 
 
-def _addresses(given: Any) -> Any:
-    """One address or a list of them, each without the stroke at its end.
-
-    Raises:
-        ValueError: it is something else, no address at all, or one of them stands twice.
-    """
+def _listed(given: Any) -> Any:
+    """One address is a list of one."""
     if given is None:
         return None
-    listed = [given] if isinstance(given, str) else given
-    if not isinstance(listed, list | tuple) or not all(isinstance(one, str) for one in listed):
-        raise ValueError("it must be an address, a list of addresses, or null")
-    found = tuple(address.rstrip("/") for address in listed)
+    return tuple(given) if isinstance(given, list | tuple) else (given,)
+
+
+def _each_once(given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Without the strokes at their ends."""
+    if given is None:
+        return None
+    found = tuple(address.rstrip("/") for address in given)
     if not found:
-        raise ValueError("name one or more servers, or null to have one started")
+        raise ValueError("name one server or more, or null to have one started")
     if len(set(found)) < len(found):
-        raise ValueError("each server once")
+        raise ValueError("name each server once")
     return found
 
 
-Addresses = Annotated[tuple[str, ...] | None, BeforeValidator(_addresses)]
+Addresses = Annotated[tuple[str, ...] | None, BeforeValidator(_listed), AfterValidator(_each_once)]
 
 
 @checked
