@@ -19,7 +19,7 @@ from kmerl.training.model import ModelConfig, create, sections_of
 from tests.gradients import generator
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(methods.__path__))
-RECORDS, SAMPLES, RATE, TEXT_WIDTH, ENTITIES = 8, 200, 100, 12, 5
+RECORDS, SAMPLES, TEXT_WIDTH, ENTITIES = 8, 400, 12, 5
 SMALL = {"hidden": 24, "bottleneck": 12, "out": 16, "patch": 50}  # options, where a method has them
 DEMO = yaml.safe_load(Path("params/demo.yaml").read_text(encoding="utf-8"))
 NANO = EncoderParams("nano", "lead", 100, True, True)
@@ -52,7 +52,7 @@ def config(name: str, **options: Any) -> ModelConfig:
         text_encoder=TextEncoderParams(**DEMO["text_encoder"]),
         entities=tuple(f"entity {i}" for i in range(ENTITIES)),
         text_width=TEXT_WIDTH,
-        rate=RATE,
+        rate=SAMPLES // 4,
         samples=SAMPLES,
     )
 
