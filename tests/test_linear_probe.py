@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.neighbors import NearestNeighbors
 
 from kmerl import params
 from kmerl.evaluation import linear_probe, neighbours, probe_fit
@@ -200,6 +199,8 @@ def test_merls_best_test_epoch_is_an_option(world, probed):
 
 @pytest.mark.parametrize(("known", "asked", "count"), [(40, 9, 7), (4, 3, 20), (30, 600, 5)])
 def test_neighbours_agree_with_scikit_learn(known, asked, count, monkeypatch):
+    from sklearn.neighbors import NearestNeighbors  # slow
+
     monkeypatch.setattr(neighbours, "RECORDS_AT_ONCE", 64)
     train, other = _part(2, known), _part(2, asked)
     found = neighbours.neighbour_scores(train.features, train.truth, other.features, count)
