@@ -160,7 +160,7 @@ def of_each(value: Any) -> list[Any]:
     """Every rank's `value`, in rank order, on every rank: for names and counts."""
     if world_size() == 1:
         return [value]
-    found = [None] * world_size()
+    found: list[Any] = [None] * world_size()
     dist.all_gather_object(found, value)
     return found
 
@@ -171,7 +171,7 @@ def to_first(values: Sequence[Any]) -> Iterator[Any]:
         yield from values
         return
     for number in range(max(of_each(len(values)))):
-        found = [None] * world_size() if is_main() else None
+        found: list[Any] | None = [None] * world_size() if is_main() else None
         dist.gather_object(values[number : number + 1], found)
         for one in found or ():
             yield from one

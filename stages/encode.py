@@ -30,9 +30,9 @@ def encode(device: str) -> None:
     threads = runtime.side_by_side(runtime.load(), device, ON_GPU)
     encoder = CorpusEncoder(model, untrained, settings, config.signal, asked, device, threads)
     corpora = []
-    for corpus in sorted(set(TASKS.values())):
-        wanted = members(read_cohort(SPLITS, task) for task in tasks_of(corpus))
-        corpora.append(Corpus.read(corpus, STORE / corpus, *wanted))
+    for name in sorted(set(TASKS.values())):
+        wanted = members(read_cohort(SPLITS, task) for task in tasks_of(name))
+        corpora.append(Corpus.read(name, STORE / name, *wanted))
     parts = {corpus.name: corpus.pieces(settings.batch) for corpus in corpora}
     every = {name: piece for of_corpus in parts.values() for name, piece in of_corpus.items()}
     sizes = {name: float(len(piece.rows)) for name, piece in every.items()}

@@ -118,7 +118,8 @@ def test_encoding_asks_with_what_is_chosen(embedded, monkeypatch, kind):
     nothing = lambda name, *_: Corpus(name, Path("models"), [], nobody, nobody, (nobody, nobody))  # noqa: E731
     monkeypatch.setattr(Corpus, "read", nothing)
     monkeypatch.setattr(CorpusEncoder, "write", lambda self, *_: given.append(self.asked))
-    Path("models").mkdir()
+    for folder in ("models", "data/splits"):
+        Path(folder).mkdir()
     encode.main()
     assert len(given) == 3
     asked = {"names": "left bundle branch block", "ckepe": merl.prompts()["CLBBB"].lower()}

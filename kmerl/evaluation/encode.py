@@ -72,7 +72,8 @@ def lead_sets(params: EncodeParams) -> dict[str, tuple[str, ...]]:
 def members(cohorts: Iterable[Cohort]) -> tuple[set[str], set[str]]:
     """The records of some tasks, and of them those that a task keeps for validation or test, which
     are scored."""
-    every, scored = set(), set()
+    every: set[str] = set()
+    scored: set[str] = set()
     for cohort in cohorts:
         every.update(map(str, cohort.records))
         scored.update(map(str, cohort.records[cohort.splits != "train"]))
@@ -224,7 +225,7 @@ class CorpusEncoder:
 
     @torch.inference_mode()
     def _encode(self, batch: Batch) -> tuple[str, Arrays]:
-        found = {}
+        found: Arrays = {}
         for key, (leads, compared) in self._distinct.items():
             index = lead_indices(leads)
             prepared = normalised(batch.signal[:, index], batch.whole_range, self.signal)
@@ -241,7 +242,7 @@ class CorpusEncoder:
 
     def _scores(self, tokens: Tensor, vectors: dict[str, Tensor]) -> dict[str, Tensor]:
         """In float32, whatever the encoder's precision: rounded scores would tie."""
-        found = {}
+        found: dict[str, Tensor] = {}
         if vectors and isinstance(self.model, Query):
             scores = self.model.score(tokens, *vectors.values())
             found |= {f"query/{task}": one for task, one in zip(vectors, scores, strict=True)}

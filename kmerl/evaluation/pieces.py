@@ -60,12 +60,13 @@ def dealt(
 
 def deal(sizes: Mapping[str, float], processes: int) -> list[list[str]]:
     """The names of each process: the largest first, each to whoever has least to do."""
-    loads, dealt = [0.0] * processes, [[] for _ in range(processes)]
+    loads: list[float] = [0.0] * processes
+    given: list[list[str]] = [[] for _ in loads]
     for name in sorted(sizes, key=lambda name: -sizes[name]):
         least = loads.index(min(loads))
         loads[least] += sizes[name]
-        dealt[least].append(name)
-    return dealt
+        given[least].append(name)
+    return given
 
 
 def _files(path: Path) -> list[Path]:
@@ -77,7 +78,7 @@ def _kept(folder: Path, names: Sequence[str]) -> dict[str, Arrays]:
     part of those that others find there, too."""
     there = [name for name in names if (folder / name).exists()]
     holders = distributed.of_each(there)
-    found = {}
+    found: dict[str, Arrays] = {}
     for number, name in enumerate(names):
         ranks = [rank for rank, one in enumerate(holders) if name in one]
         if ranks and ranks[number % len(ranks)] == distributed.rank():
