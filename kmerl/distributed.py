@@ -1,9 +1,10 @@
 """One definition of the world, and a gather that keeps the gradient."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -47,10 +48,14 @@ def on_node() -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
-def join(device: str) -> None:
-    """Join the process group that torchrun's environment describes; alone, do nothing."""
+def join(device: str, patience: timedelta | None = None) -> None:
+    """Join the process group that torchrun's environment describes; alone, do nothing.
+
+    Args:
+        patience: how long a process may wait for another one; None is torch's default.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+        dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=patience)
 
 
 def leave() -> None:
@@ -149,6 +154,33 @@ def gather_rows(tensor: Shaped[Tensor, "local ..."]) -> Shaped[Tensor, "whole ..
     parts = [torch.empty_like(filled) for _ in counts]
     dist.all_gather(parts, filled)
     return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+
+def of_each(value: Any) -> list[Any]:
+    """Every rank's `value`, in rank order, on every rank: for names and counts."""
+    if world_size() == 1:
+        return [value]
+    found: list[Any] = [None] * world_size()
+    dist.all_gather_object(found, value)
+    return found
+
+
+def to_first(values: Sequence[Any]) -> Iterator[Any]:
+    """The values of every rank, on rank 0 alone; one of each rank is on its way at a time."""
+    if world_size() == 1:
+        yield from values
+        return
+    for number in range(max(of_each(len(values)))):
+        found: list[Any] | None = [None] * world_size() if is_main() else None
+        dist.gather_object(values[number : number + 1], found)
+        for one in found or ():
+            yield from one
+
+
+def wait() -> None:
+    """Until every rank is here."""
+    if world_size() > 1:
+        dist.barrier()
 
 
 def total(values: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """How this machine runs the chain: it changes results by rounding alone, so no stage lists it."""
 
+import contextvars
 import os
 import threading
 from collections import deque
@@ -47,8 +48,10 @@ class Runtime:
 
     @property
     def thread_count(self) -> int:
-        """Threads of one process; 0 in params.yaml means one a core."""
-        return self.threads or len(os.sched_getaffinity(0))
+        """Threads of one process; 0 in params.yaml means one a core, which the processes that a
+        launcher started on this machine share."""
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        return self.threads or max(1, len(os.sched_getaffinity(0)) // here)
 
 
 def load() -> Runtime:
@@ -64,16 +67,16 @@ def device(runtime: Runtime) -> str:
     return runtime.device
 
 
-def side_by_side(runtime: Runtime, device: str) -> int:
+def side_by_side(runtime: Runtime, device: str, on_gpu: int = 1) -> int:
     """How many pieces of work a device does at a time; sets torch's own threads to suit.
 
     On a CPU a thread a piece beats a thread a matrix, and the sums of a piece keep their order. On
-    a GPU one piece has it all.
+    a GPU one piece has it all, or `on_gpu` share it where the CPU has much to do for each.
     """
     import torch
 
     if device != "cpu":
-        return 1
+        return on_gpu
     torch.set_num_threads(1)
     return runtime.thread_count
 
@@ -118,7 +121,7 @@ def in_order(
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(watched, item))
+            waiting.append(pool.submit(contextvars.copy_context().run, watched, item))
             if ahead is not None and len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:

@@ -157,7 +157,8 @@ def probed(world) -> linear_probe.ProbedTask:
 
 def _probe(world, ratio: int = 100, **changes) -> linear_probe.ProbedTask:
     settings = dataclasses.replace(SETTINGS, **changes)
-    return linear_probe.probe_task(*world, ratio, settings, 0)
+    probing = linear_probe.Probing(*world, ratio, settings, 0)
+    return probing.result(probing.fit())
 
 
 def test_the_tuned_probe_takes_what_validation_likes_best(world, probed):

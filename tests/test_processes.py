@@ -4,10 +4,14 @@ compared with one, in values, in gradients and in what a step leaves."""
 import os
 import shutil
 import socket
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from multiprocessing import set_forkserver_preload
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,6 +19,8 @@ from torch import Tensor, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed
+from kmerl.evaluation.pieces import Arrays, dealt
+from kmerl.runtime import in_order
 from kmerl.training.session import Session
 from tests.cohorts import read_rows, write_cohort
 from tests.gradients import generator, pairs_of_views, total
@@ -106,6 +112,38 @@ def two_nodes(rank: int, folder: Path) -> dict[str, Any]:
     return {"trained": whole, "gone on": trained(here)}
 
 
+def in_pieces(rank: int, folder: Path) -> dict[str, Any]:
+    """Of two processes with a disk each the second fails; then both go on. What the first gets (of
+    each piece by whom, and whether alone, also in other threads), and what each made."""
+    here, made = folder / f"pieces of {rank}", []
+    here.mkdir()
+    sizes = dict.fromkeys("abcde", 1.0)
+
+    def failing(_: Any) -> None:
+        raise OSError
+
+    def work(fail: bool, names: Sequence[str]) -> Iterator[tuple[str, Arrays]]:
+        for name in names:
+            made.append(name)
+            (alone,) = in_order(lambda _: distributed.world_size() == 1, [0], 1)
+            yield name, {"by": np.array([rank, alone])}
+            if fail and rank == 1:
+                raise OSError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        for fail in (True, False):
+            made.append("|")
+            with patch.context() as ended:
+                if fail:  # who made all of its pieces waits for the other, and torchrun ends it
+                    ended.setattr(distributed, "to_first", failing)
+                with suppress(OSError), dealt("stage", 0, [], sizes, partial(work, fail)) as found:
+                    whole = found
+        left = len([*here.glob(".checkpoints/*/*")])
+    first = {name: value["by"].tolist() for name, value in (whole or {}).items()}
+    return {"first": first, "made": "".join(made), "left": left}
+
+
 def _run(rank: int, port: int, folder: Path) -> None:
     os.environ.update(
         RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
@@ -117,6 +155,7 @@ def _run(rank: int, port: int, folder: Path) -> None:
         "losses": losses(rank, 2),
         "seen as released": seen_as_released(rank, 2),
         **two_nodes(rank, folder),
+        "pieces": in_pieces(rank, folder),
     }
     torch.save(found, folder / f"{rank}.pt")
     distributed.leave()
@@ -161,6 +200,15 @@ def test_as_released_merls_batch_norm_sees_the_records_of_its_own_process(in_two
     zero, one = (both["seen as released"] for both in in_two)
     assert not torch.allclose(zero, one, rtol=0.1)
     torch.testing.assert_close((zero + one) / 2, seen_as_released(0, 1))
+
+
+def test_pieces_are_made_once_each_and_the_first_process_gets_all(in_two):
+    """Also those that each kept on a disk of its own."""
+    zero, one = (both["pieces"] for both in in_two)
+    assert (zero["made"], one["made"]) == ("|ace|d", "|b|")
+    alone = {name: [rank, 1] for name, rank in zip("abcde", (0, 1, 0, 0, 0), strict=True)}
+    assert (zero["first"], one["first"]) == (alone, {})
+    assert (zero["left"], one["left"]) == (0, 0)
 
 
 def same_training(one: dict[str, Any], other: dict[str, Any]) -> None:

@@ -127,7 +127,8 @@ def test_the_probe_trains_on_the_records_that_it_lists(evaluation_cohort, monkey
         return fit(train, validation, subsets, *rest)
 
     monkeypatch.setattr(probe_fit, "fit", watched)
-    linear_probe.probe_task(cohort, open_encoded(Path("data/encode"), "csn"), 10, settings, 0)
+    encoded = open_encoded(Path("data/encode"), "csn")
+    linear_probe.Probing(cohort, encoded, 10, settings, 0).fit()
     train_records = cohort.split("train").records
     listed = {(seed, record) for seed, _, record, ratio in subset_rows(cohort, 0, 2) if ratio <= 10}
     taken = {(seed, train_records[row]) for seed, rows in enumerate(given[0]) for row in rows}
