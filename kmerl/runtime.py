@@ -5,9 +5,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from kmerl import params
+from kmerl.errors import repository
 from kmerl.params import Count, CountOrZero, Positive, checked
 
 Item = TypeVar("Item")
@@ -38,6 +40,7 @@ class Runtime:
     device: Literal["auto", "cpu", "cuda"]
     launcher: str
     save_minutes: Positive
+    cache: str
     llm: Server
 
     @property
@@ -49,6 +52,14 @@ class Runtime:
     def thread_count(self) -> int:
         """Threads of one process; 0 in params.yaml means one a core."""
         return self.threads or len(os.sched_getaffinity(0))
+
+    @property
+    def cache_folder(self) -> Path | None:
+        """Where decoded copies of stores lie, variables of the environment and ~ filled in; below
+        the repository where it says no more, also for a queued experiment."""
+        if not self.cache:
+            return None
+        return repository(Path.cwd()) / Path(os.path.expandvars(self.cache)).expanduser()
 
 
 def load() -> Runtime:
