@@ -72,8 +72,8 @@ def subset(corpus: Path, target: Path, records: int) -> list[Path]:
     path = header.index("filename_hr")
     for row in rows[:records]:  # copied, as a link that leads out of the folder is not followed
         (target / row[path]).parent.mkdir(parents=True, exist_ok=True)
-        for file in (f"{row[path]}.hea", f"{row[path]}.dat"):
-            shutil.copy(corpus / file, target / file)
+        for name in (f"{row[path]}.hea", f"{row[path]}.dat"):
+            shutil.copy(corpus / name, target / name)
     return [target / f"{rows[i % len(rows)][path]}.hea" for i in range(records)]
 
 

@@ -108,10 +108,12 @@ def _texts(values: pa.DictionaryArray) -> np.ndarray:
 
 def _packed(matrix: pa.Table, rows: np.ndarray, count: int) -> np.ndarray:
     """`Pairs.packed` of `count` rows, from a column an entity; all zero where there is no label."""
-    packed = np.zeros((count, -(-matrix.num_columns // 8)), np.uint8)
-    for byte in range(packed.shape[1]):
-        bits = np.stack([one.to_numpy() for one in matrix.columns[8 * byte : 8 * byte + 8]], axis=1)
-        packed[rows, byte] = np.packbits(bits, axis=1)[:, 0]
+    bits = np.empty((len(rows), -(-matrix.num_columns // 8)), np.uint8)
+    for byte in range(bits.shape[1]):
+        few = np.stack([one.to_numpy() for one in matrix.columns[8 * byte : 8 * byte + 8]], axis=1)
+        bits[:, byte] = np.packbits(few, axis=1)[:, 0]
+    packed = np.zeros((count, bits.shape[1]), np.uint8)
+    packed[rows] = bits
     return packed
 
 

@@ -86,8 +86,10 @@ class TrainingReader:
         decoded: np.ndarray | None = None,
     ) -> None:
         self._index, self._decoded = index, decoded
-        self._rows = np.unique(np.asarray(rows, np.int64))
-        index.groups.of(self._rows)  # all of them are there
+        index.groups.of(rows)  # all of them are there
+        chosen = np.zeros(index.groups.rows, bool)
+        chosen[rows] = True
+        self._rows = np.flatnonzero(chosen)
         self._draw, self._seed, self._scope = draw_leads, seed, scope
         count = len(self._rows)
         steps = -(-count // batch_size) if whole else count // batch_size
