@@ -6,9 +6,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from kmerl import params
+from kmerl.errors import repository
 from kmerl.params import Count, CountOrZero, Positive, checked
 
 Item = TypeVar("Item")
@@ -39,6 +41,7 @@ class Runtime:
     device: Literal["auto", "cpu", "cuda"]
     launcher: str
     save_minutes: Positive
+    cache: str
     llm: Server
 
     @property
@@ -52,6 +55,14 @@ class Runtime:
         launcher started on this machine share."""
         here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         return self.threads or max(1, len(os.sched_getaffinity(0)) // here)
+
+    @property
+    def cache_folder(self) -> Path | None:
+        """Where decoded copies of stores lie, variables of the environment and ~ filled in; below
+        the repository where it says no more, also for a queued experiment."""
+        if not self.cache:
+            return None
+        return repository(Path.cwd()) / Path(os.path.expandvars(self.cache)).expanduser()
 
 
 def load() -> Runtime:

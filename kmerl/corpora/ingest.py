@@ -40,7 +40,7 @@ from kmerl.files import atomic, fresh_directory, write_csv, write_json
 from kmerl.leads import LEADS
 from kmerl.params import checked
 from kmerl.progress import track
-from kmerl.store import NAME, ShardWriter, label_column, schema
+from kmerl.store import NAME, ShardWriter, label_column, schema, write_index
 from kmerl.tasks.classes import classes, tasks_of
 
 
@@ -120,6 +120,7 @@ def ingest(
         write_csv(out / "rejected.csv", Rejection._fields, sorted(rejected))
         if listing.unread:
             write_csv(out / "unread.csv", Rejection._fields, listing.unread)
+        write_index(out, workers)
         write_json(metrics, {corpus: summary(counts, rejected, listing)})
 
 

@@ -35,6 +35,7 @@ class PretrainParams:
     share: Annotated[float, Field(gt=0, le=100)]
     epochs: Count
     batch: Count
+    neighbours: Count
     learning_rate: Positive
     weight_decay: PositiveOrZero
     warmup_epochs: PositiveOrZero
