@@ -38,6 +38,8 @@ class Runtime:
     device: Literal["auto", "cpu", "cuda"]
     launcher: str
     save_minutes: Positive
+    chunk: CountOrZero
+    compile: bool
     llm: Server
 
     @property
