@@ -26,6 +26,7 @@ from torch.utils._pytree import tree_leaves
 
 from kmerl import params
 from kmerl.cost.steps import Step, leads_shown
+from kmerl.models.inputs import Batch
 from kmerl.training.chunks import in_chunks
 from kmerl.training.optimiser import autocast
 from kmerl.training.session import described
@@ -41,9 +42,7 @@ class Held(TorchDispatchMode):
         self.now = self.peak = 0
         self.known: set[int] = set()
 
-    def __torch_dispatch__(
-        self, func: Any, _types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         found = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(found):
             if isinstance(leaf, torch.Tensor):
@@ -74,8 +73,12 @@ def peak(values: Mapping[str, Any], records: int, chunk: int, real: bool = False
     config = described(values, ("entity",) * NAMES, TEXT_WIDTH)
     precision = values["pretrain"]["precision"]
     step = Step("train", config, records, leads_shown(config)[-1:], precision)
-    with contextlib.nullcontext() if real else FakeTensorMode(), Held() as held:
-        model, (batch,) = step.ready("cpu", records)
+    model, (batch,) = step.ready("cpu" if real else "meta", records)
+    fake = contextlib.nullcontext() if real else FakeTensorMode(allow_non_fake_inputs=True)
+    with fake, Held() as held:
+        model.to_empty(device="cpu")
+        columns = vars(batch)
+        batch = Batch(**{name: torch.zeros_like(c, device="cpu") for name, c in columns.items()})
         network = in_chunks(model, chunk, records)
         with autocast(precision, "cpu"):
             terms = network(batch, torch.Generator().manual_seed(0))

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.memory import peak
 from kmerl import params
 from kmerl.distributed import packed, unpacked
 from kmerl.training.chunks import in_chunks, pieces
@@ -91,6 +92,12 @@ def test_what_cannot_be_read_in_chunks_says_so(name, options, why):
     with pytest.raises(params.ParamsError, match=rf"runtime\.chunk=4: {why} reads its batch as a"):
         in_chunks(model, 4, 8)
     assert all(in_chunks(model, chunk, 8) is model for chunk in (0, 8, 9))
+
+
+def test_chunks_hold_less_and_tensors_without_numbers_tell_how_much():
+    whole = peak(DEMO, 8, 0, real=True)
+    assert peak(DEMO, 8, 0) == whole
+    assert peak(DEMO, 8, 2) < whole / 2
 
 
 def test_what_is_not_trained_needs_no_chunks():

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, multiprocessing, nn
+from torch import Tensor, multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed
@@ -26,7 +26,10 @@ from tests.test_training import CHECKPOINTS, steps_that_end, values
 PATIENTS = torch.tensor([3, 8, 3, 1, 8, 3])  # a patient's records on both sides
 CASES: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in TRAINED_NAMES}
 CASES["clocs of leads"] = "clocs", {"views": "cmlc", "leads": 2}
-CHUNKED: dict[str, tuple[dict[str, Any], int]] = {"kmerl": ({}, 3), "merl": ({"backbone": "vit"}, 3)}
+CHUNKED: dict[str, tuple[dict[str, Any], int]] = {
+    "kmerl": ({}, 3),
+    "merl": ({"backbone": "vit"}, 3),
+}
 
 
 def share(whole: int, rank: int, processes: int) -> slice:

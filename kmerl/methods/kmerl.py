@@ -100,7 +100,7 @@ class Method(methods.Method):
         return self.compare(self.represent(batch, generator), batch, generator)
 
     def represent(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
-        """Each record's feature, and what F_CQ answers to those that are asked, beside the truth."""
+        """Each record's feature, and what F_CQ answers to the names asked, beside the truth."""
         tokens = self.encoder(batch.signal, batch.leads, self._kept(batch, generator))
         found = {"feature": pool(tokens)}
         if self.loss.query:
