@@ -42,6 +42,8 @@ class Runtime:
     launcher: str
     save_minutes: Positive
     cache: str
+    chunk: CountOrZero
+    compile: bool
     llm: Server
 
     @property
