@@ -10,6 +10,7 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ import numpy as np
 
 from kmerl import params
 from kmerl.corpora.ingest import Ingest, ingest
+from kmerl.engines import Engine
 from kmerl.leads import LEADS, canonical
 from kmerl.store import read_signals, read_table
 
@@ -58,10 +60,9 @@ def measure(root: Path) -> dict[str, float]:
 
 
 def subset(corpus: Path, target: Path, records: int) -> list[Path]:
-    """PTB-XL of `records` records, its files linked; beyond the corpus's own, under new ids."""
-    target.mkdir(parents=True)
-    for name in ("records500", "scp_statements.csv"):
-        (target / name).symlink_to((corpus / name).resolve())
+    """PTB-XL of `records` records, copied; beyond the corpus's own, under new ids."""
+    shutil.copytree(corpus / "records500", target / "records500")  # no links out of a corpus
+    shutil.copy(corpus / "scp_statements.csv", target)
     with open(corpus / "ptbxl_database.csv", newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     with open(target / "ptbxl_database.csv", "w", newline="", encoding="utf-8") as file:
@@ -81,7 +82,7 @@ def load_settings() -> Ingest:
 def to_store(corpus: Path, out: Path, workers: int, settings: Ingest) -> None:
     """Ingest as the stage does it."""
     metrics = out.with_suffix(".json")
-    ingest("ptb-xl", corpus, out, metrics, settings=settings, workers=workers, backend="loky")
+    ingest("ptb-xl", corpus, out, metrics, settings=settings, engine=Engine(workers=workers))
 
 
 def peak_memory(corpus: Path, out: Path) -> int:
