@@ -9,6 +9,7 @@ their own: paths in a piece are absolute, on a disk that all of them see.
 import hashlib
 import importlib
 import importlib.metadata
+import logging
 import os
 import pickle
 import socket
@@ -76,13 +77,15 @@ class Workers:
         ready: dict[int, Result] = {}
         turn = 0
         while True:
-            room = max(2 * self.count(), 2) - len(running) - len(ready)
+            with self._reached():
+                room = max(2 * self.count(), 2) - len(running) - len(ready)
             if suspects:  # one by one, so that a piece that kills its worker is known
                 begun = [suspects.pop(0)] if not running else []
             else:
                 begun = [(number, item, 0) for number, item in islice(fresh, max(room, 0))]
             for piece in begun:
-                running[self.submit(_call, work, piece[1], code())] = piece
+                with self._reached():
+                    running[self.submit(_call, work, piece[1], code())] = piece
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -104,14 +107,23 @@ class Workers:
         except self.lost:
             raise
         except CancelledError:
-            raise EngineError(
-                f"{self.name}: its scheduler went away; run the same command again when it is back"
-            ) from None
+            raise self._gone("its pieces were given up") from None
         except Exception as error:  # before `_call` began, or after its end
             raise EngineError(
                 f"{self.name}: a worker cannot run a piece ({_last_line(error)}); it needs the "
                 "same environment as this process, kmerl included"
             ) from None
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise self._gone(_last_line(error)) from None
+
+    def _gone(self, said: str) -> EngineError:
+        again = "run the same command again when it is back"
+        return EngineError(f"{self.name}: its scheduler went away ({said}); {again}")
 
 
 @dataclass(frozen=True)
@@ -199,6 +211,7 @@ def _processes(count: int) -> Iterator[Workers]:
 
 @contextmanager
 def _dask(distributed: Any, address: str) -> Iterator[Workers]:
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors are raised here
     name = f"Dask at {address}"
     with _joining(name):
         client = distributed.Client(address, timeout=JOINING, set_as_default=False)
@@ -219,8 +232,6 @@ def _dask(distributed: Any, address: str) -> Iterator[Workers]:
 
 @contextmanager
 def _ray(ray: Any, address: str) -> Iterator[Workers]:
-    import logging
-
     name = f"Ray at {address}"
     with _joining(name):
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)

@@ -143,3 +143,7 @@ def test_an_engine_that_goes_away_is_said():
 
     with pytest.raises(EngineError, match="Dask: its scheduler went away"):
         list(Workers("Dask", submit, lambda: 1, (), 1).run(doubled, [1]))
+
+
+def where(item):
+    return os.getpid(), os.getcwd()

@@ -29,7 +29,7 @@ def staged_by(tmp_path):
 def test_a_shard_that_kills_its_workers_is_named_and_the_others_are_kept(tmp_path, monkeypatch):
     root = layouts.ptbxl(tmp_path / "ptb-xl", 4)
     monkeypatch.setattr(ingest_module, "write_shard", killed)
-    monkeypatch.setattr(engines, "TIMES", 1)
+    monkeypatch.setattr(engines, "TIMES", 2)
     with pytest.raises(
         CorpusError, match=r"signals-00001.parquet, records \d to \d .*lower runtime"
     ):
