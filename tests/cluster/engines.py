@@ -5,13 +5,14 @@ folders of their own; one worker is killed midway.
 """
 
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
 import time
 from contextlib import contextmanager
-from importlib.util import find_spec
+from pathlib import Path
 
 import psutil
 import pytest
@@ -78,12 +79,14 @@ def ray(start):
     pytest.importorskip("ray", reason="ray is not installed: make setup-dev")
     port, script = free_port(), ("-m", "ray.scripts.scripts", "start")
     head = start(*script, "--head", f"--port={port}", "--include-dashboard=false", *RAY)
-    log = f"{head.cwd()}/log"
-    address = until(lambda: [w for w in open(log).read().split() if w.startswith("--address=")])[0]
-    address = address.removeprefix("--address=").strip("'")
+    address = until(lambda: re.findall("--address='(.+)'", said(head)))[0]
     second = start(*script, f"--address={address}", *RAY)
-    until(lambda: "runtime started" in open(f"{second.cwd()}/log").read())
+    until(lambda: "runtime started" in said(second))
     return Engine("ray", address=address), [head, second]
+
+
+def said(node):
+    return (Path(node.cwd()) / "log").read_text()
 
 
 def working(node):
@@ -116,7 +119,6 @@ def killed_midway(node, notes):
 @pytest.mark.parametrize("cluster", [dask, ray])
 def test_a_cluster_writes_the_same_store_though_a_worker_is_killed(tmp_path, start, cluster):
     root = layouts.ptbxl(tmp_path / "ptb-xl", RECORDS)
-    assert find_spec("kmerl")
     wanted, _ = run("ptb-xl", root, tmp_path / "here", workers=2, shard=SHARD)
     engine, nodes = cluster(start)
     with engine.open() as workers:
@@ -132,13 +134,13 @@ def test_a_cluster_writes_the_same_store_though_a_worker_is_killed(tmp_path, sta
 
 def place(seconds):
     time.sleep(seconds)
-    return os.getcwd()
+    return Path.cwd()
 
 
 @pytest.mark.parametrize("cluster", [dask, ray])
 def test_an_error_of_the_work_says_the_same_as_here(start, cluster):
     engine, _ = cluster(start)
-    with engine.open() as workers, pytest.raises(EngineError, match="^sinus$"):
+    with engine.open() as workers, pytest.raises(EngineError, match=r"^sinus$"):
         list(workers.run(failing, [1]))
 
 
