@@ -1,9 +1,8 @@
 """Pieces of work on this machine's cores, on a Dask cluster or on a Ray cluster: `Engine.open`.
 
-Pieces are handed out as workers become free, some ahead of them and never all. A piece whose worker
-was lost (killed, out of memory, its machine gone) is done again elsewhere; an error that the work
-itself raises is not tried again, and ends the run. Workers elsewhere have a working directory of
-their own: paths in a piece are absolute, on a disk that all of them see.
+Pieces are handed out as workers become free, some ahead of them and never all. One whose worker was
+lost (killed, out of memory) is done again elsewhere; an error of the work itself ends the run.
+Workers have working directories of their own: paths in a piece are absolute, on a disk all see.
 """
 
 import hashlib
@@ -17,12 +16,11 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal, TypeVar
 
 Item = TypeVar("Item")
@@ -51,9 +49,8 @@ class LostError(EngineError):
 class Workers:
     """Open workers, by whichever engine.
 
-    `submit` takes a function and its arguments, `count` says how many pieces can be done at a
-    time just now, `lost` are the errors of a worker that is gone, and `times` how often a piece
-    may meet one.
+    `count` says how many pieces can be done at a time just now, `lost` are the errors of a worker
+    that is gone, `times` is how often a piece may meet one.
     """
 
     name: str
@@ -110,8 +107,8 @@ class Workers:
             raise self._gone("its pieces were given up") from None
         except Exception as error:  # before `_call` began, or after its end
             raise EngineError(
-                f"{self.name}: a worker cannot run a piece ({_last_line(error)}); it needs the "
-                "same environment as this process, kmerl included"
+                f"{self.name}: a worker cannot run a piece ({_last_line(error)}); it needs this "
+                "process's environment, kmerl included"
             ) from None
 
     @contextmanager
@@ -122,14 +119,13 @@ class Workers:
             raise self._gone(_last_line(error)) from None
 
     def _gone(self, said: str) -> EngineError:
-        again = "run the same command again when it is back"
-        return EngineError(f"{self.name}: its scheduler went away ({said}); {again}")
+        return EngineError(f"{self.name}: its scheduler went away ({said}); run it again with one")
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What does the work: `workers` processes of this machine, or the cluster at `address`, by
-    default that of the engine's own environment variable."""
+    """What does the work: `workers` processes here, or the cluster at `address`, or at that of the
+    engine's own environment variable."""
 
     backend: Backend = "loky"
     workers: int = 1
@@ -147,7 +143,7 @@ class Engine:
             return _ray(self._module("ray"), self._address("RAY_ADDRESS"))
         return _processes(self.workers) if self.workers > 1 else _here()
 
-    def _module(self, name: str) -> ModuleType:
+    def _module(self, name: str) -> Any:
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError:
@@ -159,11 +155,10 @@ class Engine:
     def _address(self, variable: str) -> str:
         found = os.path.expandvars(self.address) or os.environ.get(variable, "")
         if not found or "$" in found:
-            given = f"runtime.address is {found!r}" if found else "runtime.address is empty"
+            given = f"{found!r}, where a variable has no value" if found else "empty"
             raise EngineError(
-                f"runtime.backend is {self.backend}, {given} and {variable} "
-                f"{'is' if variable in os.environ else 'is not'} set: one of the two names the "
-                "cluster; for the cores of this machine set runtime.backend: loky"
+                f"runtime.backend is {self.backend}, and runtime.address is {given}: it or "
+                f"{variable} names the cluster; loky is for the cores of this machine"
             )
         return found
 
@@ -187,19 +182,15 @@ def _here() -> Iterator[Workers]:
 def _processes(count: int) -> Iterator[Workers]:
     from joblib.externals.loky import ProcessPoolExecutor
 
-    def start() -> Any:
-        return ProcessPoolExecutor(count, env={"OMP_NUM_THREADS": "1"})
-
+    start = partial(ProcessPoolExecutor, count, env={"OMP_NUM_THREADS": "1"})
     pool = start()
 
-    def submit(work: Callable[..., Any], *args: Any) -> "Future[Any]":
+    def submit(work: Callable[..., Any], *args: Any) -> Any:
         nonlocal pool
-        try:
-            future = pool.submit(work, *args)
-        except BrokenProcessPool:
-            pool = start()
-            future = pool.submit(work, *args)
-        return future  # type: ignore[no-any-return]
+        with suppress(BrokenProcessPool):
+            return pool.submit(work, *args)
+        pool = start()
+        return pool.submit(work, *args)
 
     try:
         yield Workers("runtime.backend loky", submit, lambda: count, (BrokenProcessPool,), TIMES)
@@ -218,14 +209,9 @@ def _dask(distributed: Any, address: str) -> Iterator[Workers]:
     try:
         with _joining(name):
             client.wait_for_workers(1, timeout=JOINING)
-        executor = client.get_executor(pure=False, retries=0)
-        yield Workers(
-            name,
-            executor.submit,
-            lambda: sum(client.nthreads().values()),
-            (distributed.KilledWorker,),
-            1,
-        )
+        submit = client.get_executor(pure=False, retries=0).submit
+        lost = (distributed.KilledWorker,)
+        yield Workers(name, submit, lambda: sum(client.nthreads().values()), lost, 1)
     finally:
         client.close()
 
@@ -236,15 +222,14 @@ def _ray(ray: Any, address: str) -> Iterator[Workers]:
     with _joining(name):
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     call = ray.remote(num_cpus=1, max_retries=TIMES, retry_exceptions=False)(_call)
-    lost = ray.exceptions
+    said = ray.exceptions
+    lost = (said.WorkerCrashedError, said.NodeDiedError, said.OutOfMemoryError)
+
+    def count() -> int:
+        return int(ray.cluster_resources().get("CPU", 0))
+
     try:
-        yield Workers(
-            name,
-            lambda _, *args: call.remote(*args).future(),
-            lambda: int(ray.cluster_resources().get("CPU", 0)),
-            (lost.WorkerCrashedError, lost.NodeDiedError, lost.OutOfMemoryError),
-            1,
-        )
+        yield Workers(name, lambda _, *args: call.remote(*args).future(), count, lost, 1)
     finally:
         ray.shutdown()
 
@@ -272,13 +257,11 @@ class _Failed:
     places: str
 
 
-class _ElsewhereError(Exception):
-    """The places of an error in another process."""
+class _ElsewhereError(Exception): ...
 
 
 def _call(work: Callable[[Item], Result], item: Item, wanted: str) -> Result | _Failed:
-    """On a worker. An error is an answer, not raised: engines log what a failing call was given,
-    and that may be a report."""
+    """On a worker. An error is an answer: of a failing call, engines log what it was given."""
     try:
         if code() != wanted:
             raise EngineError(
