@@ -24,6 +24,7 @@ from tests.official_layouts import run
 from tests.test_staging import contents
 
 RECORDS, SHARD = 240, 4
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "RAY_raylet_start_wait_time_s": "300"}
 RAY = ("--block", "--num-cpus=1", "--disable-usage-stats", "--object-store-memory=80000000")
 
 
@@ -35,7 +36,7 @@ def start(tmp_path):
     def start(*command):
         here = tmp_path / f"node-{len(begun)}"
         here.mkdir()
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": ""}
+        environment = {**os.environ, **ENVIRONMENT}
         with open(here / "log", "w") as log:
             told = {"stdout": log, "stderr": subprocess.STDOUT, "cwd": here, "env": environment}
             begun.append(psutil.Popen([sys.executable, *command], **told))
@@ -56,7 +57,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def until(found, seconds=120):
+def until(found, seconds=300):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := found():
