@@ -24,7 +24,6 @@ from tests.official_layouts import run
 from tests.test_staging import contents
 
 RECORDS, SHARD = 240, 4
-ENVIRONMENT = {"PYTHONPATH": str(ROOT), "RAY_raylet_start_wait_time_s": "300"}
 RAY = ("--block", "--num-cpus=1", "--disable-usage-stats", "--object-store-memory=80000000")
 
 
@@ -36,10 +35,11 @@ def start(tmp_path):
     def start(*command):
         here = tmp_path / f"node-{len(begun)}"
         here.mkdir()
-        environment = {**os.environ, **ENVIRONMENT}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with open(here / "log", "w") as log:
             told = {"stdout": log, "stderr": subprocess.STDOUT, "cwd": here, "env": environment}
             begun.append(psutil.Popen([sys.executable, *command], **told))
+        begun[-1].log = here / "log"
         return begun[-1]
 
     yield start
@@ -87,7 +87,8 @@ def ray(start):
 
 
 def said(node):
-    return (Path(node.cwd()) / "log").read_text()
+    assert node.is_running() and node.status() != psutil.STATUS_ZOMBIE, node.log.read_text()
+    return node.log.read_text()
 
 
 def working(node):
