@@ -5,6 +5,7 @@ The header's numbers are checked against the file's size before the library beli
 
 import warnings
 from datetime import datetime
+from typing import Any
 
 from kmerl.recordings.recording import (
     Channel,
@@ -68,11 +69,8 @@ def _check(content: bytes, width: int) -> None:
         raise RecordError(f"{room // width} samples; at most {MOST_VALUES} are read")
 
 
-def _channel(one: object) -> Channel:
+def _channel(one: Any) -> Channel:
     """Digital values, with the gain and the offset of the header's two ranges."""
-    from edfio import EdfSignal
-
-    assert isinstance(one, EdfSignal)
     steps = one.digital_max - one.digital_min
     span = one.physical_max - one.physical_min
     gain = span / steps if steps else 0.0

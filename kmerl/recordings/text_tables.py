@@ -88,7 +88,7 @@ def _layout(lines: Sequence[str]) -> Layout:
     """
     best: tuple[int, int, Layout] | None = None
     some = [(n, line) for n, line in enumerate(lines[: LONGEST_PREAMBLE + 40]) if line.strip()]
-    for mark in ("\t", ";", ",", " "):
+    for mark in (",", ";", "\t", " "):
         rows = [(n, _fields(line, mark)) for n, line in some]
         run: list[tuple[int, int]] = []
         for n, fields in rows:

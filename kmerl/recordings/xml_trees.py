@@ -68,12 +68,18 @@ def int16(words: str, what: str) -> np.ndarray:
     Raises:
         RecordError: it is no base64, or half a sample.
     """
-    return np.frombuffer(from_base64(words, what), "<i2")
+    data = from_base64(words, what)
+    if len(data) % 2:
+        raise RecordError(f"{what}: its waveform ends within a sample")
+    return np.frombuffer(data, "<i2")
 
 
 def from_base64(words: str, what: str) -> bytes:
+    """
+    Raises:
+        RecordError: it is no base64.
+    """
     try:
-        found = base64.b64decode("".join(words.split()), validate=True)
+        return base64.b64decode("".join(words.split()), validate=True)
     except (binascii.Error, ValueError):
         raise RecordError(f"{what}: its waveform is no base64") from None
-    return found[: len(found) // 2 * 2]
