@@ -332,7 +332,9 @@ def huffman(values: np.ndarray) -> bytes:
     return int(bits, 2).to_bytes(len(bits) // 8, "big")
 
 
-def scp(folder: Path, leads: Leads, coded: bool = True, flags: int = 4) -> tuple[Path, Leads]:
+def scp(
+    folder: Path, leads: Leads, coded: bool = True, flags: int = 4 | 13 << 3
+) -> tuple[Path, Leads]:
     digital, held = steps(leads, 2.5)
     numbers = {1: "I", 2: "II", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF", 16: "X"} | {
         3 + k: f"V{k + 1}" for k in range(6)
@@ -340,8 +342,8 @@ def scp(folder: Path, leads: Leads, coded: bool = True, flags: int = 4) -> tuple
     parts = {n: digital.get(lead, digital["V6"]) for n, lead in numbers.items()}
     data = [huffman(one) if coded else one.astype("<i2").tobytes() for one in parts.values()]
     rows = b"".join(struct.pack("<IIB", 1, 5000, number) for number in parts)
-    tags = {2: b"p7\0", 4: struct.pack("<HB", 61, 1), 8: b"\2", 25: struct.pack("<HBB", 2024, 1, 31),
-            26: bytes([12, 0, 0])}  # fmt: skip
+    day, age = struct.pack("<HBB", 2024, 1, 31), struct.pack("<HB", 61, 1)
+    tags = {2: b"p7\0", 4: age, 8: b"\2", 25: day, 26: bytes([12, 0, 0])}
     about = b"".join(struct.pack("<BH", tag, len(one)) + one for tag, one in tags.items())
     rhythm = struct.pack("<HHBB", 2500, 2000, 2 if coded else 0, 0)
     rhythm += struct.pack(f"<{len(data)}H", *map(len, data)) + b"".join(data)
@@ -498,31 +500,27 @@ WRITTEN: dict[str, Case] = {
 }
 
 
-def rows() -> list[str]:
-    """The table of docs/recordings.md: each format, read back."""
-    found = [
-        "| format | written by | said beside it | leads | largest error | left out | notes |",
-        "|---|---|---|---|---|---|---|",
-    ]
+HEAD = """| format | written by | said beside it | leads | largest error | left out | notes |
+|---|---|---|---|---|---|---|"""
+
+
+def row(title: str, read: recordings.Recording, held: Leads) -> str:
+    """A line of the table in docs/recordings.md: a format, read back."""
+    case = WRITTEN[title]
+    worst = max(int(np.abs(read.leads[lead] - held[lead]).max()) for lead in held)
+    told = " ".join(f"`--{name} {value}`" for name, value in case.told.items())
+    out = "; ".join(f"{name}: {why}" for name, why in read.left_out.items())
+    cells = [title, case.by, told, f"{len(read.leads)}", f"{worst} µV", out, "; ".join(read.notes)]
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    print(HEAD)
     for title, case in WRITTEN.items():
         with tempfile.TemporaryDirectory() as folder:
             path, held = case.write(Path(folder), beats())
-            read = recordings.read(path, **case.told)
-        worst = max(int(np.abs(read.leads[lead] - held[lead]).max()) for lead in held)
-        said = " ".join(f"`--{name} {value}`" for name, value in case.told.items())
-        out = "; ".join(f"{name}: {why}" for name, why in read.left_out.items())
-        cells = [
-            title,
-            case.by,
-            said,
-            f"{len(read.leads)}",
-            f"{worst} µV",
-            out,
-            "; ".join(read.notes),
-        ]
-        found.append(f"| {' | '.join(cells)} |")
-    return found
+            print(row(title, recordings.read(path, **case.told), held))
 
 
 if __name__ == "__main__":
-    print("\n".join(rows()))
+    main()

@@ -32,20 +32,20 @@ def read(content: bytes, told: Told) -> Contents:
     import edfio
 
     bdf = content[:1] == b"\xff"
-    _check(content, 3 if bdf else 2)
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
+    notes = _check(content, 3 if bdf else 2)
+    with warnings.catch_warnings():  # of what `_check` says in our words
+        warnings.simplefilter("ignore")
         file = (edfio.read_bdf if bdf else edfio.read_edf)(content, header_encoding="latin-1")
         if content[192:197].rstrip() in (b"EDF+D", b"BDF+D") and not file.is_continuous():
             raise RecordError("it is interrupted (EDF+D); export a part without gaps")
         channels = tuple(map(_channel, file.signals))
-    notes = tuple(dict.fromkeys(" ".join(str(one.message).split()) for one in warned))
     date = when(content[168:184].decode("latin-1"), "%d.%m.%y%H.%M.%S", "%d.%m.%y%H:%M:%S")
     return Contents(channels, notes=notes, date=date, person=_person(content, date))
 
 
-def _check(content: bytes, width: int) -> None:
-    """
+def _check(content: bytes, width: int) -> tuple[str, ...]:
+    """What is said of a file that has another length than its header says.
+
     Raises:
         RecordError: the header says what cannot be.
     """
@@ -55,7 +55,7 @@ def _check(content: bytes, width: int) -> None:
             raise ValueError
         start = MAIN + 216 * signals
         counts = [int(content[start + 8 * k : start + 8 * k + 8]) for k in range(signals)]
-        seconds = float(content[244:252])
+        seconds, said = float(content[244:252]), int(content[236:244])
         if min(counts) < 0 or not sum(counts) or not 0 <= seconds < 1e6:
             raise ValueError
     except ValueError:
@@ -67,6 +67,10 @@ def _check(content: bytes, width: int) -> None:
         )
     if room // width > MOST_VALUES:
         raise RecordError(f"{room // width} samples; at most {MOST_VALUES} are read")
+    records, rest = divmod(room, sum(counts) * width)
+    if said in (-1, records) and not rest:
+        return ()
+    return (f"its header says {said} data records, it has {records}{' and a part' * bool(rest)}",)
 
 
 def _channel(one: Any) -> Channel:

@@ -11,6 +11,7 @@ from jaxtyping import Int16
 
 from kmerl.recordings import plausible
 
+STEPS = 50  # microvolt, of which a lead must have more than a few to rest at one of them
 RAIL = 0.05  # share of samples at one end of the range: an ECG rests in its middle
 MAINS = (50.0, 60.0)  # Hz
 HUM, WIDTH = 0.8, 1.5  # share of the power within so many Hz of the mains
@@ -32,11 +33,12 @@ def complaints(
     for lead, values in zip(leads, signal.astype(np.float64), strict=True):
         if len(values) < 2 or values.max() == values.min():
             continue  # flat, which is said elsewhere
-        shares = [float((values == end).mean()) for end in (values.min(), values.max())]
-        if max(shares) > RAIL and max(shares) * len(values) > 2:
-            found.append(f"lead {lead} rests at its limit for {max(shares):.0%}: is it saturated?")
-        elif len(values) >= LONG * rate:
-            found += _shape(lead, values - np.median(values), rate)
+        shape = _shape(lead, values - np.median(values), rate)
+        share = max(float((values == end).mean()) for end in (values.min(), values.max()))
+        height = int(values.max() - values.min())
+        if not shape and height > STEPS and share > RAIL and share * len(values) > 2:
+            shape = [f"lead {lead} rests at its limit for {share:.0%}: is it saturated?"]
+        found += shape
     return found + _arms(leads, signal)
 
 
@@ -55,6 +57,8 @@ def exchanged(leads: Sequence[str], signal: np.ndarray) -> list[str]:
 
 
 def _shape(lead: str, values: np.ndarray, rate: float) -> list[str]:
+    if len(values) < LONG * rate:
+        return []
     energy = values**2
     block = max(round(SPAN * rate), 1)
     sums = np.add.reduceat(energy, np.arange(0, len(energy), block))

@@ -101,10 +101,7 @@ def read(
             lead, or leaves out what nobody says. The message says which, and what to do.
     """
     path = Path(path)
-    told = Told(
-        _rate(path, rate), unit or "", _channels(channels), _leads(leads), derive
-    )  # all said once
-    told.step  # noqa: B018 (a unit that is none is said before a file is opened)
+    told = Told(_rate(path, rate), unit or "", _channels(channels), _leads(leads), derive)
     found, kind = _found(path)
     source = str(found.with_suffix("") if kind.name == "wfdb_records" else found)
     try:
@@ -120,9 +117,11 @@ def read(
         if error.name and error.name.startswith("kmerl"):
             raise
         raise RecordError(f"{path}: reading {kind.title} needs {error.name}; {EXTRA}") from None
-    except (MemoryError, OSError):
+    except MemoryError:
         raise
     except Exception as error:  # whatever a malformed file makes a library raise
+        if isinstance(error, OSError) and error.errno is not None:
+            raise RecordError(f"{path}: {error.strerror}") from None
         name = type(error).__name__  # its words may quote the file
         raise RecordError(f"{path} is damaged, or no {kind.title} as it is read ({name})") from None
     return assemble(source, kind.title, contents, told)
@@ -141,6 +140,8 @@ def _found(path: Path) -> tuple[Path, Kind]:
     Raises:
         RecordError: there is none, or none that is read.
     """
+    if not path.name:
+        raise RecordError(f"{path} is a folder; give one file, or a WFDB record in it")
     header = path.with_suffix(".hea") if path.suffix.lower() in WFDB else None
     header = header or path.with_name(f"{path.name}.hea")
     if path.suffix.lower() == ".hea" or (header.is_file() and not _is_other(path)):
@@ -184,6 +185,8 @@ def _kind_of(path: Path, head: bytes) -> Kind:
             return _BY_NAME[name]
     if _is_level4(head):
         return _BY_NAME["mat_files"]
+    if _is_scp(head, path.stat().st_size):
+        return _BY_NAME["scp"]
     text = _text(head)
     if text is None:
         if path.suffix.lower() == ".dat":
@@ -199,6 +202,11 @@ def _is_level4(head: bytes) -> bool:
     """MATLAB's older files begin with a number of the matrix's type below 100, a name behind."""
     kind, length = int.from_bytes(head[:4], "little"), int.from_bytes(head[16:20], "little")
     return kind in (0, 10, 20, 30, 40, 50) and 1 < length < 64 and head[19 + length] == 0
+
+
+def _is_scp(head: bytes, size: int) -> bool:
+    """SCP-ECG files of the first edition do not say so, but their length, then section 0."""
+    return int.from_bytes(head[2:6], "little") == size and head[8:10] == b"\0\0"
 
 
 def _text(head: bytes) -> str | None:

@@ -86,25 +86,25 @@ def _layout(lines: Sequence[str]) -> Layout:
     Raises:
         RecordError: none.
     """
-    best: tuple[int, int, Layout] | None = None
     some = [(n, line) for n, line in enumerate(lines[: LONGEST_PREAMBLE + 40]) if line.strip()]
+    best = Layout(",", 0, 0)
+    longest = 0
     for mark in (",", ";", "\t", " "):
-        rows = [(n, _fields(line, mark)) for n, line in some]
-        run: list[tuple[int, int]] = []
-        for n, fields in rows:
-            width = len(fields) if fields[-1:] != [""] or len(fields) == 1 else len(fields) - 1
-            good = _is_row(fields)
-            if good and (not run or run[-1][1] == width):
-                run.append((n, width))
-            else:
-                run = [(n, width)] if good else []
-        if run and run[0][0] <= LONGEST_PREAMBLE:
-            place = len(run), run[0][1]
-            if best is None or place > best[:2]:
-                best = (*place, Layout(mark, run[0][0], run[0][1]))
-    if best is None:
+        first, width, length = 0, 0, 0  # of the rows so far that are numbers, without a break
+        for n, line in some:
+            fields = _fields(line, mark)
+            fields = fields[:-1] if len(fields) > 1 and not fields[-1] else fields
+            if not _is_row(fields):
+                length = 0
+                continue
+            if not length or len(fields) != width:
+                first, width, length = n, len(fields), 0
+            length += 1
+            if (length, width) > (longest, best.fields):
+                best, longest = Layout(mark, first, width), length
+    if not longest or best.first > LONGEST_PREAMBLE:
         raise RecordError(f"{NO_TABLE}: no line of its first {LONGEST_PREAMBLE} is a row of them")
-    return best[2]
+    return best
 
 
 def _is_row(fields: Sequence[str]) -> bool:
