@@ -29,7 +29,8 @@ from kmerl.knowledge.merge import guarded
 from kmerl.knowledge.verify import Verify, verify
 from kmerl.knowledge.vllm.answers import Answers
 from kmerl.knowledge.vllm.backend import VllmBackend
-from kmerl.knowledge.vllm.client import Client, Running
+from kmerl.knowledge.vllm.client import Client
+from kmerl.knowledge.vllm.connection import Running
 from kmerl.knowledge.vllm.settings import LLM
 from tests.scripted_llm import MODEL, PerfectLLM, ScriptedLLM
 
@@ -58,9 +59,9 @@ def main(statements: Annotated[Path, typer.Option(help="CSV with a column `state
 
 
 def _run(texts: list[str], base_url: str, folder: Path) -> dict[str, Any]:
-    settings = dataclasses.replace(params.load("llm", LLM), model=MODEL, base_url=base_url)
+    settings = dataclasses.replace(params.load("llm", LLM), model=MODEL, base_url=(base_url,))
     answers = Answers(folder)
-    client = Client(settings, runtime.load().llm, answers, Running(base_url, None))
+    client = Client(settings, runtime.load().llm, answers, [Running(base_url, None)])
     backend = VllmBackend(client)
     seconds: dict[str, dict[str, float]] = {}
 

@@ -24,7 +24,8 @@ from kmerl.knowledge.statements import ReportsParams
 from kmerl.knowledge.verify import Verify, kept, verify
 from kmerl.knowledge.vllm.answers import Answers
 from kmerl.knowledge.vllm.backend import VllmBackend
-from kmerl.knowledge.vllm.client import Client, Running
+from kmerl.knowledge.vllm.client import Client
+from kmerl.knowledge.vllm.connection import Running
 from kmerl.knowledge.vllm.settings import LLM
 from kmerl.store import read_table
 from tests.scripted_llm import MODEL, PerfectLLM, ScriptedLLM
@@ -72,10 +73,10 @@ def _mine(corpus: Corpus, truth: dict[str, list[str]]) -> tuple[Labels, dict[str
     llm = PerfectLLM(truth)
     with ScriptedLLM(llm) as server, tempfile.TemporaryDirectory() as folder:
         settings = dataclasses.replace(
-            params.load("llm", LLM), model=MODEL, base_url=server.base_url
+            params.load("llm", LLM), model=MODEL, base_url=(server.base_url,)
         )
-        running = Running(server.base_url, None)
-        client = Client(settings, runtime.load().llm, Answers(Path(folder)), running)
+        servers = [Running(server.base_url, None)]
+        client = Client(settings, runtime.load().llm, Answers(Path(folder)), servers)
         backend = VllmBackend(client)
         names = extract(texts, backend)
         found = verify(texts, names, backend, Verify("backend", "positive"))

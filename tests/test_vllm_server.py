@@ -18,13 +18,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from kmerl import params
 from kmerl.files import read_yaml
 from kmerl.knowledge.vllm import client as client_module
 from kmerl.knowledge.vllm import prompts
 from kmerl.knowledge.vllm import server as server_module
 from kmerl.knowledge.vllm.answers import Answers
-from kmerl.knowledge.vllm.client import Client, LLMError, Running
+from kmerl.knowledge.vllm.client import Client, LLMError
+from kmerl.knowledge.vllm.connection import Running
 from kmerl.knowledge.vllm.server import LOG, check_address, check_model, command, serving
+from kmerl.knowledge.vllm.settings import LLM
 from tests.mining import MACHINE, PARAMS, ROOT, SETTINGS
 from tests.scripted_llm import MODEL, Say, ScriptedLLM
 
@@ -46,6 +49,14 @@ def place(tmp_path, monkeypatch):
 def test_this_machine_may_be_asked(host):
     check_address(f"http://{host}:8000/v1", allow_remote=False)
     check_address(f"https://{host}/v1", allow_remote=False)
+
+
+def test_an_address_may_be_variables_of_the_environment(monkeypatch):
+    """As a job's script knows the nodes that it was given (docs/slurm/mining.sbatch)."""
+    monkeypatch.setenv("SERVERS", "http://n1:8000/v1 http://n2:8000/v1/")
+    llm = params.read(PARAMS)["llm"]
+    found = params.build(LLM, {**llm, "base_url": "$SERVERS"}, "llm")
+    assert found.base_url == ("http://n1:8000/v1", "http://n2:8000/v1")
 
 
 @pytest.mark.parametrize("host", ADDRESSES["elsewhere"])
@@ -82,7 +93,7 @@ def used(machine=MACHINE, **changes):
 def test_a_running_server_is_used_as_it_is_with_its_key_and_its_models(monkeypatch):
     monkeypatch.setenv(client_module.API_KEY, "a-key")
     with ScriptedLLM(lambda *_: Say("YES"), [MODEL, "gemma"], "a-key") as llm:
-        with serving(replace(SETTINGS, base_url=f"{llm.base_url}/"), MACHINE) as running:
+        with serving(replace(SETTINGS, base_url=f"{llm.base_url}/"), MACHINE) as [running]:
             assert (running.base_url, running.api_key) == (llm.base_url, "a-key")
             running.alive()
         check_model(running, MODEL)  # it still runs after the context
@@ -281,14 +292,14 @@ def test_our_own_server_answers_us_alone_and_its_death_is_an_error(fake, tmp_pat
     monkeypatch.setattr(client_module, "FIRST_PAUSE", 0.2)
     answers = Answers(tmp_path / "answers")
     asked = [prompts.extract(i, text, SETTINGS) for i, text in enumerate(("a", "crash", "b"))]
-    with pytest.raises(LLMError, match=STOPPED), serving(SETTINGS, fake) as running:
+    with pytest.raises(LLMError, match=STOPPED), serving(SETTINGS, fake) as [running]:
         assert [runs(pid) for pid in pids()] == [True, True]
         running.alive()
         check_model(running, MODEL)
         with pytest.raises(LLMError, match="/models answered 401"):
             check_model(replace(running, api_key="a-guess"), MODEL)
-        client = Client(SETTINGS, replace(MACHINE, concurrency=1), answers, running)
-        client.ask(asked, lambda _, reply: reply, "extract")
+        client = Client(SETTINGS, replace(MACHINE, concurrency=1), answers, [running])
+        client.ask(asked, len(asked), lambda _, reply: reply, "extract")
     answers.close()
     assert [reply.text for reply in answers.known.values()] == ['["lbbb"]']
     assert gone()

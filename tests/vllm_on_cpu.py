@@ -88,7 +88,7 @@ def server(synthetic, monkeypatch):
     """A real server, whose model the working directory's params.yaml names."""
     _set(synthetic, base_url=None)
     monkeypatch.chdir(synthetic)
-    with serving(params.load("llm", LLM), runtime.load().llm) as running:
+    with serving(params.load("llm", LLM), runtime.load().llm) as [running]:
         monkeypatch.setenv("KMERL_LLM_API_KEY", str(running.api_key))
         yield running
     assert not _servers(), "a process of the server is left behind"

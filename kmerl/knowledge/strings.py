@@ -22,11 +22,16 @@ def stands(text: str, expression: str) -> Verdict:
     The words may stand in another order ("infarct, probably inferior"); where the expression
     stands several times, the most positive place counts.
     """
-    speller = vocabulary().speller
-    words, sought = speller.tokens(text), speller.tokens(expression)
+    words, sought = _tokens(text), _tokens(expression)
     places = _places(words, sought) if sought else []
     found = [_verdict(words, start, length) for start, length in places]
     return min(found, key=STRENGTH.__getitem__, default=Verdict.ABSENT)
+
+
+@lru_cache(maxsize=65_536)
+def _tokens(text: str) -> Tokens:
+    """Read once, though a text is asked for each of its expressions, and these stand in many."""
+    return vocabulary().speller.tokens(text)
 
 
 def _places(words: Tokens, sought: Tokens) -> list[tuple[int, int]]:

@@ -1,6 +1,5 @@
 """What reads files that others wrote: how each reader is asked, and the laws of what it gives."""
 
-import asyncio
 import contextlib
 import dataclasses
 import io
@@ -13,9 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import numpy as np
-import openai
 import torch
 
 from kmerl import params, recordings
@@ -182,18 +179,9 @@ def reply(folder: Path) -> object:
 def completion(folder: Path) -> object:
     """What the client makes of a body that came with status 200; a passing fault is tried again."""
     sent = (folder / "body.json").read_bytes()
-    given = {"content-type": "application/json"}
-    server = httpx2.MockTransport(lambda _: httpx2.Response(200, content=sent, headers=given))
-
-    async def ask() -> replies.Reply:
-        http = httpx2.AsyncClient(transport=server)
-        async with openai.AsyncOpenAI(api_key="k", base_url="http://x", http_client=http) as one:
-            asked = {"model": "m", "messages": [{"role": "user", "content": "?"}]}
-            return await client._post(one, asked)
-
     try:
-        found = asyncio.run(ask())
-    except client.PASSING as fault:
+        found = replies.completion(sent)
+    except replies.UnreadableError as fault:
         raise client.LLMError(type(fault).__name__) from None
     assert isinstance(found.text, str), found
     assert isinstance(found.prompt_tokens, int), found

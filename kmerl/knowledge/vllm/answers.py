@@ -7,13 +7,15 @@ are not stored, only the hash of the whole question.
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from kmerl import files
 from kmerl.knowledge.backend import MiningError
 from kmerl.knowledge.vllm.replies import Reply
+
+CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+LINE = json.JSONEncoder(ensure_ascii=False)
 
 
 class Answers:
@@ -33,16 +35,14 @@ class Answers:
     def put(self, key: str, reply: Reply) -> None:
         """Keep a reply; it is on its way to the disk when this returns."""
         self.known[key] = reply
-        self.file.write(json.dumps({"key": key, **asdict(reply)}, ensure_ascii=False) + "\n")
+        self.file.write(_line(key, reply))
         self.file.flush()
 
     def close(self) -> None:
         """Fold the journal into answers.jsonl: the same bytes whatever the order of arrival."""
         self.file.close()
         with files.atomic(self.whole) as partial, partial.open("w", encoding="utf-8") as file:
-            for key in sorted(self.known):
-                line = json.dumps({"key": key, **asdict(self.known[key])}, ensure_ascii=False)
-                file.write(line + "\n")
+            file.writelines(_line(key, self.known[key]) for key in sorted(self.known))
         self.journal.unlink()
 
     def _load(self, path: Path) -> None:
@@ -69,5 +69,8 @@ class Answers:
 
 def key(asked: dict[str, Any]) -> str:
     """SHA-256 of everything that decides an answer: model, revision, prompt, sampling, text."""
-    text = json.dumps(asked, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(CANONICAL.encode(asked).encode()).hexdigest()
+
+
+def _line(key: str, reply: Reply) -> str:
+    return LINE.encode({"key": key, **vars(reply)}) + "\n"

@@ -24,17 +24,18 @@ class VllmBackend:
         self.tidied: Counter[str] = Counter()
 
     def extract(self, texts: Sequence[str]) -> list[list[str]]:
-        asked = [prompts.extract(i, text, self.settings) for i, text in enumerate(texts)]
-        found = self.client.ask(asked, lambda _, reply: replies.entities(reply), "extract")
+        asked = (prompts.extract(i, text, self.settings) for i, text in enumerate(texts))
+        found = self.client.ask(asked, len(texts), lambda _, r: replies.entities(r), "extract")
         return [names or [] for names in found]
 
     def verify(
         self, texts: Sequence[str], entities: Sequence[Sequence[str]]
     ) -> list[list[Verdict]]:
         pairs = [(i, name) for i, names in enumerate(entities) for name in names]
-        asked = [prompts.verify(i, texts[i], name, self.settings) for i, name in pairs]
-        found = iter(self.client.ask(asked, lambda _, reply: replies.verdict(reply), "verify"))
-        return [[next(found) or Verdict.ABSENT for _ in names] for names in entities]
+        asked = (prompts.verify(i, texts[i], name, self.settings) for i, name in pairs)
+        found = self.client.ask(asked, len(pairs), lambda _, r: replies.verdict(r), "verify")
+        verdicts = iter(found)
+        return [[next(verdicts) or Verdict.ABSENT for _ in names] for names in entities]
 
     def merge(self, names: Sequence[str]) -> dict[str, str]:
         """Turn by turn, so that every two names stand in one question, whatever the context."""
@@ -50,11 +51,13 @@ class VllmBackend:
         """Superclasses of each part of the list; those that mean one are united."""
         left = sorted(set(names))
         cut = next(iter(lists.turns(left, prompts.chunks(left, self.settings))), [])
-        asked = [
+        asked = (
             prompts.aggregate(f"superclasses of part {i}", part, self.settings)
             for i, part in enumerate(cut)
-        ]
-        found = self.client.ask(asked, lambda i, r: replies.hierarchy(r, cut[i]), "aggregate")
+        )
+        found = self.client.ask(
+            asked, len(cut), lambda i, r: replies.hierarchy(r, cut[i]), "aggregate"
+        )
         united: dict[str, list[str]] = {}
         given = [each for each in found if each]
         heads = sorted({name for each in given for name in each})
@@ -76,11 +79,11 @@ class VllmBackend:
     def _merge(self, parts: Sequence[Sequence[str]], turn: int) -> dict[str, str]:
         """One turn; a name without a usable answer stays as it is."""
         cut = [part for part in parts if part]
-        asked = [
+        asked = (
             prompts.merge(f"merge, turn {turn}, part {i}", part, self.settings)
             for i, part in enumerate(cut)
-        ]
-        found = self.client.ask(asked, lambda i, r: replies.mapping(r, cut[i]), "merge")
+        )
+        found = self.client.ask(asked, len(cut), lambda i, r: replies.mapping(r, cut[i]), "merge")
         entity: dict[str, str] = {}
         for part, answers in zip(cut, found, strict=True):
             whole = {name: name for name in part} | (answers or {})
@@ -95,8 +98,8 @@ def open_backend(path: Path) -> Iterator[VllmBackend]:
     machine = runtime.load().llm
     answers = Answers(path)
     try:
-        with serving(settings, machine) as running:
-            client = Client(settings, machine, answers, running)
+        with serving(settings, machine) as servers:
+            client = Client(settings, machine, answers, servers)
             yield VllmBackend(client)
             client.tell(path.name)
     finally:

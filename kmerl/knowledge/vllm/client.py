@@ -1,42 +1,32 @@
-"""Questions to an OpenAI-compatible server: bounded concurrency, retries, each answer kept once."""
+"""Questions to OpenAI-compatible servers: bounded concurrency, retries, each answer kept once."""
 
 import asyncio
-import logging
+import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-import openai
+import aiohttp
 
 from kmerl.knowledge.backend import MiningError, Unresolved
 from kmerl.knowledge.vllm import prompts
 from kmerl.knowledge.vllm.answers import Answers, key
-from kmerl.knowledge.vllm.connection import http_client, refused
+from kmerl.knowledge.vllm.connection import FAILED, Page, Running, page, refused, session
+from kmerl.knowledge.vllm.dealing import Dealer, Dealt
 from kmerl.knowledge.vllm.prompts import Question
-from kmerl.knowledge.vllm.replies import MalformedError, Reply
+from kmerl.knowledge.vllm.replies import MalformedError, Reply, UnreadableError, completion
 from kmerl.knowledge.vllm.settings import LLM
 from kmerl.progress import Meter
 from kmerl.runtime import Server
 
-
-class UnreadableError(Exception):
-    """What came with status 200 is no completion: a page, half of one, JSON of another shape."""
-
-
 API_KEY = "KMERL_LLM_API_KEY"  # environment variable; never in params.yaml
 KEY_IS_WRONG = f"401 and 403: set {API_KEY}"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between tries
-PASSING = (  # faults that another try may mend
-    UnreadableError,
-    openai.APIConnectionError,  # the time-out is one of these
-    openai.RateLimitError,
-    openai.InternalServerError,
-    openai.ConflictError,
-    TimeoutError,
-)
-REJECTED = (openai.BadRequestError, openai.UnprocessableEntityError)
+PASSING = (408, 409, 429)  # statuses that another try may mend, beside those from 500 on
+REJECTED = (400, 422)
+
+BODY = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 Answer = TypeVar("Answer")
 
@@ -45,79 +35,82 @@ class LLMError(MiningError):
     """The server cannot be used; the message says what to do and holds no report text."""
 
 
-@dataclass(frozen=True)
-class Running:
-    """A server that answers. `alive()` raises an LLMError where it is known to have stopped."""
+class PassingError(Exception):
+    """What another try may mend, at once at another server if this one was not slow to fail."""
 
-    base_url: str
-    api_key: str | None
-    alive: Callable[[], None] = lambda: None
+    def __init__(self, what: str, wait: float = 0.0, slow: bool = False) -> None:
+        super().__init__(what)
+        self.what, self.wait, self.slow = what, wait, slow
 
 
 class Client:
     """Asks one model; keeps answers, counts what it used and lists what stayed unresolved."""
 
-    def __init__(self, settings: LLM, machine: Server, answers: Answers, running: Running) -> None:
-        logging.getLogger("openai").setLevel(logging.WARNING)  # it can log whole requests
+    def __init__(
+        self, settings: LLM, machine: Server, answers: Answers, servers: Sequence[Running]
+    ) -> None:
         self.settings, self.machine = settings, machine
-        self.answers, self.running = answers, running
+        self.answers, self.dealer = answers, Dealer(servers)
         self.asked = self.retries = 0  # of this run; not among the counts, which a resume keeps
         self.used: Counter[str] = Counter()
         self.malformed: Counter[str] = Counter()
         self.unresolved: list[Unresolved] = []
 
     def ask(
-        self, questions: Sequence[Question], read: Callable[[int, Reply], Answer], what: str
+        self,
+        questions: Iterable[Question],
+        count: int,
+        read: Callable[[int, Reply], Answer],
+        what: str,
     ) -> list[Answer | None]:
-        """What `read(index, reply)` makes of each reply, in the order of the questions.
+        """What `read(index, reply)` makes of each reply, in the order of the `count` questions.
 
+        Questions are drawn as they are asked, so that only those on their way take memory.
         A malformed reply is asked for once more with a repair prompt; if that is malformed too the
         question is unresolved, and what could be read of it (or None) stands.
 
         Raises:
-            LLMError: the server is out of reach or refuses to serve; answers so far are kept.
+            LLMError: no server is in reach, or one refuses to serve; answers so far are kept.
         """
         try:
-            return asyncio.run(self._ask(questions, read, what))
+            return asyncio.run(self._ask(questions, count, read, what))
         except BaseExceptionGroup as group:  # of the workers: the first tells what happened
             raise group.exceptions[0] from None
 
     async def _ask(
-        self, questions: Sequence[Question], read: Callable[[int, Reply], Answer], what: str
+        self,
+        questions: Iterable[Question],
+        count: int,
+        read: Callable[[int, Reply], Answer],
+        what: str,
     ) -> list[Answer | None]:
-        results: list[Answer | None] = [None] * len(questions)
+        results: list[Answer | None] = [None] * count
         waiting = iter(enumerate(questions))
-        meter = Meter(what, len(questions), "questions")
+        meter = Meter(what, count, "questions")
 
-        async def work(client: openai.AsyncOpenAI) -> None:
+        async def work(asking: aiohttp.ClientSession) -> None:
             for index, question in waiting:
-                results[index] = await self._resolve(client, index, question, read)
+                results[index] = await self._resolve(asking, index, question, read)
                 meter.advance()
 
-        async with openai.AsyncOpenAI(
-            base_url=self.running.base_url,
-            api_key=self.running.api_key or "none",
-            max_retries=0,
-            timeout=self.machine.timeout,
-            http_client=http_client(),
-        ) as client:
+        async with session(self.machine.concurrency) as asking:
             try:
                 async with asyncio.TaskGroup() as workers:
-                    for _ in range(min(self.machine.concurrency, len(questions))):
-                        workers.create_task(work(client))
+                    for _ in range(min(self.machine.concurrency, count)):
+                        workers.create_task(work(asking))
             finally:
                 meter.close()
         return results
 
     async def _resolve(
         self,
-        client: openai.AsyncOpenAI,
+        asking: aiohttp.ClientSession,
         index: int,
         question: Question,
         read: Callable[[int, Reply], Answer],
     ) -> Answer | None:
         self.used["questions"] += 1
-        reply = await self._reply(client, question)
+        reply = await self._reply(asking, question)
         try:
             return read(index, reply)
         except MalformedError as fault:
@@ -125,7 +118,7 @@ class Client:
             first = fault
         if reply.finish != "rejected":  # the repair, which is longer, would be so too
             again = prompts.repaired(question, reply.text, first.reason, self.settings)
-            reply = await self._reply(client, again)
+            reply = await self._reply(asking, again)
         try:
             answer = read(index, reply)
         except MalformedError as fault:
@@ -135,12 +128,12 @@ class Client:
         self.used["repaired"] += 1
         return answer
 
-    async def _reply(self, client: openai.AsyncOpenAI, question: Question) -> Reply:
+    async def _reply(self, asking: aiohttp.ClientSession, question: Question) -> Reply:
         body = self._body(question)
         known = key({**body, "revision": self.settings.revision, "prompts": prompts.version()})
         reply = self.answers.get(known)
         if reply is None:
-            reply = await self._request(client, body, question.kind)
+            reply = await self._request(asking, body, question.kind)
             self.asked += 1
             if reply.finish != "rejected":  # by this server as it is; another one may take it
                 self.answers.put(known, reply)
@@ -159,35 +152,58 @@ class Client:
             **question.constraint,
         }
 
-    async def _request(self, client: openai.AsyncOpenAI, body: dict[str, Any], kind: str) -> Reply:
-        """One request, tried again after passing faults with growing pauses."""
-        pause = FIRST_PAUSE
+    async def _request(
+        self, asking: aiohttp.ClientSession, body: dict[str, Any], kind: str
+    ) -> Reply:
+        """One request, tried again after passing faults: at once at a server that was not tried
+        yet, and at those that were after pauses that grow."""
+        data = BODY.encode(body).encode()
+        tries, pause, fault = 0, FIRST_PAUSE, PassingError("not asked")
         for attempt in range(self.machine.retries + 1):
-            try:
-                async with asyncio.timeout(self.machine.timeout):
-                    return await _post(client, body)
-            except REJECTED:
-                return Reply("", "rejected", 0, 0)
-            except PASSING as error:
-                self.running.alive()
-                if attempt == self.machine.retries:
-                    raise LLMError(self._gave_up(kind, error)) from None
-                self.retries += 1
-                await asyncio.sleep(max(pause, _wanted_pause(error)))
+            if attempt:
+                await asyncio.sleep(max(pause, fault.wait))
                 pause = min(2 * pause, LONGEST_PAUSE)
-            except openai.APIStatusError as error:
-                advice = KEY_IS_WRONG, f"404: is {self.settings.model!r} what the server serves?"
-                what = refused(self.running.base_url, error.status_code, *advice)
-                raise LLMError(what) from None
-        raise AssertionError("the last try returns or raises")
+            for server in self.dealer.round():
+                self.retries += tries > 0
+                tries += 1
+                try:
+                    return await self._post(asking, server, data)
+                except PassingError as error:
+                    fault = error
+                server.running.alive()
+                self.dealer.failed(server, fault.what, fault.wait)
+                if fault.slow:
+                    break
+        raise LLMError(self._gave_up(kind, tries, fault))
 
-    def _gave_up(self, kind: str, error: Exception) -> str:
-        status = getattr(error, "status_code", None)
-        what = f"status {status}" if status else type(error).__name__
+    async def _post(self, asking: aiohttp.ClientSession, server: Dealt, data: bytes) -> Reply:
+        server.in_flight += 1
+        try:
+            async with asyncio.timeout(self.machine.timeout):
+                answer = await page(asking, server.url, server.running.api_key, data)
+        except FAILED as error:
+            raise PassingError(type(error).__name__, slow=isinstance(error, TimeoutError)) from None
+        finally:
+            server.in_flight -= 1
+        if answer.status in PASSING or answer.status >= 500:
+            raise PassingError(f"status {answer.status}", wait=_wanted_pause(answer))
+        if answer.status not in REJECTED and not 200 <= answer.status < 300:
+            advice = KEY_IS_WRONG, f"404: is {self.settings.model!r} what the server serves?"
+            raise LLMError(refused(server.running.base_url, answer.status, *advice))
+        try:
+            rejected = answer.status in REJECTED
+            reply = Reply("", "rejected", 0, 0) if rejected else completion(answer.body)
+        except UnreadableError as error:
+            raise PassingError(type(error).__name__) from None
+        self.dealer.answered(server)
+        return reply
+
+    def _gave_up(self, kind: str, tries: int, last: PassingError) -> str:
+        addresses = " and ".join(one.running.base_url for one in self.dealer.servers)
         return (
-            f"{self.running.base_url} gave no answer to a question of kind {kind} in "
-            f"{self.machine.retries + 1} tries (last: {what}); {len(self.answers.known)} answers "
-            "are kept: start the server again, run the same command; see also runtime.llm.timeout"
+            f"{addresses} gave no answer to a question of kind {kind} in {tries} tries "
+            f"(last: {last.what}); {len(self.answers.known)} answers are kept: start the server "
+            "again, run the same command; see also runtime.llm.timeout"
         )
 
     def counts(self) -> dict[str, Any]:
@@ -207,40 +223,13 @@ class Client:
         """One line on what this run did itself."""
         print(
             f"{stage}: {self.used['questions']} questions, {self.asked} replies asked for, "
-            f"{self.retries} tried again, {len(self.unresolved)} unresolved",
+            f"{self.retries} tried again, {len(self.unresolved)} unresolved"
+            f"{self.dealer.told()}",
             file=sys.stderr,
         )
 
 
-async def _post(client: openai.AsyncOpenAI, body: dict[str, Any]) -> Reply:
-    given = {name: value for name, value in body.items() if name != "structured_outputs"}
-    extra = {name: value for name, value in body.items() if name == "structured_outputs"}
-    try:
-        answer = await client.chat.completions.create(**given, extra_body=extra or None)
-    except (ValueError, RecursionError):  # no JSON, no UTF-8, or of no use: numbers, depth
-        raise UnreadableError from None
-    try:
-        return _reply(answer)  # the library checks no types
-    except (AttributeError, LookupError, TypeError, ValueError):
-        raise UnreadableError from None
-
-
-def _reply(answer: openai.types.chat.ChatCompletion) -> Reply:
-    if not answer.choices:
-        return Reply("", "stop", 0, 0)
-    choice, usage = answer.choices[0], answer.usage
-    refused = choice.message.refusal
-    text = choice.message.content or refused or ""
-    return Reply(
-        text.encode("utf-8", "replace").decode(),  # half a surrogate pair cannot be kept
-        "refusal" if refused else choice.finish_reason or "stop",
-        usage.prompt_tokens if usage else 0,
-        usage.completion_tokens if usage else 0,
-    )
-
-
-def _wanted_pause(error: Exception) -> float:
+def _wanted_pause(answer: Page) -> float:
     """Seconds of a Retry-After header, at most a minute."""
-    response = getattr(error, "response", None)
-    wanted = response.headers.get("retry-after", "") if response is not None else ""
+    wanted = answer.headers.get("Retry-After", "")
     return min(float(wanted), 60.0) if wanted.replace(".", "", 1).isdigit() else 0.0

@@ -36,12 +36,40 @@ class Reply:
             raise TypeError("tokens are counted in whole numbers")
 
 
+class UnreadableError(Exception):
+    """What came with status 200 is no completion: a page, half of one, JSON of another shape."""
+
+
 class MalformedError(ValueError):
     """A reply that cannot be used as it is: the reason, and what can be read of it (or None)."""
 
     def __init__(self, reason: str, partial: Any = None) -> None:
         super().__init__(reason)
         self.reason, self.partial = reason, partial
+
+
+def completion(body: bytes) -> Reply:
+    """The reply that a completion of an OpenAI-compatible server holds; empty without choices.
+
+    Raises:
+        UnreadableError: it is no completion.
+    """
+    try:
+        answer = json.loads(body)
+        choices, usage = answer["choices"], answer.get("usage")
+        if not choices:
+            return Reply("", "stop", 0, 0)
+        message = choices[0]["message"]
+        refused = message.get("refusal")
+        text = message.get("content") or refused or ""
+        return Reply(
+            text.encode("utf-8", "replace").decode(),  # half a surrogate pair cannot be kept
+            "refusal" if refused else choices[0].get("finish_reason") or "stop",
+            usage["prompt_tokens"] if usage else 0,
+            usage["completion_tokens"] if usage else 0,
+        )
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
+        raise UnreadableError from None
 
 
 def normalised(name: str) -> str:

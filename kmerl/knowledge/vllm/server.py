@@ -1,4 +1,4 @@
-"""The vLLM server that answers: one that runs already, or one that a stage starts and stops."""
+"""The vLLM servers that answer: those that run already, or one that a stage starts and stops."""
 
 import contextlib
 import ipaddress
@@ -11,13 +11,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from kmerl.knowledge.vllm.client import API_KEY, KEY_IS_WRONG, LLMError, Running
-from kmerl.knowledge.vllm.connection import FAILED, get, refused
+from kmerl.knowledge.vllm.client import API_KEY, KEY_IS_WRONG, LLMError
+from kmerl.knowledge.vllm.connection import FAILED, Running, get, refused
 from kmerl.knowledge.vllm.settings import LLM
 from kmerl.progress import Meter
 from kmerl.runtime import Server
@@ -30,22 +30,42 @@ PATIENCE = 10.0  # seconds that an answer to whether it is there may take, all o
 OK = 200
 
 
+class OutOfReachError(LLMError):
+    """No OpenAI-compatible server answers at an address."""
+
+
 @contextmanager
-def serving(settings: LLM, machine: Server) -> Iterator[Running]:
-    """The server at `llm.base_url`, or one of our own, which ends with the context.
+def serving(settings: LLM, machine: Server) -> Iterator[Sequence[Running]]:
+    """The servers at `llm.base_url` that answer, or one of our own, which ends with the context.
 
     Raises:
-        LLMError: it is out of reach, does not serve the model, is not on this machine, or does not
-            start; the message says what to do.
+        LLMError: all are out of reach, one does not serve the model or is not on this machine, or
+            ours does not start; the message says what to do.
     """
     if settings.base_url is None:
         with _started(settings, machine) as running:
-            yield running
+            yield [running]
     else:
-        check_address(settings.base_url, settings.allow_remote)
-        running = Running(settings.base_url.rstrip("/"), os.environ.get(API_KEY))
-        check_model(running, settings.model)
-        yield running
+        for address in settings.base_url:
+            check_address(address, settings.allow_remote)
+        yield _reached(settings.base_url, settings.model)
+
+
+def _reached(addresses: Sequence[str], model: str) -> Sequence[Running]:
+    """Those that serve; one that is out of reach is told and left out while there are others."""
+    found, lost = [], []
+    for address in addresses:
+        running = Running(address, os.environ.get(API_KEY))
+        try:
+            check_model(running, model)
+            found.append(running)
+        except OutOfReachError as why:
+            lost.append((address, why))
+    if not found:
+        raise lost[0][1]
+    for address, _ in lost:
+        print(f"{address} does not answer: left out of this step", file=sys.stderr)
+    return found
 
 
 def check_address(base_url: str, allow_remote: bool) -> None:
@@ -70,12 +90,17 @@ def check_address(base_url: str, allow_remote: bool) -> None:
 
 
 def check_model(running: Running, model: str) -> None:
-    """Raises an LLMError where the server does not serve `model`."""
+    """
+    Raises:
+        OutOfReachError: no server of the kind answers.
+        LLMError: it does not serve `model`.
+    """
     try:
-        status, page = get(f"{running.base_url}/models", running.api_key, PATIENCE)
-        served = [] if status != OK else [str(row["id"]) for row in json.loads(page)["data"]]
+        page = get(f"{running.base_url}/models", running.api_key, PATIENCE)
+        status, rows = page.status, json.loads(page.body)["data"] if page.status == OK else []
+        served = [str(row["id"]) for row in rows]
     except (*FAILED, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise LLMError(
+        raise OutOfReachError(
             f"no OpenAI-compatible server answers at llm.base_url {running.base_url} "
             f"({type(error).__name__}); start it, or set base_url to null to have one started"
         ) from None
@@ -142,7 +167,7 @@ def _wait(health: str, running: Running, limit: float) -> None:
         running.alive()
         with contextlib.suppress(*FAILED):
             left = max(0.1, min(PATIENCE, end - time.monotonic()))
-            if get(health, running.api_key, left)[0] == OK:
+            if get(health, running.api_key, left).status == OK:
                 meter.close()
                 return
         time.sleep(1.0)
