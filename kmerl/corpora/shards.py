@@ -10,19 +10,19 @@ import numpy as np
 import pyarrow as pa
 
 from kmerl.corpora.conform import Ingest, conform, doubts
-from kmerl.corpora.headers import read_header
 from kmerl.corpora.records import (
     CorpusError,
     Entry,
-    RejectedRecord,
     Rejection,
     Scheme,
     inside,
 )
 from kmerl.corpora.staging import Staging, Written, inputs_of
-from kmerl.corpora.struct_files import read_struct
-from kmerl.corpora.wfdb_files import Channels, read_recording
 from kmerl.leads import LEADS
+from kmerl.recordings.headers import read_header
+from kmerl.recordings.rejecting import RejectedRecord
+from kmerl.recordings.struct_files import read_struct
+from kmerl.recordings.wfdb_files import Channels, read_recording
 from kmerl.store import ShardWriter, label_column
 
 
@@ -136,7 +136,7 @@ def _noted(recording: Channels, settings: Ingest, kept: int, nan: np.ndarray) ->
     """What happened to an accepted record, as counts for the metrics."""
     seconds = recording.signal.shape[1] / recording.rate
     return {
-        "extra_leads": int(recording.extra > 0),
+        "extra_leads": int(bool(recording.left_out)),
         "saturated": int(recording.saturated > 0),
         "repaired_nan": int(nan.any()),
         "resampled": int(recording.rate != settings.rate),
