@@ -16,8 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,8 +33,9 @@ KEPT, PAGE = HERE / "docs/scale.jsonl", HERE / "docs/scale.md"
 CORPUS = "mimic-iv-ecg"
 RECORDS = 800_035
 BEGIN, END = "<!-- python -m benchmarks.scale -->\n", "<!-- end -->\n"
-MINED = ("reports", "extract", "verify", "merge", "aggregate", "label_matrix")
+STAGES = ("reports", "extract", "verify", "merge", "aggregate", "label_matrix", "embed_text")
 
+MEASURED = ("CPU s", "wall s", "peak GiB")
 TOLD = {
     "read_listing": "`read_listing`, the first thing `ingest` does",
     "ingest": "`ingest`",
@@ -51,6 +53,7 @@ def main(
     name: Annotated[str, typer.Option("--as", help="The run's name in the table.")],
     records: Annotated[int, typer.Option(help="Of the corpus.")] = RECORDS,
     shards: Annotated[int, typer.Option(help="Of the store, that have recordings.")] = 4,
+    only: Annotated[list[str] | None, typer.Option(help="Measure this stage, not all.")] = None,
     kept: Annotated[Path, typer.Option(help="Lines of runs; one of this name is replaced.")] = KEPT,
 ) -> None:
     """Make what is not there yet, measure every stage, keep the run and print the table."""
@@ -63,22 +66,36 @@ def main(
         (place / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
         shutil.copy(HERE / "overrides.yaml", place)
     run: dict[str, Any] = {"name": name, "date": f"{datetime.now(UTC):%Y-%m-%d}"}
-    run |= {"records": records, "machine": _step(whole, "machine")["machine"]}
+    run |= {"records": records, "machine": _step(whole, "machine")["machine"], "stages": {}}
+
+    def measure(stage: str, measured: Callable[[], Row]) -> None:
+        if not only or stage in only:
+            run["stages"][stage] = measured()
+            _keep(kept, run)
+
     _once(whole, "tables", records)
-    found = {"read_listing": _step(whole, "listing")}
+    measure("read_listing", lambda: _step(whole, "listing"))
     _once(sampled, "sample", whole, part)
-    found["ingest"] = _stage(sampled, "ingest", CORPUS) | {"done": part, "of": records}
+    measure("ingest", lambda: _stage(sampled, "ingest", CORPUS) | {"done": part, "of": records})
     _store(whole, sampled, values["ingest"])
     _once(whole, "empty_text_encoder", model)
-    found |= {stage: _stage(whole, stage) for stage in (*MINED, "embed_text")}
-    found |= {step: _step(whole, step) for step in ("minilm", "start", "epoch")}
+    for stage in STAGES:
+        measure(stage, partial(_stage, whole, stage))
     run["counts"] = _counts(whole)
-    run["stages"] = found
-    lines = [one for one in read(kept) if one["name"] != name] + [run]
-    write_text(kept, "".join(f"{json.dumps(rounded(one))}\n" for one in lines))
+    for step in ("minilm", "start", "epoch"):
+        measure(step, partial(_step, whole, step))
+    print(table(read(kept)))
+
+
+def _keep(kept: Path, run: Mapping[str, Any]) -> None:
+    """A run, over what was kept of one of its name; the page where it is the page's."""
+    runs = {one["name"]: one for one in read(kept)}
+    before = runs.get(run["name"], {}).get("stages", {})
+    runs[run["name"]] = rounded({**run, "stages": before | run["stages"]})
+    write_text(kept, "".join(f"{json.dumps(one)}\n" for one in runs.values()))
     if kept == KEPT:
-        write_page(PAGE, lines)
-    print(table(lines))
+        before, _, rest = PAGE.read_text().partition(BEGIN)
+        write_text(PAGE, before + BEGIN + table(read(kept)) + END + rest.partition(END)[2])
 
 
 def _values(model: Path) -> dict[str, Any]:
@@ -162,10 +179,10 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def table(runs: Sequence[Mapping[str, Any]]) -> str:
     """Runs side by side, in Markdown; a part stands for the whole."""
-    head = ["stage", *(f"{run['name']}: CPU s | wall s | peak GiB" for run in runs)]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * (1 + 3 * len(runs))}"]
+    head = ["stage", *(f"{run['name']}: {what}" for run in runs for what in MEASURED)]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for stage in dict.fromkeys(stage for run in runs for stage in run["stages"]):
-        cells = [_cells(run["stages"].get(stage)) for run in runs]
+        cells = [cell for run in runs for cell in _cells(run["stages"].get(stage))]
         lines.append(f"| {' | '.join([_label(stage, runs), *cells])} |")
     return "\n".join(lines) + "\n"
 
@@ -176,19 +193,12 @@ def _label(stage: str, runs: Sequence[Mapping[str, Any]]) -> str:
     return f"{TOLD.get(stage, f'`{stage}`')}{said}"
 
 
-def _cells(row: Row | None) -> str:
+def _cells(row: Row | None) -> list[str]:
     if row is None:
-        return " |  | "
+        return [""] * len(MEASURED)
     times = row["of"] / row["done"] if "done" in row else 1.0
     seconds = [f"{'≈ ' * (times > 1)}{row[key] * times:,.0f}" for key in ("cpu_s", "wall_s")]
-    return f"{seconds[0]} | {seconds[1]} | {row['peak_mib'] / 1024:.2f}"
-
-
-def write_page(page: Path, runs: Sequence[Mapping[str, Any]]) -> None:
-    """Put the table of all kept runs in its place on the page."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    write_text(page, f"{before}{BEGIN}{table(runs)}{END}{after}")
+    return [*seconds, f"{row['peak_mib'] / 1024:.2f}"]
 
 
 if __name__ == "__main__":

@@ -46,16 +46,20 @@ def write_tables(root: Path, records: int) -> None:
     root.mkdir(parents=True, exist_ok=True)
     pool = [_statements(visit) for visit in visits(0, CORPUS, min(VISITS, records))]
     drawn = stream(0, "scale", "reports").integers(len(pool), size=(records, 2)).tolist()
-    with atomic(root / LISTED) as listed, atomic(root / MEASURED) as measured:
-        with listed.open("w") as one, measured.open("w") as other:
-            record_list, measurements = (csv.writer(f, lineterminator="\n") for f in (one, other))
-            record_list.writerow(mimic.RECORD_COLUMNS)
-            measurements.writerow(mimic.MEASUREMENT_COLUMNS)
-            for number, (rhythm, rest) in enumerate(drawn):
-                texts = pool[rhythm][:1] + (pool[rest][1:] if number % SHORT else [])
-                row = _row(number, texts)
-                record_list.writerow([row[name] for name in mimic.RECORD_COLUMNS])
-                measurements.writerow([row[name] for name in mimic.MEASUREMENT_COLUMNS])
+    with (
+        atomic(root / LISTED) as listed,
+        atomic(root / MEASURED) as measured,
+        listed.open("w") as one,
+        measured.open("w") as other,
+    ):
+        record_list, measurements = (csv.writer(f, lineterminator="\n") for f in (one, other))
+        record_list.writerow(mimic.RECORD_COLUMNS)
+        measurements.writerow(mimic.MEASUREMENT_COLUMNS)
+        for number, (rhythm, rest) in enumerate(drawn):
+            texts = pool[rhythm][:1] + (pool[rest][1:] if number % SHORT else [])
+            row = _row(number, texts)
+            record_list.writerow([row[name] for name in mimic.RECORD_COLUMNS])
+            measurements.writerow([row[name] for name in mimic.MEASUREMENT_COLUMNS])
     write_text(root.parent / "merl" / CKEPE, json.dumps(merl.prompts()))
 
 

