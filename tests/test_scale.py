@@ -35,8 +35,8 @@ def test_a_part_stands_for_the_whole_and_is_told():
         {"name": "after", "stages": {"ingest": {**row, "done": 50, "of": 1000}}},
     ]
     lines = scale.table(runs).splitlines()
-    assert lines[2] == "| `reports` | 10 | 6 | 0.50 |  |  |  |"
-    assert lines[3] == "| `ingest`, from 50 of 1,000 |  |  |  | ≈ 200 | ≈ 120 | 0.50 |"
+    assert lines[2] == "| `ingest`, from 50 of 1,000 |  |  |  | ≈ 200 | ≈ 120 | 0.50 |"
+    assert lines[3] == "| `reports` | 10 | 6 | 0.50 |  |  |  |"
 
 
 def test_the_page_shows_the_runs_that_are_kept():
