@@ -3,7 +3,7 @@
     python -m benchmarks.scale FOLDER --as after       # writes docs/scale.jsonl and docs/scale.md
     python -m benchmarks.scale FOLDER --as try --records 20000 --shards 2 --kept try.jsonl
 
-FOLDER gets a simulated corpus (`benchmarks.scale_corpus`: 5 GB with the ingested part of the store
+FOLDER gets a simulated corpus (`benchmarks.scale_corpus`: 3 GB with the ingested part of the store
 and what the stages write; with 800,035 records ten minutes), kept for the next run. Each stage is a
 process of its own: processor seconds and the peak of its largest process are what the system says
 of it when it has ended. What would take hours on processors is done in part, and told as the whole.
