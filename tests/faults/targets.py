@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from kmerl import params
+from kmerl import params, recordings
 from kmerl.corpora import ingest
-from kmerl.corpora.records import Entry, RejectedRecord, Scheme
+from kmerl.corpora.records import Entry, Scheme
 from kmerl.evaluation import compare, encoded_corpus
 from kmerl.experiments import catalogue, runs, sections
 from kmerl.knowledge import overrides
 from kmerl.knowledge.vllm import answers, client, lists, replies
 from kmerl.leads import LEADS
-from kmerl.predict import preparing, reading
+from kmerl.predict import preparing
+from kmerl.recordings.rejecting import RejectedRecord
 from kmerl.report import results
 from kmerl.signal import NAN
 from kmerl.store import read_signals, read_table, row_groups, schema, whole_range
@@ -75,7 +76,8 @@ def _row(entry: Entry, form: ingest.Form) -> object:
 
 def predicted(name: str, rate: float | None) -> Callable[[Path], object]:
     def read(folder: Path) -> object:
-        recording = preparing.choose(reading.read(folder / name, rate, "mV"), None)
+        found = recordings.read(folder / name, rate=rate, unit="mV" if rate else None)
+        recording = preparing.choose(found, None)
         assert 0 < recording.rate < math.inf, recording.rate
         prepared = preparing.prepare(recording, 100, 1000)
         assert prepared.signal.shape == (len(prepared.leads), 1000), prepared.signal.shape
