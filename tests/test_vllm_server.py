@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from kmerl import params
 from kmerl.files import read_yaml
 from kmerl.knowledge.vllm import client as client_module
 from kmerl.knowledge.vllm import prompts
@@ -26,6 +27,7 @@ from kmerl.knowledge.vllm.answers import Answers
 from kmerl.knowledge.vllm.client import Client, LLMError
 from kmerl.knowledge.vllm.connection import Running
 from kmerl.knowledge.vllm.server import LOG, check_address, check_model, command, serving
+from kmerl.knowledge.vllm.settings import LLM
 from tests.mining import MACHINE, PARAMS, ROOT, SETTINGS
 from tests.scripted_llm import MODEL, Say, ScriptedLLM
 
@@ -47,6 +49,14 @@ def place(tmp_path, monkeypatch):
 def test_this_machine_may_be_asked(host):
     check_address(f"http://{host}:8000/v1", allow_remote=False)
     check_address(f"https://{host}/v1", allow_remote=False)
+
+
+def test_an_address_may_be_variables_of_the_environment(monkeypatch):
+    """As a job's script knows the nodes that it was given (docs/slurm/mining.sbatch)."""
+    monkeypatch.setenv("SERVERS", "http://n1:8000/v1 http://n2:8000/v1/")
+    llm = params.read(PARAMS)["llm"]
+    found = params.build(LLM, {**llm, "base_url": "$SERVERS"}, "llm")
+    assert found.base_url == ("http://n1:8000/v1", "http://n2:8000/v1")
 
 
 @pytest.mark.parametrize("host", ADDRESSES["elsewhere"])

@@ -1,5 +1,6 @@
 """The `llm` section of params.yaml: which model is asked, how, and what may leave the machine."""
 
+import os
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
@@ -8,10 +9,14 @@ from kmerl.params import Count, PositiveOrZero, checked
 
 
 def _listed(given: Any) -> Any:
-    """One address is a list of one."""
+    """One address is a list of one; variables of the environment, which may hold several with
+    blanks between, are filled in."""
     if given is None:
         return None
-    return tuple(given) if isinstance(given, list | tuple) else (given,)
+    listed = given if isinstance(given, list | tuple) else (given,)
+    if not all(isinstance(one, str) for one in listed):
+        return tuple(listed)  # pydantic says what it should be
+    return tuple(address for one in listed for address in os.path.expandvars(one).split())
 
 
 def _each_once(given: tuple[str, ...] | None) -> tuple[str, ...] | None:
