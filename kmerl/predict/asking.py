@@ -43,7 +43,7 @@ def unknown(names: Sequence[str], entities: Sequence[str]) -> dict[str, str]:
         if name not in known:
             near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
             told = f"; the nearest are {', '.join(near)}" if near else ""
-            found[f"{name!r}"] = f"is no name that this model was trained or tested on{told}"
+            found[name] = f"{name!r} is no name that this model was trained or tested on{told}"
     return found
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ class Told:
     leads: str | Sequence[str] | None = None
     rate: float | None = None
     unit: str | None = None
-    cut: Cut = Cut()
+    cut: Cut = field(default_factory=Cut)
 
 
 def prepared(given: Recordings, told: Told, rate: int, samples: int) -> Iterator[Prepared]:
@@ -90,7 +90,9 @@ def side_by_side(device: str) -> Iterator[int]:
         torch.set_num_threads(before)
 
 
-def frame(found: Sequence[tuple[Prepared, np.ndarray]], names: Sequence[str] | None) -> pd.DataFrame:
+def frame(
+    found: Sequence[tuple[Prepared, np.ndarray]], names: Sequence[str] | None
+) -> pd.DataFrame:
     """A row each answer; a column each name, or one that holds the vectors.
 
     Raises:

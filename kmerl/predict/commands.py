@@ -67,15 +67,18 @@ def predict_command(
         record, rate=rate, unit=unit, channels=channels or (), leads=named, derive=derive
     )
     recording = preparing.choose(found, leads)
-    from kmerl.predict import scoring  # torch is imported here and not before
+    from kmerl.predict import loading  # torch is imported here and not before
 
-    predictor = scoring.load(model)
-    grid = predictor.config.rate, predictor.config.samples
+    asked = loading.load(model)
+    grid = asked.config.rate, asked.config.samples
     prepared = preparing.prepare(recording, *grid, start)
-    names = asking.class_names(classes, task, predictor.entities)
-    probabilities = predictor.score(prepared.signal, prepared.leads, names)
-    elsewhere = predictor.in_company(prepared.signal, prepared.leads, names)
-    notes = asking.company_notes(names, probabilities, elsewhere)
+    names = asking.class_names(classes, task, asked.entities)
+    probabilities = asked.score(prepared.signal, prepared.leads, names)
+    elsewhere = asked.in_company(prepared.signal, prepared.leads, names)
+    notes = [
+        *asking.unknown(names, asked.entities).values(),
+        *asking.company_notes(names, probabilities, elsewhere),
+    ]
     prepared = dataclasses.replace(prepared, notes=(*prepared.notes, *notes))
     answers = asking.ranked(names, probabilities)
     if picture is not None:

@@ -37,6 +37,7 @@ class Model:
         device: "cpu", "cuda", "cuda:1".
         batch: recordings that pass the model at a time; by default what suits the device.
         vectors: text vectors of names that need no text encoder, beside those of the entities.
+        digest: of the weights and of how they are used; names what was made with them.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Model:
         device: str = "cpu",
         batch: int | None = None,
         vectors: Mapping[str, Tensor] | None = None,
+        digest: str = "",
     ) -> None:
         self.config = config
+        self.digest = digest
         self.network = network.eval().to(device)
         self.device = device
         self.batch = batch or BATCH[torch.device(device).type]
@@ -120,10 +123,10 @@ class Model:
             ValueError: an unknown lead, task or model's method; an empty name.
         """
         names = asking.class_names(classes, task, self.entities)
-        for name in asking.unknown(names, self.entities).items():
-            if name[0] not in self._warned:
-                self._warned.add(name[0])
-                warnings.warn(" ".join(name), stacklevel=2)
+        for name, said in asking.unknown(names, self.entities).items():
+            if name not in self._warned:
+                self._warned.add(name)
+                warnings.warn(said, stacklevel=2)
         told = batching.Told(leads, rate, unit, Cut(start, window or 0.0, step or 0.0))
         found = self.answers(self.prepared(recordings, told), self.asked(names))
         return batching.frame(found, names)
@@ -151,9 +154,7 @@ class Model:
         found = self.answers(self.prepared(recordings, told), self.features)
         return batching.frame(found, None)
 
-    def prepared(
-        self, recordings: batching.Recordings, told: batching.Told
-    ) -> Iterator[Prepared]:
+    def prepared(self, recordings: batching.Recordings, told: batching.Told) -> Iterator[Prepared]:
         """What the model is given of each recording, in their order."""
         return batching.prepared(recordings, told, self.config.rate, self.config.samples)
 
@@ -274,4 +275,3 @@ class Model:
         from kmerl.predict.exporting import export
 
         export(self, Path(folder), **how)
-
