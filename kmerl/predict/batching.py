@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kmerl.predict import preparing
+from kmerl.predict import asking, preparing
 from kmerl.predict.preparing import Cut, Prepared
 from kmerl.recordings import RecordError, Recording, from_array, read
 from kmerl.runtime import in_order
@@ -19,10 +19,6 @@ One = str | Path | Recording | np.ndarray | Mapping[str, np.ndarray]
 Recordings = One | Iterable[One]
 Work = Callable[[np.ndarray, tuple[str, ...]], np.ndarray]
 """Of a batch, int16 (record, lead, sample) and its leads: a row each record."""
-
-BEFORE = ("record", "start", "seconds", "leads")
-AFTER = ("notes", "left_out")
-"""Columns before and after the answers."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +89,7 @@ def side_by_side(device: str) -> Iterator[int]:
 def frame(
     found: Sequence[tuple[Prepared, np.ndarray]], names: Sequence[str] | None
 ) -> pd.DataFrame:
-    """A row each answer; a column each name, or one that holds the vectors.
-
-    Raises:
-        ValueError: a name is that of another column.
-    """
-    if clash := set(names or ()) & {*BEFORE, *AFTER}:
-        raise ValueError(f"class {min(clash)!r} is the name of another column; ask in other words")
+    """A row each answer; a column each name, or one that holds the vectors."""
     columns: dict[str, object] = {
         "record": [item.record for item, _ in found],
         "start": np.array([item.start for item, _ in found], np.float64),
@@ -112,9 +102,7 @@ def frame(
         values = np.array([row for _, row in found], np.float32).reshape(len(found), len(names))
         columns |= {name: values[:, place] for place, name in enumerate(names)}
     columns["notes"] = ["; ".join(item.notes) for item, _ in found]
-    columns["left_out"] = [
-        "; ".join(f"{name} ({why})" for name, why in item.left_out.items()) for item, _ in found
-    ]
+    columns["left_out"] = [asking.unused(item.left_out) for item, _ in found]
     return pd.DataFrame(columns)
 
 

@@ -11,14 +11,13 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from kmerl.corpora.staging import alone
 from kmerl.engines import Engine, LostError, code
-from kmerl.files import atomic, write_csv, write_text
+from kmerl.files import alone, atomic, write_csv, write_text
 from kmerl.predict import batching, tables
 from kmerl.predict.finding import Wanted
 from kmerl.predict.model import Model
@@ -57,7 +56,7 @@ class Job:
     names: tuple[str, ...] | None
     folder: Path
 
-    def answer(self, prepared: Sequence[Prepared], part: Path) -> int:
+    def answer(self, prepared: Iterable[Prepared], part: Path) -> int:
         """Answer and keep; how many rows."""
         work = self.model.features if self.names is None else self.model.asked(self.names)
         frame = batching.frame(self.model.answers(prepared, work), self.names)
@@ -83,7 +82,7 @@ def run(
 
     Raises:
         ValueError: another suffix, or a window longer than what the model reads.
-        CorpusError: another run writes to `out`.
+        BusyError: another run writes to `out`.
         LostError: the workers of one piece were lost each time.
     """
     tables.check(out)
@@ -93,7 +92,7 @@ def run(
         )
     told = (code(), model.digest, model.config.method, question, names, model.batch, model.device)
     digest = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
-    with alone(out), _folder(out, digest) as folder:
+    with alone(out, "run"), _folder(out, digest) as folder:
         job = Job(model, question, names, folder)
         pieces = {piece.name(): piece for piece in cut_up(wanted, question.cut)}
         _answer_all(job, pieces, engine)
@@ -148,7 +147,8 @@ def _answer_all(job: Job, pieces: dict[str, Piece], engine: Engine) -> None:
         assert isinstance(piece, Piece)
         raise LostError(
             f"{error.args[0]}: recordings {piece.wanted[0].path} to {piece.wanted[-1].path}; if "
-            "memory ran out, give fewer --workers", piece
+            "memory ran out, give fewer --workers",
+            piece,
         ) from None
     finally:
         meter.close()

@@ -186,6 +186,11 @@ class Model:
         missing = list(dict.fromkeys(name for name in names if name not in self._vectors))
         if missing:
             made = torch.from_numpy(self.tower.embed(missing))
+            if made.shape[1] != self.config.text_width:
+                raise ValueError(
+                    f"text encoder {self.config.text_encoder.model!r} gives vectors of "
+                    f"{made.shape[1]} numbers, the model was trained on {self.config.text_width}"
+                )
             self._vectors |= zip(missing, made, strict=True)
         return torch.stack([self._vectors[name] for name in names])
 

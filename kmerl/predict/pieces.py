@@ -14,7 +14,7 @@ from kmerl.recordings import RecordError, Recording
 FILES, WINDOWS = 64, 16
 """Recordings in a piece: of one row each, or of several windows."""
 MOST = 256
-"""Windows of a recording, beyond which it does not pass through a worker: it would be held twice."""
+"""Windows of a recording, beyond which it does not pass through a worker, to be held twice."""
 
 
 class Bad(NamedTuple):

@@ -41,7 +41,8 @@ def write(parts: Sequence[Path], out: Path, empty: pd.DataFrame) -> int:
         for part in parts:
             table = pq.read_table(part)
             rows += len(table)
-            yield table
+            if len(table):
+                yield table
 
     with atomic(out) as partial:
         if out.suffix.lower() == ".parquet":
@@ -49,8 +50,12 @@ def write(parts: Sequence[Path], out: Path, empty: pd.DataFrame) -> int:
         else:
             with open(partial, "w", encoding="utf-8", newline="") as file:
                 kind = out.suffix.lower()
-                for place, table in enumerate(counted() if parts else [_table(empty)]):
-                    file.write(_lines(table.to_pandas(), kind, header=not place))
+                header = True
+                for table in counted():
+                    file.write(_lines(table.to_pandas(), kind, header))
+                    header = False
+                if header:
+                    file.write(_lines(empty, kind, header))
     return rows
 
 
@@ -70,8 +75,7 @@ def _table(frame: pd.DataFrame) -> pa.Table:
 def _write_parquet(tables: Iterator[pa.Table], path: Path, empty: pa.Table) -> None:
     first = next(tables, empty)
     with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
-        for table in (first, *()):
-            writer.write_table(table)
+        writer.write_table(first)
         for table in tables:
             writer.write_table(table.cast(first.schema))
 
