@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import ingest, probe, reader, training
+from benchmarks import ingest, probe, reader, start, training
 from kmerl import params
 from kmerl.training.loop import PretrainParams
 
@@ -69,6 +69,7 @@ def sizes(root: Path) -> dict[str, int]:
         "corpus_records": listed,
         "ingest_records": ingest.RECORDS,
         "reader_records": reader.RECORDS,
+        "start_records": start.RECORDS,
         "training_batch": pretrain.batch,
         "training_records": training.STEPS * pretrain.batch,
     }
@@ -93,6 +94,7 @@ def four_digits(value: float) -> float:
 BENCHMARKS: dict[str, Callable[[Path], dict[str, float]]] = {
     "ingest": ingest.measure,
     "reader": reader.measure,
+    "start": lambda _: start.measure(),
     "training": train_from,
     "probe": lambda _: probe.measure(),
 }

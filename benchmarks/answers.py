@@ -30,7 +30,7 @@ import typer
 from torch import Tensor
 
 from kmerl import params, seeds
-from kmerl.evaluation.encode import held_out
+from kmerl.evaluation.encode import members
 from kmerl.files import parse_yaml
 from kmerl.leads import LEADS, lead_indices, parse_leads
 from kmerl.methods import Cosine, Method, kmerl
@@ -106,7 +106,7 @@ def answers(config: ModelConfig, model: Method, company: bool, quick: bool) -> S
     for corpus in sorted(set(TASKS.values())):
         cohorts = [read_cohort(DATA / "splits", task) for task in tasks_of(corpus)]
         every, first = (_ask(model, foreign, tasks_of(corpus), ways) for ways in (WAYS, WAYS[:1]))
-        records = sorted(held_out(cohorts))
+        records = sorted(members(cohorts)[1])
         if not records:
             continue
         scores: Scores = {}

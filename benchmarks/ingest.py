@@ -10,6 +10,7 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ import numpy as np
 
 from kmerl import params
 from kmerl.corpora.ingest import Ingest, ingest
+from kmerl.engines import Engine
 from kmerl.leads import LEADS, canonical
 from kmerl.store import read_signals, read_table
 
@@ -58,10 +60,9 @@ def measure(root: Path) -> dict[str, float]:
 
 
 def subset(corpus: Path, target: Path, records: int) -> list[Path]:
-    """PTB-XL of `records` records, its files linked; beyond the corpus's own, under new ids."""
+    """PTB-XL of `records` records; beyond the corpus's own, under new ids."""
     target.mkdir(parents=True)
-    for name in ("records500", "scp_statements.csv"):
-        (target / name).symlink_to((corpus / name).resolve())
+    shutil.copy(corpus / "scp_statements.csv", target)
     with open(corpus / "ptbxl_database.csv", newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     with open(target / "ptbxl_database.csv", "w", newline="", encoding="utf-8") as file:
@@ -70,6 +71,10 @@ def subset(corpus: Path, target: Path, records: int) -> list[Path]:
         for i in range(records):
             writer.writerow([str(i + 1), *rows[i % len(rows)][1:]])
     path = header.index("filename_hr")
+    for row in rows[:records]:  # copied, as a link that leads out of the folder is not followed
+        (target / row[path]).parent.mkdir(parents=True, exist_ok=True)
+        for name in (f"{row[path]}.hea", f"{row[path]}.dat"):
+            shutil.copy(corpus / name, target / name)
     return [target / f"{rows[i % len(rows)][path]}.hea" for i in range(records)]
 
 
@@ -81,7 +86,7 @@ def load_settings() -> Ingest:
 def to_store(corpus: Path, out: Path, workers: int, settings: Ingest) -> None:
     """Ingest as the stage does it."""
     metrics = out.with_suffix(".json")
-    ingest("ptb-xl", corpus, out, metrics, settings=settings, workers=workers, backend="loky")
+    ingest("ptb-xl", corpus, out, metrics, settings=settings, engine=Engine(workers=workers))
 
 
 def peak_memory(corpus: Path, out: Path) -> int:

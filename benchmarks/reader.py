@@ -1,55 +1,58 @@
-"""The training reader with lead masking on, beside itself reading all leads and a memory map.
+"""The training reader with lead masking on: row groups of 4 and of 64, and a decoded copy.
 
     python -m benchmarks.reader [root]     # root holds a `ptb-xl` folder in the official layout
 
-The memory map holds whole records, int16 (record, 12, sample), as MERL's pretraining array does;
-a batch takes its records in random order, then the leads that are kept. All three read files that
-are in the page cache, the best case of a memory map; `file_bytes_over_memory_map` is what counts
-where they are not.
+Samples a second of processor time, which all threads together take; one thread reads. Files are
+in the page cache; `file_bytes_over_decoded` is what counts where they are not.
 """
 
+import dataclasses
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.ingest import ROOT, load_settings, subset, to_store
-from kmerl.leads import LEADS
 from kmerl.models.masking import draw_leads
-from kmerl.store import read_signals, row_groups, shards
-from kmerl.training.reader import DrawLeads, Scope, TrainingReader
+from kmerl.store import Index, read_index, shards
+from kmerl.training.cache import decoded
+from kmerl.training.reader import DrawLeads, TrainingReader
 
-RECORDS, BATCH, EPOCHS, MASKED = 600, 64, 3, (9, 11)
+RECORDS, BATCH, EPOCHS, MASKED = 1024, 512, 8, (9, 11)
 
 
 def measure(root: Path) -> dict[str, float]:
-    """Samples/s of the three readers, as numbers and as ratios, and the bytes they keep on disk."""
+    """Samples a CPU-second of the readers, as numbers and as ratios, and bytes on the disk."""
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         subset(root / "ptb-xl", here / "ptb-xl", RECORDS)
-        store = here / "store"
-        to_store(here / "ptb-xl", store, 1, load_settings())
-        whole = _memory_map(store, here / "whole.npy")
-        group = _rate(partial(_reader, store, _masked, "group"))
-        record = _rate(partial(_reader, store, _masked, "record"))
-        every = _rate(partial(_reader, store, _unmasked, "group"))
-        mapped = _rate(partial(_mapped, whole))
+        four, many = (_store(here, group) for group in (4, 64))
+        held = decoded(here / "cache", four, 1)
+        by_four, by_many = _rate(four, 4), _rate(many, 64)
+        copied = {neighbours: _rate(four, neighbours, held) for neighbours in (1, 4, 64)}
         return {
-            "dlm_samples_per_s": group,
-            "dlm_scope_record_samples_per_s": record,
-            "all_leads_samples_per_s": every,
-            "memory_map_samples_per_s": mapped,
-            "dlm_over_all_leads": group / every,
-            "dlm_scope_record_over_all_leads": record / every,
-            "dlm_over_memory_map": group / mapped,
-            "file_bytes_over_memory_map": sum(p.stat().st_size for p in shards(store))
-            / whole.nbytes,
+            "group_4_samples_per_cpu_s": by_four,
+            "group_64_samples_per_cpu_s": by_many,
+            "decoded_samples_per_cpu_s": copied[4],
+            "group_64_over_group_4": by_many / by_four,
+            "decoded_over_group_4": copied[4] / by_four,
+            "decoded_over_group_64": copied[64] / by_many,
+            "decoded_single_records_over_group_64": copied[1] / by_many,
+            "group_4_single_records_over_group_4": _rate(four, 1) / by_four,
+            "dlm_over_all_leads": by_four / _rate(four, 4, draw=_unmasked),
+            "dlm_scope_record_over_group": _rate(four, 4, scope="record") / by_four,
+            "file_bytes_over_decoded": sum(p.stat().st_size for p in shards(four.directory))
+            / held.nbytes,
         }
+
+
+def _store(here: Path, group: int) -> Index:
+    settings = dataclasses.replace(load_settings(), group=group, shard=RECORDS // 2)
+    to_store(here / "ptb-xl", here / str(group), 1, settings)
+    return read_index(here / str(group))
 
 
 def _masked(generator: np.random.Generator, subsets: int) -> np.ndarray:
@@ -60,43 +63,32 @@ def _unmasked(generator: np.random.Generator, subsets: int) -> np.ndarray:
     return draw_leads(subsets, 0, 0, generator)
 
 
-def _reader(store: Path, draw: DrawLeads, scope: Scope, epoch: int) -> Iterator[int]:
-    rows = np.arange(row_groups(store).rows)
+def _rate(
+    index: Index,
+    neighbours: int,
+    held: np.ndarray | None = None,
+    draw: DrawLeads = _masked,
+    scope: str = "group",
+) -> float:
+    """Samples a CPU-second over some epochs, after one that fills the page cache."""
     reader = TrainingReader(
-        store, rows=rows, batch_size=BATCH, draw_leads=draw, seed=0, scope=scope
+        index,
+        rows=np.arange(index.groups.rows),
+        batch_size=BATCH,
+        draw_leads=draw,
+        seed=0,
+        neighbours=neighbours,
+        scope=scope,  # type: ignore[arg-type]
+        decoded=held,
     )
-    for batch in reader.epoch(epoch):
-        yield len(batch.rows)
-
-
-def _memory_map(store: Path, path: Path) -> np.memmap:
-    groups = row_groups(store)
-    shape = (groups.rows, len(LEADS), groups.samples)
-    written = np.lib.format.open_memmap(path, "w+", np.int16, shape)
-    for rows, signal in read_signals(store, LEADS, 64):
-        written[rows] = signal
-    written.flush()
-    return np.load(path, mmap_mode="r")
-
-
-def _mapped(whole: np.memmap, epoch: int) -> Iterator[int]:
-    generator = np.random.default_rng(epoch)
-    order = generator.permutation(len(whole))
-    for start in range(0, len(order) - BATCH + 1, BATCH):
-        records = whole[order[start : start + BATCH]]
-        kept = _masked(generator, BATCH)
-        yield len(np.take_along_axis(records, kept[..., None], axis=1))
-
-
-def _rate(epoch: Callable[[int], Iterator[int]]) -> float:
-    """Samples/s of the fastest of some epochs, after one that fills the page cache."""
-    sum(epoch(0))
-    rates = []
-    for number in range(1, EPOCHS + 1):
-        start = time.perf_counter()
-        samples = sum(epoch(number))
-        rates.append(samples / (time.perf_counter() - start))
-    return max(rates)
+    start, samples = 0.0, 0
+    for epoch in range(EPOCHS + 1):
+        read = sum(len(batch.rows) for batch in reader.epoch(epoch))
+        if epoch == 0:
+            start = time.process_time()
+        else:
+            samples += read
+    return samples / (time.process_time() - start)
 
 
 if __name__ == "__main__":

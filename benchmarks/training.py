@@ -12,7 +12,7 @@ from kmerl import params
 from kmerl.methods import Method
 from kmerl.models.inputs import Batch
 from kmerl.params import build
-from kmerl.store import read_table
+from kmerl.store import read_index
 from kmerl.training.data import Pairs, loader
 from kmerl.training.loop import PretrainParams
 from kmerl.training.model import initial, lead_mask
@@ -54,7 +54,7 @@ def measure(store: Path, settings: Path = Path("params.yaml")) -> dict[str, floa
     config = described(values, tuple(pairs.names), TEXT_WIDTH)
     pretrain = build(PretrainParams, values["pretrain"], "pretrain")
     mask = lead_mask(config.method, config.sections)
-    source = loader(pairs, "train", pretrain.batch, mask, config.signal, 0, (0, 1), "cpu")
+    source = loader(pairs, "train", pretrain.batch, mask, config.signal, 0, (0, 1), "cpu", 4)
     step = Step(initial(config, 0, pairs.entities), pretrain)
     held = list(itertools.islice(source.epoch(0), STEPS))
     step.rate(held)
@@ -72,16 +72,17 @@ def measure(store: Path, settings: Path = Path("params.yaml")) -> dict[str, floa
 
 def _pairs(store: Path) -> Pairs:
     """Every row of the store with random text and labels: their values cost nothing."""
-    rows = len(read_table(store, ["record"]))
+    index = read_index(store)
+    rows = index.groups.rows
     generator = torch.Generator().manual_seed(0)
     return Pairs(
-        directory=store,
+        index=index,
         patient=np.arange(rows).astype(str),
         split=np.full(rows, "train"),
         patient_number=np.arange(rows),
         vector=np.zeros(rows, np.int64),
         texts=torch.randn(1, TEXT_WIDTH, generator=generator),
-        labels=torch.randint(0, 2, (rows, ENTITIES), dtype=torch.uint8, generator=generator),
+        packed=np.random.default_rng(0).integers(0, 256, (rows, -(-ENTITIES // 8)), np.uint8),
         entities=torch.randn(ENTITIES, TEXT_WIDTH, generator=generator),
         names=[f"entity {i}" for i in range(ENTITIES)],
     )

@@ -1,13 +1,17 @@
 """How this machine runs the chain: it changes results by rounding alone, so no stage lists it."""
 
+import contextvars
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from kmerl import params
+from kmerl.engines import Backend, Engine
+from kmerl.errors import repository
 from kmerl.params import Count, CountOrZero, Positive, checked
 
 Item = TypeVar("Item")
@@ -33,11 +37,15 @@ class Runtime:
     """The `runtime` section of params.yaml."""
 
     workers: CountOrZero
-    backend: str
+    backend: Backend
+    address: str
     threads: CountOrZero
     device: Literal["auto", "cpu", "cuda"]
     launcher: str
     save_minutes: Positive
+    cache: str
+    chunk: CountOrZero
+    compile: bool
     llm: Server
 
     @property
@@ -46,9 +54,24 @@ class Runtime:
         return self.workers or len(os.sched_getaffinity(0))
 
     @property
+    def engine(self) -> Engine:
+        """Who does pieces of work side by side."""
+        return Engine(self.backend, self.worker_count, self.address)
+
+    @property
     def thread_count(self) -> int:
-        """Threads of one process; 0 in params.yaml means one a core."""
-        return self.threads or len(os.sched_getaffinity(0))
+        """Threads of one process; 0 in params.yaml means one a core, which the processes that a
+        launcher started on this machine share."""
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        return self.threads or max(1, len(os.sched_getaffinity(0)) // here)
+
+    @property
+    def cache_folder(self) -> Path | None:
+        """Where decoded copies of stores lie, variables of the environment and ~ filled in; below
+        the repository where it says no more, also for a queued experiment."""
+        if not self.cache:
+            return None
+        return repository(Path.cwd()) / Path(os.path.expandvars(self.cache)).expanduser()
 
 
 def load() -> Runtime:
@@ -64,16 +87,16 @@ def device(runtime: Runtime) -> str:
     return runtime.device
 
 
-def side_by_side(runtime: Runtime, device: str) -> int:
+def side_by_side(runtime: Runtime, device: str, on_gpu: int = 1) -> int:
     """How many pieces of work a device does at a time; sets torch's own threads to suit.
 
     On a CPU a thread a piece beats a thread a matrix, and the sums of a piece keep their order. On
-    a GPU one piece has it all.
+    a GPU one piece has it all, or `on_gpu` share it where the CPU has much to do for each.
     """
     import torch
 
     if device != "cpu":
-        return 1
+        return on_gpu
     torch.set_num_threads(1)
     return runtime.thread_count
 
@@ -118,7 +141,7 @@ def in_order(
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(watched, item))
+            waiting.append(pool.submit(contextvars.copy_context().run, watched, item))
             if ahead is not None and len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:

@@ -1,30 +1,49 @@
 """Stage encode: the frozen encoder over the evaluation corpora, once for each set of leads."""
 
+from functools import partial
 from pathlib import Path
 
 from kmerl import files, params, runtime
 from kmerl.errors import clear_errors
-from kmerl.evaluation.encode import CorpusEncoder, EncodeParams, held_out
+from kmerl.evaluation import pieces
+from kmerl.evaluation.encode import ON_GPU, Corpus, CorpusEncoder, EncodeParams, members
 from kmerl.tasks import prompts
 from kmerl.tasks.classes import TASKS, tasks_of
 from kmerl.tasks.cohort import read_cohort
+from kmerl.training.launch import run
 from kmerl.training.model import initial, load
+
+MODELS, ASKED = Path("models"), Path("data/asked")
+SPLITS, STORE = Path("data/splits"), Path("data/ecg")
 
 
 def main() -> None:
-    settings = params.load("encode", EncodeParams)
-    machine = runtime.load()
-    where = runtime.device(machine)
-    threads = runtime.side_by_side(machine, where)
-    config, model = load(Path("models"), where)
-    untrained = initial(config, params.seed()).encoder.eval().to(where)
+    run(encode, runtime.load(), "stages.encode", apart=True)
+
+
+def encode(device: str) -> None:
+    settings, seed = params.load("encode", EncodeParams), params.seed()
+    config, model = load(MODELS, device)
+    untrained = initial(config, seed).encoder.eval().to(device)
     kind = prompts.chosen(params.read()["prompts"])
-    asked = prompts.read_asked(Path("data/asked"), kind)
-    encoder = CorpusEncoder(model, untrained, settings, config.signal, asked, where, threads)
-    out = files.fresh_directory("data/encode")
-    for corpus in sorted(set(TASKS.values())):
-        scored = held_out(read_cohort(Path("data/splits"), task) for task in tasks_of(corpus))
-        encoder.encode(corpus, Path("data/ecg") / corpus, scored, out)
+    asked = prompts.read_asked(ASKED, kind)
+    threads = runtime.side_by_side(runtime.load(), device, ON_GPU)
+    encoder = CorpusEncoder(model, untrained, settings, config.signal, asked, device, threads)
+    corpora = []
+    for name in sorted(set(TASKS.values())):
+        wanted = members(read_cohort(SPLITS, task) for task in tasks_of(name))
+        corpora.append(Corpus.read(name, STORE / name, *wanted))
+    parts = {corpus.name: corpus.pieces(settings.batch) for corpus in corpora}
+    every = {name: piece for of_corpus in parts.values() for name, piece in of_corpus.items()}
+    sizes = {name: float(len(piece.rows)) for name, piece in every.items()}
+    inputs = [MODELS, ASKED, SPLITS, *(corpus.directory for corpus in corpora)]
+    work = partial(encoder.encode, every)
+
+    with pieces.dealt("encode", [settings, seed, kind], inputs, sizes, work) as made:
+        if made is not None:
+            out = files.fresh_directory("data/encode")
+            for corpus in corpora:
+                encoder.write(corpus, [made[name] for name in parts[corpus.name]], out)
 
 
 if __name__ == "__main__":

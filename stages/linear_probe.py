@@ -1,30 +1,61 @@
 """Stage linear_probe: linear classifiers on the frozen encoder (Sec. 4.2, Table 1)."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kmerl import params, runtime
 from kmerl.errors import clear_errors
-from kmerl.evaluation import linear_probe, metric_files, metric_rows, probe_metrics
+from kmerl.evaluation import linear_probe, metric_files, metric_rows, pieces, probe_metrics
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.encoded_corpus import open_encoded
 from kmerl.files import fresh_directory, write_csv
 from kmerl.progress import track
 from kmerl.tasks.classes import TASKS
-from kmerl.tasks.cohort import Cohort, read_cohort
+from kmerl.tasks.cohort import read_cohort
 from kmerl.tasks.subsets import RATIOS, SUBSET_COLUMNS, subset_rows
+from kmerl.training.launch import run
 
-OUT = Path("data/linear_probe")
+SPLITS, ENCODED, OUT = Path("data/splits"), Path("data/encode"), Path("data/linear_probe")
 
 
 def main() -> None:
+    run(probe, runtime.load(), "stages.linear_probe", apart=True)
+
+
+def probe(device: str) -> None:
+    settings, seed = params.load("linear_probe", linear_probe.LinearProbe), params.seed()
+    cohorts = [read_cohort(SPLITS, task) for task in TASKS]
+    encoded = {corpus: open_encoded(ENCODED, corpus) for corpus in set(TASKS.values())}
+    jobs = {
+        ratio: [
+            linear_probe.Probing(cohort, encoded[cohort.corpus], ratio, settings, seed)
+            for cohort in cohorts
+        ]
+        for ratio in RATIOS
+    }
+    every = {job.name: job for of_ratio in jobs.values() for job in of_ratio}
+    sizes = {name: float(job.train_records) for name, job in every.items()}
+    threads = runtime.side_by_side(runtime.load(), device)
+
+    def fit(names: Sequence[str]) -> Iterator[tuple[str, pieces.Arrays]]:
+        found = runtime.in_order(lambda name: (name, every[name].fit(device)), names, threads)
+        return track(found, "linear probe", len(names), "tasks and ratios")
+
+    with pieces.dealt("linear_probe", [settings, seed], [SPLITS, ENCODED], sizes, fit) as made:
+        if made is not None:
+            fresh_directory(OUT)
+            write({r: [job.result(made[job.name]) for job in jobs[r]] for r in RATIOS})
+            listed = [r for one in cohorts for r in subset_rows(one, seed, settings.seeds)]
+            write_csv(OUT / "subsets.csv", SUBSET_COLUMNS, listed)
+
+
+def write(probed_at: Mapping[int, Sequence[linear_probe.ProbedTask]]) -> None:
+    """Scores and metrics, by ratio."""
     settings = params.load("linear_probe", linear_probe.LinearProbe)
     statistics, seed = params.load("statistics", Statistics), params.seed()
-    fresh_directory(OUT)
-    cohorts = [read_cohort(Path("data/splits"), task) for task in TASKS]
     table: dict[str, dict[str, dict[str, metric_rows.Row]]] = {}
     classes, choices, decays = [], [], []
-    for ratio in RATIOS:
-        probed = probe(cohorts, ratio, settings, seed)
+    for ratio, probed in probed_at.items():
         for one in probed:
             for number, of_seed in enumerate(one.scores):
                 of_seed.write(OUT / str(ratio) / str(number))
@@ -39,20 +70,6 @@ def main() -> None:
     write_csv(OUT / "classes.csv", ("ratio", *metric_rows.CLASS_COLUMNS), classes)
     write_csv(OUT / "choices.csv", probe_metrics.CHOICE_COLUMNS, choices)
     write_csv(OUT / "weight_decays.csv", probe_metrics.DECAY_COLUMNS, decays)
-    listed = [r for one in cohorts for r in subset_rows(one, seed, settings.seeds)]
-    write_csv(OUT / "subsets.csv", SUBSET_COLUMNS, listed)
-
-
-def probe(
-    cohorts: list[Cohort], ratio: int, settings: linear_probe.LinearProbe, seed: int
-) -> list[linear_probe.ProbedTask]:
-    def one(cohort: Cohort) -> linear_probe.ProbedTask:
-        encoded = open_encoded(Path("data/encode"), cohort.corpus)
-        return linear_probe.probe_task(cohort, encoded, ratio, settings, seed)
-
-    threads = runtime.side_by_side(runtime.load(), "cpu")
-    found = runtime.in_order(one, cohorts, threads)
-    return list(track(found, f"linear probe on {ratio} %", len(cohorts), "tasks"))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from kmerl import files
 from kmerl.leads import LEADS
-from kmerl.store import NAME, ShardWriter, label_column, schema
+from kmerl.store import NAME, ShardWriter, label_column, schema, write_index
 from kmerl.tasks import merl_splits
 from kmerl.tasks.classes import classes, tasks_of
 
@@ -28,6 +28,7 @@ def write_store(
     columns: Mapping[str, Sequence],
     labels: Sequence[str] = (),
     shards: Sequence[int] = (),
+    group: int = 4,
 ) -> Path:
     """A store of int16 (record, 12, sample) signals, with no record rejected.
 
@@ -39,7 +40,7 @@ def write_store(
     for shard, size in enumerate(shards or [len(signals)]):
         with (
             files.atomic(directory / NAME.format(shard)) as path,
-            ShardWriter(path, layout, 4) as out,
+            ShardWriter(path, layout, group) as out,
         ):
             for number, signal in itertools.islice(rows, size):
                 row = {"source_rate": RATE, "source_samples": SAMPLES, "report": [], "codes": []}
@@ -48,6 +49,7 @@ def write_store(
                     row |= {f"min.{lead}": int(values.min()), f"max.{lead}": int(values.max())}
                     row[f"nan.{lead}"] = 0
                 out.add(row, signal)
+    write_index(directory)
     (directory / "rejected.csv").write_text("record,reason,detail\nr900,flat,11 leads\n")
     return directory
 

@@ -1,5 +1,7 @@
 """Shapes in signatures are checked while the tests run; what is made once a worker."""
 
+import gc
+import os
 import shutil
 from pathlib import Path
 
@@ -22,16 +24,30 @@ CHECKED = [
 install_import_hook(CHECKED, "beartype.beartype")
 
 torch.set_num_threads(1)  # sums keep their order, and small tensors are faster
+os.fsync = lambda _: None  # no test loses power, and each would wait for the disk
+gc.disable()  # until all is imported
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays to the end: no search for garbage need look at it."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(scope="session")
+def training_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `tests.cohorts.write_cohort` makes, to read from or to copy."""
+    from tests.cohorts import write_cohort  # after the hook above
+
+    return write_cohort(tmp_path_factory.mktemp("training")).parent
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
-    """The working directory: a tiny cohort that is ready for training, which nobody watches."""
-    from tests.cohorts import write_cohort
-
+def here(training_cohort, tmp_path, monkeypatch):
+    """Inside a copy of `training_cohort`, in a training that nobody watches."""
+    shutil.copytree(training_cohort, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("kmerl.training.session._live", lambda: None)
-    write_cohort(tmp_path)
     return tmp_path
 
 

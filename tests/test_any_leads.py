@@ -20,7 +20,16 @@ from kmerl.signal import NAN
 from tests import methods
 from tests.cohorts import RATE, SAMPLES
 from tests.test_cli import write_wfdb
-from tests.test_encode import ASKED, CLASSES, CORPUS, FakeTower, enlarged, voltages, write_tests
+from tests.test_encode import (
+    ASKED,
+    CLASSES,
+    CORPUS,
+    FakeTower,
+    enlarged,
+    voltages,
+    write_encoded,
+    write_tests,
+)
 
 RECORDS = 5
 FEW = CLASSES[:3]
@@ -122,14 +131,14 @@ def test_encoding_never_reads_a_lead_that_is_not_asked_for(
 ):
     only = {"some": parse_leads(",".join(leads[::-1]))}
     monkeypatch.setattr(encode, "lead_sets", lambda _: only)
-    settings = encode.EncodeParams(("paper",), (), ("some",), batch=2)
+    settings = encode.EncodeParams(("paper",), (), ("some",), 2, "fp32")
     how = settings, ask_of.config.signal, ASKED, "cpu"
     encoder = encode.CorpusEncoder(ask_of.network, ask_of.network.encoder, *how)
     found = []
     for place, shown in (("whole", leads), ("spoiled", leads), ("worse", leads[1:])):
         given = signals if place == "whole" else poisoned(signals, shown)
         store = write_tests(tmp_path / place, given)
-        encoder.encode(CORPUS, store, {f"r{i}" for i in range(RECORDS)}, tmp_path)
+        write_encoded(encoder, store, tmp_path)
         found.append(load_file(tmp_path / f"{CORPUS}.safetensors"))
     whole, spoiled, worse = found
     assert {name.split("/")[0] for name in whole} == {"features", "random", "query", "cosine"}

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from kmerl.evaluation.encode import CorpusEncoder, EncodeParams, lead_sets
+from kmerl.evaluation.encode import Corpus, CorpusEncoder, EncodeParams, lead_sets
 from kmerl.leads import LEADS, parse_leads
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES
@@ -30,7 +30,7 @@ CORPUS = TASK = "cpsc2018"
 CLASSES = [one.name for one in classes(TASK)]
 RECORDS = 6
 EVERYONE = tuple(f"r{i}" for i in range(RECORDS))
-SETTINGS = EncodeParams(("paper", "mimic"), ("I+II", "limb", "easi"), ("1", "I+II"), batch=4)
+SETTINGS = EncodeParams(("paper", "mimic"), ("I+II", "limb", "easi"), ("1", "I+II"), 4, "fp32")
 KEYS = [*map(str, range(1, 13)), "I+II", "limb", "easi", "mimic:4"]
 HELD_OUT = ("r1", "r2", "r5")
 CLOSE = {"rtol": 0, "atol": 1e-3}  # of scores of tens: another batch is another order of sums
@@ -100,14 +100,24 @@ def store(tmp_path_factory, signals):
     return write_tests(tmp_path_factory.mktemp("store") / CORPUS, signals)
 
 
-def encode(store, models, out, signal=None, batch=4, scored=EVERYONE, seed=0, threads=1):
+def write_encoded(encoder, store, out, wanted=EVERYONE, scored=EVERYONE):
+    """data/encode of one corpus."""
+    corpus = Corpus.read(CORPUS, store, frozenset(wanted), frozenset(scored))
+    pieces = corpus.pieces(encoder.params.batch)
+    made = dict(encoder.encode(pieces, list(pieces)))
+    encoder.write(corpus, [made[name] for name in pieces], out)
+
+
+def encode(
+    store, models, out, signal=None, scored=EVERYONE, seed=0, threads=1, wanted=EVERYONE, **changes
+):
     """data/encode of one corpus: tensors, description."""
     config, model = load(models)
-    settings = dataclasses.replace(SETTINGS, batch=batch)
+    settings = dataclasses.replace(SETTINGS, **changes)
     chosen = signal or config.signal
     untrained = initial(config, seed).encoder.eval()
     encoder = CorpusEncoder(model, untrained, settings, chosen, ASKED, "cpu", threads)
-    encoder.encode(CORPUS, store, frozenset(scored), out)
+    write_encoded(encoder, store, out, wanted, scored)
     text = (out / f"{CORPUS}.json").read_text(encoding="utf-8")
     return load_file(out / f"{CORPUS}.safetensors"), json.loads(text)
 
@@ -157,6 +167,29 @@ def test_neither_the_batch_size_nor_who_is_scored_changes_a_result(
     for name, tensor in some.items():
         expected = whole[name][rows] if name in scores else whole[name]
         assert np.allclose(tensor, expected, **CLOSE), name
+
+
+def test_who_is_in_no_task_is_not_encoded(encoded, store, models, tmp_path, monkeypatch):
+    """And pieces of two records are put together as one piece was."""
+    whole, described = encoded
+    monkeypatch.setattr("kmerl.evaluation.encode.PIECE", 2)
+    people = ("r0", "r2", "r3", "r5")
+    some, now = encode(store, models, tmp_path, wanted=people, scored=("r1", *HELD_OUT), batch=2)
+    assert now["records"] == [one for one in described["records"] if one in people]
+    assert now["scored"] == [one for one in now["records"] if one in HELD_OUT]
+    rows = [described["records"].index(one) for one in now["records"]]
+    asked = [described["records"].index(one) for one in now["scored"]]
+    for name, tensor in some.items():
+        chosen = asked if name.startswith(("query", "cosine")) else rows
+        assert np.allclose(tensor, whole[name][chosen], **CLOSE), name
+
+
+def test_bf16_is_near_and_its_scores_do_not_tie(encoded, store, models, tmp_path):
+    exact, (found, _) = encoded[0], encode(store, models, tmp_path, precision="bf16")
+    for name, tensor in found.items():
+        assert not np.array_equal(tensor, exact[name]), name
+        assert np.corrcoef(tensor.ravel(), exact[name].ravel())[0, 1] > 0.99, name
+        assert len(np.unique(tensor)) > 0.95 * tensor.size, name
 
 
 def test_the_untrained_encoder_is_the_one_that_pretraining_began_with(

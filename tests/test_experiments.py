@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-from dvc.utils.hydra import apply_overrides
 
 from kmerl.experiments import catalogue, queueing, sections
 from kmerl.experiments.queueing import Planned, State
@@ -161,6 +160,8 @@ def test_every_target_is_a_stage_that_writes_the_metrics_that_are_shown():
 
 def test_dvc_sets_what_an_experiment_says(tmp_path):
     """Each value of each key once, as many keys at a time as there are."""
+    from dvc.utils.hydra import apply_overrides  # slow
+
     values = {}
     for experiment in CATALOGUE.experiments.values():
         for key, given in experiment.set.items():

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from dvc.repo import Repo
 from typer.testing import CliRunner
 
 from kmerl.cli import app
@@ -25,6 +24,8 @@ def sh(*command: str) -> str:
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """A repository of DVC's whose two-step pipeline takes no time, with params.yaml of the demo."""
+    from dvc.repo import Repo  # slow
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     for who in ("AUTHOR", "COMMITTER"):
@@ -41,7 +42,7 @@ def repository(tmp_path, monkeypatch):
         repo.reproduce()
         sh("git", "add", "-A")
         sh("git", "commit", "-qm", "a commit")
-    yield tmp_path
+    yield Repo
     with Repo() as repo:
         repo.experiments.celery_queue.shutdown(kill=True)
 
@@ -60,7 +61,7 @@ def test_one_that_fails_is_named_with_its_reason_and_the_others_complete(reposit
     assert "skipped  large-s0: needs gpu (hours to days on a CPU)" in said
     assert "2 queued, 1 skipped" in said
     assert "skipped  seven-s0: queued already" in kmerl("queue", "masks", "--seeds", "1")
-    with Repo() as repo:
+    with repository() as repo:
         repo.experiments.celery_queue.start_workers(1)
     until = time.monotonic() + 300  # what a worker has just taken shows nowhere for a moment
     while {state.status for state in queueing.states().values()} != {"failed", "success"}:

@@ -205,7 +205,7 @@ def trained(root: Path, people: Cohort, settings: FineTune = SETTINGS, **options
     made, model = load(root / "models")
     start_from = fine_tune.encoders(made, model.encoder, settings, 3)
     how = made.signal, settings, 3
-    return fine_tune.FineTuning(start_from, root / "data/ecg", *how, **options).train(jobs)
+    return list(fine_tune.FineTuning(start_from, root / "data/ecg", *how, **options).train(jobs))
 
 
 def test_labels_of_test_records_change_no_score(finished, people):

@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.neighbors import NearestNeighbors
 
 from kmerl import params
 from kmerl.evaluation import linear_probe, neighbours, probe_fit
@@ -158,7 +157,8 @@ def probed(world) -> linear_probe.ProbedTask:
 
 def _probe(world, ratio: int = 100, **changes) -> linear_probe.ProbedTask:
     settings = dataclasses.replace(SETTINGS, **changes)
-    return linear_probe.probe_task(*world, ratio, settings, 0)
+    probing = linear_probe.Probing(*world, ratio, settings, 0)
+    return probing.result(probing.fit())
 
 
 def test_the_tuned_probe_takes_what_validation_likes_best(world, probed):
@@ -200,6 +200,8 @@ def test_merls_best_test_epoch_is_an_option(world, probed):
 
 @pytest.mark.parametrize(("known", "asked", "count"), [(40, 9, 7), (4, 3, 20), (30, 600, 5)])
 def test_neighbours_agree_with_scikit_learn(known, asked, count, monkeypatch):
+    from sklearn.neighbors import NearestNeighbors  # slow
+
     monkeypatch.setattr(neighbours, "RECORDS_AT_ONCE", 64)
     train, other = _part(2, known), _part(2, asked)
     found = neighbours.neighbour_scores(train.features, train.truth, other.features, count)

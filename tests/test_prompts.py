@@ -13,7 +13,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from kmerl import params
-from kmerl.evaluation.encode import CorpusEncoder
+from kmerl.evaluation.encode import Corpus, CorpusEncoder
 from kmerl.models.inputs import SignalParams
 from kmerl.synthetic.layouts import merl
 from kmerl.tasks import prompts
@@ -113,8 +113,13 @@ def test_encoding_asks_with_what_is_chosen(embedded, monkeypatch, kind):
     described = SimpleNamespace(signal=SignalParams("zscore", "available"))
     monkeypatch.setattr(encode, "load", lambda *_: (described, model))
     monkeypatch.setattr(encode, "initial", lambda *_: model)
-    monkeypatch.setattr(encode, "held_out", lambda *_: frozenset())
-    monkeypatch.setattr(CorpusEncoder, "encode", lambda self, *_: given.append(self.asked))
+    monkeypatch.setattr(encode, "members", lambda *_: (set(), set()))
+    nobody = np.arange(0)
+    nothing = lambda name, *_: Corpus(name, Path("models"), [], nobody, nobody, (nobody, nobody))  # noqa: E731
+    monkeypatch.setattr(Corpus, "read", nothing)
+    monkeypatch.setattr(CorpusEncoder, "write", lambda self, *_: given.append(self.asked))
+    for folder in ("models", "data/splits"):
+        Path(folder).mkdir()
     encode.main()
     assert len(given) == 3
     asked = {"names": "left bundle branch block", "ckepe": merl.prompts()["CLBBB"].lower()}

@@ -86,9 +86,10 @@ def test_labels_are_joined_to_their_names_in_any_order_of_columns(here):
     pairs = load_pairs(here / "data/ecg/mimic-iv-ecg", path.parent, here / "data/text")
     place = {record: row for row, record in enumerate(table["record"].to_pylist())}
     stored = read_table(here / "data/ecg/mimic-iv-ecg", ["record"])["record"].to_pylist()
+    labels = pairs.labels(np.arange(len(stored)))
     for column, name in enumerate(pairs.names):
         expected = np.array(table[name].to_pylist())[[place[record] for record in stored]]
-        assert pairs.labels[:, column].tolist() == expected.astype(int).tolist()
+        assert labels[:, column].tolist() == expected.astype(int).tolist()
     assert len(pairs.names) > 1
 
 
@@ -127,7 +128,8 @@ def test_the_probe_trains_on_the_records_that_it_lists(evaluation_cohort, monkey
         return fit(train, validation, subsets, *rest)
 
     monkeypatch.setattr(probe_fit, "fit", watched)
-    linear_probe.probe_task(cohort, open_encoded(Path("data/encode"), "csn"), 10, settings, 0)
+    encoded = open_encoded(Path("data/encode"), "csn")
+    linear_probe.Probing(cohort, encoded, 10, settings, 0).fit()
     train_records = cohort.split("train").records
     listed = {(seed, record) for seed, _, record, ratio in subset_rows(cohort, 0, 2) if ratio <= 10}
     taken = {(seed, train_records[row]) for seed, rows in enumerate(given[0]) for row in rows}

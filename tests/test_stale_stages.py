@@ -7,10 +7,6 @@ from pathlib import Path
 
 import networkx
 import pytest
-from dvc.repo import Repo
-from dvc.stage.cache import _get_stage_hash
-from dvc.utils.serialize import LOADERS
-from dvc_data.hashfile.meta import Meta
 
 from kmerl.experiments import catalogue
 from kmerl.experiments.catalogue import changed
@@ -82,6 +78,9 @@ TOUCHED = {  # code, and what runs again by its change where `method` is kmerl
 def repository(tmp_path_factory):
     """dvc.yaml and the demo's params.yaml, with a word in each file of our code and of the data
     that is named; each stage has read its deps, and none ever runs."""
+    from dvc.repo import Repo  # slow
+    from dvc.utils.serialize import LOADERS
+
     folder = tmp_path_factory.mktemp("repository")
     code = [path for room in ("kmerl", "stages") for path in (ROOT / room).rglob("*.*")]
     paths = {str(path.relative_to(ROOT)) for path in code if "__pycache__" not in path.parts}
@@ -146,6 +145,8 @@ def test_a_change_of_code_runs_what_uses_it_again_and_no_more(repository):
 def test_no_setting_is_one_that_the_run_cache_cannot_see(name):
     """DVC names a run by its lock without the keys that hold files' sizes, wherever they stand: an
     encoder.size inside a section would get the model of another size. A key of its own is seen."""
+    from dvc_data.hashfile.meta import Meta  # slow
+
     blind = (Meta.PARAM_SIZE, Meta.PARAM_NFILES)
     values = flat(profile(name))
     for stage in stages():
@@ -157,6 +158,8 @@ def test_no_setting_is_one_that_the_run_cache_cannot_see(name):
 
 @QUIET
 def test_encoders_of_two_sizes_are_two_runs(repository):
+    from dvc.stage.cache import _get_stage_hash  # slow
+
     (stage,) = (one for one in repository.index.stages if one.addressing == "pretrain")
 
     def run(size):

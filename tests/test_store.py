@@ -1,5 +1,7 @@
 """The store and its readers, on stores that the tests write."""
 
+import dataclasses
+import shutil
 from functools import partial
 
 import numpy as np
@@ -11,7 +13,17 @@ from hypothesis import strategies as st
 from kmerl.files import DamagedError
 from kmerl.leads import LEADS
 from kmerl.models.masking import draw_leads
-from kmerl.store import NAME, StoreError, label_column, read_signals, read_table, row_groups
+from kmerl.store import (
+    NAME,
+    StoreError,
+    label_column,
+    read_index,
+    read_signals,
+    read_table,
+    row_groups,
+    whole_range,
+    write_index,
+)
 from kmerl.training.reader import TrainingReader
 from tests.cohorts import SAMPLES, write_store
 from tests.official_layouts import signal
@@ -41,7 +53,7 @@ def dlm(generator, subsets, most=11):
 
 def reader(store, **changes):
     usual = {"rows": np.arange(ROWS), "batch_size": 10, "draw_leads": dlm, "seed": 0}
-    return TrainingReader(store, **(usual | changes))
+    return TrainingReader(read_index(store), **(usual | {"neighbours": 4} | changes))
 
 
 def test_what_is_written_is_read(store):
@@ -72,6 +84,62 @@ def test_layout_is_what_the_readers_rely_on(store):
     assert row_groups(store).rows == 121
 
 
+def test_the_index_says_what_the_shards_say(store, tmp_path):
+    without = tmp_path / "csn"
+    shutil.copytree(store, without, ignore=shutil.ignore_patterns("index.parquet"))
+    one, other = read_index(store), read_index(without)
+    assert one.names.equals(other.names)
+    assert one.names.equals(read_table(without, ["record", "patient", "split"]))
+    for name in ("low", "high"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    for name in ("samples", "rate", "shard", "number", "start"):
+        found = getattr(one.groups, name)
+        np.testing.assert_array_equal(found, getattr(other.groups, name))
+        assert np.asarray(found).dtype == np.asarray(getattr(other.groups, name)).dtype
+    low, high = whole_range(without)
+    np.testing.assert_array_equal(low, SIGNALS.min(axis=(1, 2)))
+    np.testing.assert_array_equal(high, SIGNALS.max(axis=(1, 2)))
+    write_index(without, threads=3)
+    assert (without / "index.parquet").read_bytes() == (store / "index.parquet").read_bytes()
+
+
+def longer(folder):
+    with open(folder / NAME.format(2), "ab") as file:
+        file.write(b"x")
+
+
+def of_another(folder):
+    pq.write_table(pq.read_table(folder / "index.parquet", columns=["record"]), folder / "i")
+    (folder / "i").rename(folder / "index.parquet")
+
+
+def flipped(folder):
+    path = folder / "index.parquet"
+    content = bytearray(path.read_bytes())
+    content[200] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (
+            longer,
+            r"signals-00002\.parquet is damaged.* bytes, index\.parquet says .*dvc repro ingest",
+        ),
+        (lambda folder: (folder / NAME.format(1)).unlink(), "other shards than its index.parquet"),
+        (of_another, r"index\.parquet has other columns"),
+        (flipped, r"index\.parquet is damaged"),
+    ],
+)
+def test_an_index_of_other_shards_or_a_torn_one_is_told(store, tmp_path, damage, said):
+    here = shutil.copytree(store, tmp_path / "csn")
+    damage(here)
+    for look in (read_index, whole_range, lambda folder: read_table(folder, ["record"])):
+        with pytest.raises((DamagedError, StoreError), match=said):
+            look(here)
+
+
 def test_missing_store_column_or_row_is_named_and_an_empty_store_is_read(store, tmp_path):
     with pytest.raises(StoreError, match=r"dvc repro ingest@csn"):
         read_table(tmp_path / "csn", ["record"])
@@ -89,6 +157,7 @@ def test_missing_store_column_or_row_is_named_and_an_empty_store_is_read(store, 
 @settings(max_examples=10, deadline=None)
 @given(
     share=st.integers(1, 15),
+    neighbours=st.integers(1, 9),
     window=st.integers(1, 3),
     scope=st.sampled_from(["group", "record", "batch"]),
     whole=st.booleans(),
@@ -96,11 +165,12 @@ def test_missing_store_column_or_row_is_named_and_an_empty_store_is_read(store, 
     left_out=st.sets(st.integers(0, 120), max_size=31),
 )
 def test_an_epoch_is_full_batches_of_chosen_rows_once_or_all_of_them(
-    store, *, share, window, scope, whole, world, left_out
+    store, *, share, neighbours, window, scope, whole, world, left_out
 ):
     rows = np.array(sorted(set(range(ROWS)) - left_out))
     batch_size = share * world
     changes = {"rows": rows, "batch_size": batch_size, "window": window, "scope": scope}
+    changes["neighbours"] = neighbours
     alone = reader(store, **changes, whole=whole)
     batches, sizes = list(alone.epoch(1)), set()
     assert len(batches) == len(alone) == (len(rows) + (batch_size - 1) * whole) // batch_size
@@ -112,6 +182,12 @@ def test_an_epoch_is_full_batches_of_chosen_rows_once_or_all_of_them(
     assert len(rows) - len(seen) < (1 if whole else batch_size)
     assert max(sizes) - min(sizes) <= whole
     assert max(sizes) <= batch_size
+    mapped = reader(store, **changes, whole=whole, decoded=SIGNALS).epoch(1)
+    for batch, other in zip(batches, mapped, strict=True):
+        for field in dataclasses.fields(batch):
+            one, two = getattr(batch, field.name), getattr(other, field.name)
+            assert one.dtype == two.dtype
+            np.testing.assert_array_equal(one, two)
     parts = []
     for rank in range(world):
         part = reader(store, **changes, whole=whole, rank=rank, world_size=world)
@@ -130,8 +206,6 @@ def check(batch, batch_size, scope):
     whole = SIGNALS[batch.rows]
     wanted = np.take_along_axis(whole, batch.leads[..., None], axis=1)
     np.testing.assert_array_equal(batch.signal, wanted)
-    np.testing.assert_array_equal(batch.low, wanted.min(axis=(1, 2)))
-    np.testing.assert_array_equal(batch.high, wanted.max(axis=(1, 2)))
     np.testing.assert_array_equal(batch.low_all, whole.min(axis=(1, 2)))
     np.testing.assert_array_equal(batch.high_all, whole.max(axis=(1, 2)))
     if scope == "batch":
@@ -147,6 +221,20 @@ def test_scopes_differ_in_who_shares_leads(store):
     assert share("batch") == 1
     assert 0.6 < share("group") < 0.9  # three of four neighbours are in one group
     assert share("record") < 0.3
+
+
+@pytest.mark.parametrize(("neighbours", "together"), [(1, 1), (4, 4), (7, 7), (1000, 70)])
+def test_neighbours_stay_together_whatever_the_row_groups(store, tmp_path, neighbours, together):
+    """What a store was written in changes nothing that is drawn."""
+    (batch,) = reader(store, neighbours=neighbours, batch_size=ROWS).epoch(0)
+    ends = [*np.flatnonzero(np.diff(batch.rows) != 1) + 1, ROWS]
+    runs = np.diff([0, *ends])
+    assert max(runs) >= together
+    assert set(runs) >= ({together} if neighbours < 70 else set(SHARDS) - {0})
+    other = write_store(tmp_path / "csn", SIGNALS, COLUMNS, [LABEL], SHARDS, group=16)
+    (again,) = reader(other, neighbours=neighbours, batch_size=ROWS).epoch(0)
+    for name in ("rows", "leads", "signal"):
+        np.testing.assert_array_equal(getattr(batch, name), getattr(again, name))
 
 
 def test_same_seed_and_epoch_same_batches_whatever_the_threads(store):

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from kmerl import params
 from kmerl.models.inputs import SignalParams
-from kmerl.models.masking import EVERY_LEAD
+from kmerl.models.masking import EVERY_LEAD, MaskParams
 from kmerl.store import read_table
 from kmerl.training import loop
 from kmerl.training.checkpoint import NAME as CHECKPOINTS
@@ -88,12 +88,28 @@ def test_a_batch_knows_whose_records_it_holds(here):
     assert ((pairs.patient_number[:, None] == pairs.patient_number) == np.array(same)).all()
     numbered = dataclasses.replace(pairs, patient_number=np.arange(len(names)))
     source = loader(
-        numbered, "train", 8, EVERY_LEAD, SignalParams("zscore", "available"), 0, (0, 1), "cpu"
+        numbered, "train", 8, EVERY_LEAD, SignalParams("zscore", "available"), 0, (0, 1), "cpu", 4
     )
     for batch in source.epoch(0):
         vectors = pairs.texts[torch.from_numpy(pairs.vector)[batch.patient]]
         assert torch.equal(batch.text, vectors)
-        assert torch.equal(batch.labels, pairs.labels[batch.patient].float())
+        assert torch.equal(batch.labels, pairs.labels(batch.patient.numpy()).float())
+
+
+@pytest.mark.parametrize("kind", ["zscore", "minmax", "millivolt"])
+@pytest.mark.parametrize("over", ["available", "global12"])
+def test_a_batch_for_a_gpu_is_the_same_to_rounding(here, monkeypatch, kind, over):
+    """The way of int16 through pinned memory, on a device that is not called `cpu`."""
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    data = here / "data"
+    pairs = load_pairs(data / "ecg" / "mimic-iv-ecg", data / "labels", data / "text")
+    mask = MaskParams("dynamic", 0, 11, "group", 0.0, per_lead=True)
+    args = pairs, "train", 8, mask, SignalParams(kind, over), 0, (0, 1)
+    batches = [loader(*args, device, 4, threads=2).epoch(0) for device in ("cpu", "cpu:0")]
+    for one, other in zip(*batches, strict=True):
+        for field in dataclasses.fields(one):
+            values = getattr(one, field.name), getattr(other, field.name)
+            torch.testing.assert_close(*values, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -274,13 +290,13 @@ def some_pairs(patients, seed=3, records=400):
     rng = np.random.default_rng(seed)
     number = np.arange(records)
     return Pairs(
-        directory=Path(),
+        index=None,
         patient=np.array([f"p{k}" for k in rng.integers(0, patients, records)]),
         patient_number=np.zeros(records, int),
         split=np.where(number % 10 == 0, "val", "train"),
         vector=np.where(number % 7 == 0, -1, 0),
         texts=torch.zeros(1, 2),
-        labels=torch.zeros(records, 1, dtype=torch.uint8),
+        packed=np.zeros((records, 1), np.uint8),
         entities=torch.zeros(1, 2),
         names=["x"],
     )

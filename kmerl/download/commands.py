@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from kmerl.download.fetch import Outcome
 
 app = typer.Typer(
-    no_args_is_help=True, help="The corpora: where they are to be had, and getting them."
+    no_args_is_help=True,
+    help="The corpora: where they are to be had, getting them, and what is kept decoded of them.",
 )
 
 
@@ -82,6 +83,27 @@ def get_command(
     if found.failed or found.stopped:
         raise typer.Exit(1)
     _say_root(corpus, root)
+
+
+@app.command("cache")
+def cache_command(
+    *,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove them.")] = False,
+) -> None:
+    """The decoded copies of stores that runtime.cache of params.yaml keeps on this machine."""
+    from kmerl import runtime
+    from kmerl.training import cache
+
+    folder = runtime.load().cache_folder
+    if folder is None:
+        typer.echo("runtime.cache of params.yaml is empty: no store is kept decoded")
+        return
+    found = cache.copies(folder)
+    for name, size in found.items():
+        typer.echo(f"{size / 1e9:9.2f} GB  {folder / name}")
+    if clear and found:
+        cache.clear(folder)
+    typer.echo(f"{folder}: {len(found)} decoded copies{' removed' if clear else ''}")
 
 
 def _tell(corpus: str, root: Path, found: "Outcome") -> None:

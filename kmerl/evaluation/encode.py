@@ -1,19 +1,22 @@
 """The frozen encoder, run once over each corpus for each set of leads."""
 
 import json
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int16
+from jaxtyping import Int, Int16
 from pydantic import Field
 from safetensors.numpy import save_file
 from torch import Tensor
 
 from kmerl import files
+from kmerl.evaluation.pieces import Arrays
 from kmerl.leads import LEADS, LeadKey, lead_indices, parse_leads
 from kmerl.methods import Cosine, Method, Query
 from kmerl.models.inputs import SignalParams, normalised
@@ -25,6 +28,12 @@ from kmerl.store import read_signals, read_table, whole_range
 from kmerl.tasks.classes import classes, tasks_of
 from kmerl.tasks.cohort import Cohort
 from kmerl.tasks.prompts import Asked
+from kmerl.training.optimiser import autocast
+
+PIECE = 512
+"""Records of a piece of work, or a few less: whole batches."""
+ON_GPU = 4
+"""Batches that share a GPU: what is prepared for it on the CPU takes as long as its own part."""
 
 
 @checked
@@ -35,6 +44,7 @@ class EncodeParams:
     sets: tuple[LeadKey, ...]
     random: tuple[str, ...]
     batch: Count
+    precision: Literal["fp32", "bf16"]
 
     def __post_init__(self) -> None:
         for key in self.sets:
@@ -59,9 +69,15 @@ def lead_sets(params: EncodeParams) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def held_out(cohorts: Iterable[Cohort]) -> set[str]:
-    """The records that some task keeps for validation or test: those that are scored."""
-    return {str(one) for cohort in cohorts for one in cohort.records[cohort.splits != "train"]}
+def members(cohorts: Iterable[Cohort]) -> tuple[set[str], set[str]]:
+    """The records of some tasks, and of them those that a task keeps for validation or test, which
+    are scored."""
+    every: set[str] = set()
+    scored: set[str] = set()
+    for cohort in cohorts:
+        every.update(map(str, cohort.records))
+        scored.update(map(str, cohort.records[cohort.splits != "train"]))
+    return every, scored
 
 
 def score_kinds(model: Method) -> list[str]:
@@ -71,17 +87,59 @@ def score_kinds(model: Method) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Some records' signals in microvolt, and what is wanted of them.
+class Corpus:
+    """What is encoded of a corpus's store: `rows` ascending, of which those `asked` are scored."""
 
-    `vectors` are of the texts asked, by task; `compared`: the untrained encoder reads them too.
+    name: str
+    directory: Path
+    records: list[str]
+    rows: Int[np.ndarray, " row"]
+    asked: Int[np.ndarray, " asked"]
+    whole_range: tuple[np.ndarray, np.ndarray]
+
+    @classmethod
+    def read(cls, name: str, directory: Path, wanted: Set[str], scored: Set[str]) -> "Corpus":
+        """
+        Args:
+            wanted: ids of the records that are encoded, where the store has them.
+            scored: those of them whose scores are wanted (see `members`).
+        """
+        records = read_table(directory, ["record"])["record"].to_pylist()
+        rows, asked = (
+            np.array([row for row, record in enumerate(records) if record in ids], dtype=np.int64)
+            for ids in (wanted, wanted & scored)
+        )
+        return cls(name, directory, records, rows, asked, whole_range(directory))
+
+    def pieces(self, batch: int) -> "dict[str, Piece]":
+        """The records asked about come first, so that their batches are full."""
+        step, found = max(1, PIECE // batch) * batch, []
+        for rows, asked in ((self.asked, True), (np.setdiff1d(self.rows, self.asked), False)):
+            starts = range(0, len(rows), step)
+            found += [Piece(self, rows[start : start + step], asked) for start in starts]
+        return {f"{self.name}-{number:05d}": piece for number, piece in enumerate(found)}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some rows of a corpus's store, encoded by one process."""
+
+    corpus: Corpus
+    rows: Int[np.ndarray, " row"]
+    asked: bool
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some records' signals in microvolt, of all twelve leads, and the piece they are of.
+
+    `vectors` are of the texts asked, by task.
     """
 
-    signal: Int16[np.ndarray, "batch lead sample"]
+    piece: str
+    signal: Int16[np.ndarray, "batch 12 sample"]
     whole_range: tuple[np.ndarray, np.ndarray]
-    leads: tuple[str, ...]
     vectors: dict[str, Tensor]
-    compared: bool
 
 
 @dataclass(frozen=True)
@@ -100,56 +158,65 @@ class CorpusEncoder:
     device: str
     threads: int = 1
 
-    def encode(self, corpus: str, directory: Path, scored: Set[str], out: Path) -> None:
-        """Write features of every record and lead set, and the scores of `scored` that the method
-        gives (see `score_kinds`).
+    def encode(
+        self, pieces: Mapping[str, Piece], names: Sequence[str]
+    ) -> Iterator[tuple[str, Arrays]]:
+        """Of each named piece the features for every set of leads, and the scores that the method
+        gives (see `score_kinds`); sets that name the same leads are encoded once, under one key."""
+        meter = Meter("encoding", sum(len(pieces[name].rows) for name in names), "records")
+        batches = (
+            Batch(name, block, tuple(ends[rows] for ends in piece.corpus.whole_range), vectors)
+            for name in names
+            for piece in (pieces[name],)
+            for vectors in (self._vectors(piece.corpus.name) if piece.asked else {},)
+            for rows, block in read_signals(
+                piece.corpus.directory, LEADS, self.params.batch, piece.rows
+            )
+        )
+        done = in_order(self._encode, batches, self.threads, ahead=2 * self.threads)
+        for name, blocks in groupby(done, key=lambda one: one[0]):
+            parts = []
+            for _, block in blocks:
+                parts.append(block)
+                meter.advance(len(next(iter(block.values()))))
+            yield name, {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        meter.close()
 
-        Args:
-            scored: ids of the records whose scores are wanted (see `held_out`); the others need
-                features alone.
-        """
-        records = read_table(directory, ["record"])["record"].to_pylist()
-        asked = np.array([record in scored for record in records], dtype=bool)
-        tensors = self._tensors(corpus, directory, asked)
-        with files.atomic(out / f"{corpus}.safetensors") as unfinished:
+    def write(self, corpus: Corpus, made: Sequence[Arrays], out: Path) -> None:
+        """Write what `corpus.pieces` came to, in their order; rows are in the store's order."""
+        back = np.argsort(np.concatenate([corpus.asked, np.setdiff1d(corpus.rows, corpus.asked)]))
+        sets = lead_sets(self.params)
+        tensors: Arrays = {}
+        for name in dict.fromkeys(name for piece in made for name in piece):
+            whole = np.concatenate([piece[name] for piece in made if name in piece])
+            kind, _, first = name.rpartition("/")
+            of_all = kind in ("features", "random")
+            keys = [key for key, leads in sets.items() if leads == sets[first]]
+            written = [k for k in keys if kind != "random" or k in self.params.random]
+            tensors |= dict.fromkeys(
+                (f"{kind}/{key}" for key in written), whole[back] if of_all else whole
+            )
+        with files.atomic(out / f"{corpus.name}.safetensors") as unfinished:
             save_file(tensors, unfinished)
         description = {
-            "records": records,
-            "scored": [record for record in records if record in scored],
-            "lead_sets": lead_sets(self.params),
+            "records": [corpus.records[row] for row in corpus.rows],
+            "scored": [corpus.records[row] for row in corpus.asked],
+            "lead_sets": sets,
             "random_sets": self.params.random,
             "score_kinds": score_kinds(self.model),
-            "tasks": {task: [c.code for c in classes(task)] for task in tasks_of(corpus)},
+            "tasks": {task: [c.code for c in classes(task)] for task in tasks_of(corpus.name)},
         }
-        files.write_text(out / f"{corpus}.json", json.dumps(description, indent=1) + "\n")
+        files.write_text(out / f"{corpus.name}.json", json.dumps(description, indent=1) + "\n")
 
-    def _tensors(self, corpus: str, directory: Path, asked: np.ndarray) -> dict[str, np.ndarray]:
-        """What is written, by name and key of the lead set.
-
-        Sets that name the same leads ("2" and "I+II" in the paper's order) are encoded once. The
-        records asked about come first, so that their batches are full.
-        """
-        sets = lead_sets(self.params)
-        parts = [(np.flatnonzero(asked), self._vectors(corpus)), (np.flatnonzero(~asked), {})]
-        back = np.argsort(np.concatenate([rows for rows, _ in parts]))
-        low, high = whole_range(directory)
-        distinct = sorted(set(sets.values()), key=lambda leads: (len(leads), leads))
-        meter = Meter(f"encoding {corpus}", len(asked) * len(distinct), "records")
-        tensors: dict[str, np.ndarray] = {}
-        for leads in distinct:
-            keys = [key for key, wanted in sets.items() if wanted == leads]
-            compared = [key for key in keys if key in self.params.random]
-            batches = (
-                Batch(block, (low[rows], high[rows]), leads, vectors, bool(compared))
-                for chosen, vectors in parts
-                for rows, block in read_signals(directory, leads, self.params.batch, chosen)
-            )
-            blocks = in_order(self._encode, batches, self.threads, ahead=2 * self.threads)
-            for name, value in _together(blocks, back, meter).items():
-                written = compared if name == "random" else keys
-                tensors |= {f"{name}/{key}": value for key in written}
-        meter.close()
-        return tensors
+    @cached_property
+    def _distinct(self) -> dict[str, tuple[tuple[str, ...], bool]]:
+        """By the first key of each different set of leads: these, the fewest first, and whether
+        the untrained encoder reads them, too."""
+        found: dict[tuple[str, ...], list[str]] = {}
+        for key, leads in lead_sets(self.params).items():
+            found.setdefault(leads, []).append(key)
+        ordered = sorted(found.items(), key=lambda one: (len(one[0]), one[0]))
+        return {k[0]: (leads, not {*k}.isdisjoint(self.params.random)) for leads, k in ordered}
 
     def _vectors(self, corpus: str) -> dict[str, Tensor]:
         """Of what each task's classes are asked as, on the device."""
@@ -157,34 +224,29 @@ class CorpusEncoder:
         return {task: torch.from_numpy(self.asked.of(task)).to(self.device) for task in tasks}
 
     @torch.inference_mode()
-    def _encode(self, batch: Batch) -> dict[str, np.ndarray]:
-        prepared = normalised(batch.signal, batch.whole_range, self.signal)
-        signal, vectors = torch.from_numpy(prepared).to(self.device), batch.vectors
-        index = torch.tensor(lead_indices(batch.leads), device=self.device)
-        index = index.expand(len(signal), -1)
-        tokens = self.model.encoder(signal, index)
-        answer = {"features": pool(tokens)}
-        if batch.compared:
-            answer["random"] = pool(self.untrained(signal, index))
+    def _encode(self, batch: Batch) -> tuple[str, Arrays]:
+        found: Arrays = {}
+        for key, (leads, compared) in self._distinct.items():
+            index = lead_indices(leads)
+            prepared = normalised(batch.signal[:, index], batch.whole_range, self.signal)
+            signal = torch.from_numpy(prepared).to(self.device)
+            given = signal, torch.tensor(index, device=self.device).expand(len(signal), -1)
+            with autocast(self.params.precision, self.device):
+                tokens = self.model.encoder(*given).float()
+                untrained = self.untrained(*given).float() if compared else None
+            answers = {"features": pool(tokens), **self._scores(tokens, batch.vectors)}
+            if untrained is not None:
+                answers["random"] = pool(untrained)
+            found |= {f"{name}/{key}": v.float().cpu().numpy() for name, v in answers.items()}
+        return batch.piece, found
+
+    def _scores(self, tokens: Tensor, vectors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """In float32, whatever the encoder's precision: rounded scores would tie."""
+        found: dict[str, Tensor] = {}
         if vectors and isinstance(self.model, Query):
             scores = self.model.score(tokens, *vectors.values())
-            answer |= {
-                f"query/{task}": logits for task, logits in zip(vectors, scores, strict=True)
-            }
+            found |= {f"query/{task}": one for task, one in zip(vectors, scores, strict=True)}
         if vectors and isinstance(self.model, Cosine):
             for task, asked in vectors.items():
-                answer[f"cosine/{task}"] = self.model.similarity(tokens, asked)
-        return {name: value.float().cpu().numpy() for name, value in answer.items()}
-
-
-def _together(
-    blocks: Iterable[dict[str, np.ndarray]], back: np.ndarray, meter: Meter
-) -> dict[str, np.ndarray]:
-    """Blocks end to end; what every record has comes back to the order of the store's rows."""
-    found: dict[str, list[np.ndarray]] = {}
-    for values in blocks:
-        for name, value in values.items():
-            found.setdefault(name, []).append(value)
-        meter.advance(len(values["features"]))
-    whole = {name: np.concatenate(values) for name, values in found.items()}
-    return whole | {name: whole[name][back] for name in ("features", "random") if name in whole}
+                found[f"cosine/{task}"] = self.model.similarity(tokens, asked)
+        return found

@@ -22,8 +22,8 @@ class EncodedCorpus:
 
     `lead_sets` maps the key of a lead set ("1" .. "12", "I+II", "mimic:4") to its leads,
     `random_sets` are the keys that an untrained encoder read too, `score_kinds` the zero-shot
-    scores that the method gives. Every record has features; scores have rows for the records that
-    some task holds out for validation or test.
+    scores that the method gives. Every member of a task has features; scores have rows for the
+    records that some task holds out for validation or test.
     """
 
     corpus: str

@@ -9,7 +9,7 @@ run side by side changes no bit of the result.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from kmerl.evaluation.fine_tune_fit import Classifier, Examples, FineTune, Start
 from kmerl.evaluation.memory_store import MemoryStore, read_into_memory
 from kmerl.evaluation.metric_rows import Evaluations, Row, metric_table
 from kmerl.evaluation.paired_rows import reference_row
+from kmerl.evaluation.pieces import Arrays
 from kmerl.evaluation.scores import Scores, scored, unscored
 from kmerl.leads import in_standard_order
 from kmerl.models.inputs import SignalParams
@@ -51,6 +52,10 @@ class Job:
     leads: str
     start: Start
 
+    @property
+    def name(self) -> str:
+        return f"{self.test.task}-{self.ratio}-{self.number}-{self.leads}-{self.start}"
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -61,6 +66,19 @@ class Trained:
     validation: Float[np.ndarray, "validation class"]
     test: Float[np.ndarray, "test class"]
 
+    @classmethod
+    def of(cls, job: Job, found: Arrays) -> "Trained":
+        """What `arrays` gave."""
+        return cls(job, int(found["epoch"]), found["validation"], found["test"])
+
+    @property
+    def arrays(self) -> Arrays:
+        return {
+            "epoch": np.array(self.epoch),
+            "validation": self.validation,
+            "test": self.test,
+        }
+
     @property
     def train_classes(self) -> int:
         """Classes with a positive training record."""
@@ -68,7 +86,7 @@ class Trained:
 
 
 def plan(cohorts: Sequence[Cohort], settings: FineTune, seed: int) -> list[Job]:
-    """Every training, but for tasks without training records; the largest of a corpus first."""
+    """Every training, but for tasks without training records; the largest first."""
     found = []
     for cohort in cohorts:
         train, validation, test = (cohort.split(name) for name in ("train", "val", "test"))
@@ -82,8 +100,12 @@ def plan(cohorts: Sequence[Cohort], settings: FineTune, seed: int) -> list[Job]:
                         Job(subset, validation, test, ratio, number, leads, start)
                         for start in settings.starts
                     ]
-    sizes = {key: len(leads) for key, leads in settings.lead_sets.items()}
-    return sorted(found, key=lambda job: -len(job.train.records) * sizes[job.leads])
+    return sorted(found, key=lambda job: -size(job, settings))
+
+
+def size(job: Job, settings: FineTune) -> float:
+    """How long a training takes, beside the others."""
+    return float(len(job.train.records) * len(settings.lead_sets[job.leads]))
 
 
 Encoders = Mapping[tuple[Start, int], Any]
@@ -117,7 +139,7 @@ class FineTuning:
     device: str = "cpu"
     threads: int = 1
 
-    def train(self, jobs: Sequence[Job]) -> list[Trained]:
+    def train(self, jobs: Sequence[Job]) -> Iterator[Trained]:
         """Run every job, corpus by corpus; a corpus's signals are held while it lasts.
 
         Memory: see `MemoryStore`; and each thread's network and activations.
@@ -132,13 +154,11 @@ class FineTuning:
             with lock:
                 meter.advance(records)
 
-        done: list[Trained] = []
         for corpus in sorted({job.test.corpus for job in jobs}):
             members = [job for job in jobs if job.test.corpus == corpus]
             work = partial(self._train_one, self._read(corpus, members), advance)
-            done += in_order(work, members, self.threads, stop=stop)
+            yield from in_order(work, members, self.threads, stop=stop)
         meter.close()
-        return done
 
     def _read(self, corpus: str, jobs: Sequence[Job]) -> MemoryStore:
         leads = {lead for leads in self.settings.lead_sets.values() for lead in leads}

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,12 +18,17 @@ from kmerl.leads import LeadKey, parse_leads
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import pool
 from kmerl.params import Count, Positive, PositiveOrZero, checked
+from kmerl.runtime import in_order
 from kmerl.tasks.cohort import Cohort
 from kmerl.tasks.subsets import Ratio
 from kmerl.training.optimiser import Optimiser, autocast
 from kmerl.training.schedule import learning_rate
 
 Start = Literal["pretrained", "scratch"]
+ON_GPU = 256
+"""Held-out records scored together on a GPU; on a CPU more than a step has gain nothing."""
+LOOKED_AT = 50
+"""Losses looked at together, for a look makes a GPU wait."""
 
 
 @checked
@@ -79,10 +84,18 @@ class Examples:
     ) -> "Examples":
         return cls(recordings, recordings.rows(cohort.records), cohort.truth, leads, signal)
 
-    def inputs(self, places: Int64[np.ndarray, " batch"], device: str) -> tuple[Tensor, Tensor]:
-        """Signal (batch, lead, sample) and lead indices (batch, lead) of some records."""
-        signal, leads = self.recordings.batch(self.rows[places], self.leads, self.signal)
-        return signal.to(device), leads.to(device)
+    def batches(
+        self, order: Int64[np.ndarray, " record"], size: int, device: str
+    ) -> Iterator[tuple[Int64[np.ndarray, " batch"], tuple[Tensor, Tensor]]]:
+        """Places, and of the records there the signal (batch, lead, sample) and lead indices
+        (batch, lead); the next ones are prepared while one is worked on."""
+
+        def prepared(places: np.ndarray) -> tuple[np.ndarray, tuple[Tensor, Tensor]]:
+            signal, leads = self.recordings.batch(self.rows[places], self.leads, self.signal)
+            return places, (signal.to(device), leads.to(device))
+
+        parts = [order[start : start + size] for start in range(0, len(order), size)]
+        return in_order(prepared, parts, threads=1, ahead=2)
 
 
 class Classifier(nn.Module):
@@ -155,19 +168,19 @@ def fit(
     for epoch in range(settings.epochs):
         network.train()
         order = random.permutation(len(targets))
-        for step in range(steps):
-            places = order[step * settings.batch : (step + 1) * settings.batch]
+        losses = []
+        for step, (places, given) in enumerate(train.batches(order, settings.batch, device)):
             with autocast(settings.precision, device):
-                logits = network(*train.inputs(places, device)).float()
-            loss = F.binary_cross_entropy_with_logits(logits, targets[torch.from_numpy(places)])
-            if not torch.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss is {loss.item()} in epoch {epoch + 1}, step {step + 1}: lower "
-                    "fine_tune's learning rates, or set fine_tune.clip or fine_tune.precision: fp32"
-                )
+                logits = network(*given).float()
+            wanted = targets[torch.from_numpy(places).to(device)]
+            loss = F.binary_cross_entropy_with_logits(logits, wanted)
             now = epoch * steps + step
             optimiser.step(loss, learning_rate(now, settings.epochs * steps, warmup, rate))
             advance(len(places))
+            losses.append(loss.detach())
+            if step + 1 == steps or len(losses) == LOOKED_AT:
+                _check(torch.stack(losses), f"epoch {epoch + 1}", step + 1)
+                losses = []
         found = float(macro(auroc(validation.truth, scores(network, validation, settings, device))))
         undecided = epoch + 1 == settings.epochs and not chosen
         if found > value or (math.isnan(value) and not math.isnan(found)) or undecided:
@@ -177,6 +190,19 @@ def fit(
     return Fitted(network, chosen, value)
 
 
+def _check(losses: Float[Tensor, " step"], epoch: str, steps: int) -> None:
+    """
+    Raises:
+        FloatingPointError: a loss is no number; `steps` is the number of the last.
+    """
+    for place in (~torch.isfinite(losses)).nonzero().flatten().tolist()[:1]:
+        raise FloatingPointError(
+            f"the loss is {losses[place].item()} in {epoch}, step {steps - len(losses) + place + 1}"
+            ": lower fine_tune's learning rates, or set fine_tune.clip or "
+            "fine_tune.precision: fp32"
+        )
+
+
 @torch.no_grad()
 def scores(
     network: Classifier, examples: Examples, settings: FineTune, device: str
@@ -184,9 +210,9 @@ def scores(
     """Logits of all examples, float32."""
     network.eval()
     found = [np.empty((0, examples.truth.shape[1]), np.float32)]
-    for start in range(0, len(examples.rows), settings.batch):
-        places = np.arange(start, min(start + settings.batch, len(examples.rows)))
+    every, size = np.arange(len(examples.rows)), settings.batch if device == "cpu" else ON_GPU
+    for _, given in examples.batches(every, size, device):
         with autocast(settings.precision, device):
-            logits = network(*examples.inputs(places, device))
+            logits = network(*given)
         found.append(logits.float().cpu().numpy())
     return np.concatenate(found)

@@ -16,14 +16,16 @@ from torch import Tensor
 from kmerl.evaluation import probe_fit
 from kmerl.evaluation.encoded_corpus import EncodedCorpus, EncoderKind
 from kmerl.evaluation.neighbours import neighbour_scores
-from kmerl.evaluation.probe_fit import Fit, LinearProbe, Part, logits, moments
+from kmerl.evaluation.pieces import Arrays
+from kmerl.evaluation.probe_fit import LinearProbe, Part, logits, moments
 from kmerl.evaluation.scores import Scores, scored, unscored
 from kmerl.seeds import generator
-from kmerl.tasks.cohort import Cohort
+from kmerl.tasks.cohort import SPLITS, Cohort
 from kmerl.tasks.subsets import subset_size, training_order
 
 TUNED, RANDOM, NEIGHBOURS = "auroc_tuned", "random_auroc", "knn_auroc"
 """The other probes, by the key of their AUROC in a row of metrics."""
+_OF_A_FIT = ("epoch", "auroc", "test_auroc")
 
 
 @dataclass(frozen=True)
@@ -56,54 +58,100 @@ class ProbedTask:
     train_classes: float
 
 
-def probe_task(
-    cohort: Cohort, encoded: EncodedCorpus, ratio: int, settings: LinearProbe, seed: int
-) -> ProbedTask:
-    """Fit on shares of the training records, choose on validation, score the test.
+@dataclass(frozen=True)
+class Probing:
+    """One task at one ratio, before it is probed: a piece of the stage's work."""
 
-    A task without training records is scored on none.
-    """
-    train, validation, test = (cohort.split(name) for name in ("train", "val", "test"))
-    if not len(train.records):
-        return _unprobed(cohort, encoded, settings)
-    views, numbers = Views.of(encoded), range(settings.seeds)
-    seen, held, asked = (
-        Part(views.features(encoded, part), part.truth) for part in (train, validation, test)
-    )
-    taken = subset_size(len(train.records), ratio)
-    orders = [training_order(len(train.records), cohort.task, seed, number) for number in numbers]
-    subsets = np.stack(orders)[:, :taken]
-    purpose = ("linear_probe", "fit", cohort.task, ratio)
-    randoms = [generator(seed, *purpose, *([number] if number else [])) for number in numbers]
-    watched = asked if settings.merl_max_test else None
-    fit = probe_fit.fit(seen, held, subsets, settings, settings.decays, randoms, watched)
-    fixed = fit.weight[:, :, 0]
-    val_scores, test_scores = (logits(part.features, fixed).numpy() for part in (held, asked))
-    best = np.argmax(np.nan_to_num(fit.auroc, nan=-1.0), axis=2)  # of equals the fixed one
-    others = {
-        NEIGHBOURS: _by(views.trained, _neighbour_scores(seen, subsets, asked, settings)),
-        RANDOM: _by(views.untrained, test_scores),
-    }
-    if settings.weight_decays:
-        chosen = torch.from_numpy(best)[:, :, None, None, None]
-        tuned = fit.weight.take_along_dim(chosen, dim=2)[:, :, 0]
-        others[TUNED] = _by(views.trained, logits(asked.features, tuned).numpy())
-    return ProbedTask(
-        scores=[
+    cohort: Cohort
+    encoded: EncodedCorpus
+    ratio: int
+    settings: LinearProbe
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.cohort.task}-{self.ratio}"
+
+    @property
+    def train_records(self) -> int:
+        """So many of the training records are seen."""
+        records = int((self.cohort.splits == "train").sum())
+        return subset_size(records, self.ratio) if records else 0
+
+    def fit(self, device: str = "cpu") -> Arrays:
+        """Fit on shares of the training records, choose on validation, score the test: see
+        `result`; nothing where there are no training records."""
+        if not self.train_records:
+            return {}
+        settings, subsets = self.settings, self._subsets()
+        views, truths = Views.of(self.encoded), self._parts()
+        seen, held, asked = (
+            Part(views.features(self.encoded, part).to(device), part.truth) for part in truths
+        )
+        purpose = ("linear_probe", "fit", self.cohort.task, self.ratio)
+        randoms = [
+            generator(self.seed, *purpose, *([number] if number else []))
+            for number in range(settings.seeds)
+        ]
+        watched = asked if settings.merl_max_test else None
+        fit = probe_fit.fit(seen, held, subsets, settings, settings.decays, randoms, watched)
+        fixed = fit.weight[:, :, 0]
+        found = {
+            "validation": logits(held.features, fixed).cpu().numpy(),
+            "test": logits(asked.features, fixed).cpu().numpy(),
+            NEIGHBOURS: _neighbour_scores(seen, subsets, asked, settings),
+            **{name: getattr(fit, name) for name in _OF_A_FIT},
+        }
+        if settings.weight_decays:
+            chosen = torch.from_numpy(_best(fit.auroc))[:, :, None, None, None].to(device)
+            tuned = fit.weight.take_along_dim(chosen, dim=2)[:, :, 0]
+            found[TUNED] = logits(asked.features, tuned).cpu().numpy()
+        return found
+
+    def result(self, fitted: Arrays) -> ProbedTask:
+        """What `fit` found; a task without training records is scored on none."""
+        if not self.train_records:
+            return _unprobed(self.cohort, self.encoded, self.settings)
+        views, (train, validation, test) = Views.of(self.encoded), self._parts()
+        others = {
+            NEIGHBOURS: _by(views.trained, fitted[NEIGHBOURS]),
+            RANDOM: _by(views.untrained, fitted["test"]),
+        }
+        if self.settings.weight_decays:
+            others[TUNED] = _by(views.trained, fitted[TUNED])
+        scores = [
             scored(
                 validation,
                 test,
-                _by(views.trained, val_scores[:, number]),
-                _by(views.trained, test_scores[:, number]),
-                encoded.lead_sets,
+                _by(views.trained, fitted["validation"][:, number]),
+                _by(views.trained, fitted["test"][:, number]),
+                self.encoded.lead_sets,
             )
-            for number in numbers
-        ],
-        others=others,
-        choices={key: _choices(fit, best, view, settings) for key, view in views.trained.items()},
-        train_records=taken,
-        train_classes=float(train.truth[subsets].any(axis=1).sum(axis=1).mean()),
-    )
+            for number in range(self.settings.seeds)
+        ]
+        return ProbedTask(
+            scores=scores,
+            others=others,
+            choices={
+                key: _choices(fitted, view, self.settings) for key, view in views.trained.items()
+            },
+            train_records=self.train_records,
+            train_classes=float(train.truth[self._subsets()].any(axis=1).sum(axis=1).mean()),
+        )
+
+    def _parts(self) -> tuple[Cohort, Cohort, Cohort]:
+        train, validation, test = (self.cohort.split(name) for name in SPLITS)
+        return train, validation, test
+
+    def _subsets(self) -> Int[np.ndarray, "seed taken"]:
+        records, numbers = int((self.cohort.splits == "train").sum()), range(self.settings.seeds)
+        orders = [training_order(records, self.cohort.task, self.seed, n) for n in numbers]
+        return np.stack(orders)[:, : self.train_records]
+
+
+def _best(auroc: Float[np.ndarray, "view seed decay"]) -> Int[np.ndarray, "view seed"]:
+    """The weight decay that validation likes best; of equals the fixed one."""
+    return np.argmax(np.nan_to_num(auroc, nan=-1.0), axis=2)
 
 
 @dataclass(frozen=True)
@@ -157,9 +205,8 @@ def _neighbour_scores(
     return np.stack(found, axis=1)[:, place.ravel()]
 
 
-def _choices(
-    fit: Fit, best: Int[np.ndarray, "view seed"], view: int, settings: LinearProbe
-) -> list[Choice]:
+def _choices(fitted: Arrays, view: int, settings: LinearProbe) -> list[Choice]:
+    best = _best(fitted["auroc"])[view]
     return [
         Choice(
             epoch=int(epoch[0]),
@@ -170,7 +217,7 @@ def _choices(
             test_auroc=float(test[0]),
         )
         for epoch, auroc, test, decay in zip(
-            fit.epoch[view], fit.auroc[view], fit.test_auroc[view], best[view], strict=True
+            *(fitted[name][view] for name in _OF_A_FIT), best, strict=True
         )
     ]
 

@@ -21,8 +21,8 @@ def neighbour_scores(
     A neighbour weighs (1 + cosine) / 2, which orders records where all that is known is near.
     Where fewer than `neighbours` records are known, all are taken.
     """
-    count, labels = min(neighbours, len(truth)), torch.from_numpy(truth).float()
-    out = torch.empty(*asked.shape[:2], truth.shape[1])
+    count, labels = min(neighbours, len(truth)), torch.from_numpy(truth).float().to(known.device)
+    out = torch.empty(*asked.shape[:2], truth.shape[1], device=known.device)
     for view, (near, far) in enumerate(zip(known, asked, strict=True)):
         directions = normalize(near, dim=1).T
         for start in range(0, len(far), RECORDS_AT_ONCE):
@@ -31,4 +31,4 @@ def neighbour_scores(
             weight = (1 + similarity) / 2
             total = weight.sum(dim=1, keepdim=True).clamp_min(1e-12)
             out[view, part] = torch.bmm((weight / total)[:, None], labels[rows])[:, 0]
-    return out.numpy()
+    return out.cpu().numpy()

@@ -78,34 +78,20 @@ class Fit:
 
 
 class AdamW:
-    """AdamW with PyTorch's constants, written out: on tensors this small `torch.optim` costs more
-    in its bookkeeping than in its arithmetic. Acts on each element of the weight by itself; the
-    weight decay is a number a column.
-    """
+    """PyTorch's AdamW in one pass over the weight, but for the weight decay, a number a column."""
 
     def __init__(
         self, weight: Float[Tensor, "set width column"], weight_decay: Float[Tensor, " column"]
     ) -> None:
-        self.weight, self.weight_decay, self.steps = weight, weight_decay, 0
-        self.mean, self.square = torch.zeros_like(weight), torch.zeros_like(weight)
-        self.scale = torch.empty_like(weight)
+        self.weight, self.weight_decay = weight, weight_decay
+        self.adam = torch.optim.AdamW([weight], weight_decay=0.0, fused=True)
 
-    def step(
-        self,
-        gradient: Float[Tensor, "set width column"],
-        learning_rate: float,
-        betas: tuple[float, float] = (0.9, 0.999),
-        epsilon: float = 1e-8,
-    ) -> None:
+    def step(self, gradient: Float[Tensor, "set width column"], learning_rate: float) -> None:
         """Change the weight in place."""
-        self.steps += 1
-        self.mean.lerp_(gradient, 1 - betas[0])
-        self.square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
-        torch.sqrt(self.square, out=self.scale)
-        self.scale.div_(math.sqrt(1 - betas[1] ** self.steps)).add_(epsilon)
         self.weight.mul_((1 - learning_rate * self.weight_decay).float())
-        corrected = learning_rate / (1 - betas[0] ** self.steps)
-        self.weight.addcdiv_(self.mean, self.scale, value=-corrected)
+        self.weight.grad = gradient
+        self.adam.param_groups[0]["lr"] = learning_rate
+        self.adam.step()
 
 
 def fit(
@@ -128,21 +114,22 @@ def fit(
     """
     scale = moments(train.features, subsets) if settings.standardise else None
     inputs = with_bias(train.features)
-    targets = torch.from_numpy(train.truth).float()
+    targets = torch.from_numpy(train.truth).float().to(inputs.device)
     given = (validation,) if test is None else (validation, test)
     watched = [Part(with_bias(one.features), one.truth) for one in given]
     shape = (len(inputs), len(subsets), inputs.shape[2], len(weight_decays), targets.shape[1])
     start = torch.stack([_initial(inputs.shape[2], targets.shape[1], one) for one in randoms])
     weight = start[None, :, :, None].expand(shape).reshape(-1, shape[2], shape[3] * shape[4])
-    weight = weight.contiguous()  # and so with a place of its own for each classifier
+    weight = weight.to(inputs.device).contiguous()  # with a place of its own for each classifier
     decays = torch.tensor(weight_decays, dtype=torch.float64).repeat_interleave(shape[4])
-    optimizer = AdamW(weight, decays)
+    optimizer = AdamW(weight, decays.to(inputs.device))
     taken, steps = subsets.shape[1], math.ceil(subsets.shape[1] / settings.batch)
     best: Fit | None = None
     for epoch in range(settings.epochs):
         order = np.stack([s[r.permutation(taken)] for s, r in zip(subsets, randoms, strict=True)])
+        drawn = torch.from_numpy(order).to(inputs.device)
         for step in range(steps):
-            rows = torch.from_numpy(order[:, step * settings.batch : (step + 1) * settings.batch])
+            rows = drawn[:, step * settings.batch : (step + 1) * settings.batch]
             batch = _gather(inputs, rows, scale)
             slope = gradient(batch, targets[rows], weight)
             now, whole = epoch * steps + step, settings.epochs * steps
@@ -230,7 +217,7 @@ def _measured(
         mean, deviation = (part[:, :, None, :, None] for part in scale)
         weight = weight / deviation
         weight[..., -1, :] -= (weight * mean).sum(dim=-2)
-    values = [macro(auroc(p.truth, _logits(p.features, weight).numpy())) for p in watched]
+    values = [macro(auroc(p.truth, _logits(p.features, weight).cpu().numpy())) for p in watched]
     unknown = np.full(weight.shape[:3], np.nan)
     return Fit(weight, np.full(weight.shape[:3], epoch), *[*values, unknown][:2])
 
@@ -253,7 +240,7 @@ def _better(best: Fit, now: Fit, last: bool) -> Fit:
     """
     improved = (now.auroc > best.auroc) | (np.isnan(best.auroc) & ~np.isnan(now.auroc))
     improved |= last & np.isnan(best.auroc)
-    chosen = torch.from_numpy(improved)[..., None, None]
+    chosen = torch.from_numpy(improved)[..., None, None].to(now.weight.device)
     return Fit(
         weight=torch.where(chosen, now.weight, best.weight),
         epoch=np.where(improved, now.epoch, best.epoch),

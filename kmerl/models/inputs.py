@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+import torch
+from jaxtyping import Float, Int, Int16, Num
 from torch import Tensor
 
 from kmerl.leads import LEADS
 from kmerl.params import checked
-from kmerl.signal import Kind, normalise
+from kmerl.signal import EPSILON, Kind, normalise
 
 
 @checked
@@ -69,3 +70,24 @@ def normalised(
             "train with signal.over: available to read recordings with fewer"
         )
     return normalise(signal, params.normalise, *whole_range)
+
+
+def normalised_there(
+    signal: Int16[Tensor, "batch lead sample"],
+    whole_range: tuple[Int16[Tensor, " batch"], Int16[Tensor, " batch"]],
+    params: SignalParams,
+) -> Float[Tensor, "batch lead sample"]:
+    """`normalised` on the device of `signal`, the same to float rounding."""
+    values = signal.float()
+    if params.normalise == "millivolt":
+        return values / 1000
+    if params.normalise == "zscore":
+        mean = signal.mean(dim=(1, 2), keepdim=True, dtype=torch.float64)
+        whole = mean.round()  # float32 holds it, and its difference from a voltage, to the bit
+        centred = (values - whole.float()) - (mean - whole).float()
+        square = centred.square().mean(dim=(1, 2), keepdim=True, dtype=torch.float64)
+        return centred / (square.sqrt() + EPSILON).float()
+    own = signal.amin(dim=(1, 2)), signal.amax(dim=(1, 2))
+    low, high = own if params.over == "available" else whole_range
+    bottom, top = (one.float()[:, None, None] for one in (low, high))
+    return (values - bottom) / (top - bottom + EPSILON)

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
-from safetensors.numpy import load_file
+from safetensors import safe_open
 from torch import Tensor
 
 from kmerl.files import DamagedError, reading
-from kmerl.models.inputs import Batch, SignalParams, normalised
+from kmerl.models.inputs import Batch, SignalParams, normalised, normalised_there
 from kmerl.models.masking import MaskParams, draw_leads
 from kmerl.seeds import stream
-from kmerl.store import read_parquet, read_table
+from kmerl.store import Index, read_index, read_parquet
 from kmerl.training.reader import Batch as Drawn
 from kmerl.training.reader import TrainingReader
 
@@ -24,13 +25,13 @@ from kmerl.training.reader import TrainingReader
 class Pairs:
     """What goes with each row of the store; a vector of -1 marks a row that has no pair."""
 
-    directory: Path
+    index: Index
     patient: np.ndarray  # str (rows,)
     split: np.ndarray  # str (rows,)
     patient_number: np.ndarray  # int64 (rows,): equal numbers are the same patient
     vector: np.ndarray  # int (rows,): row of `texts`
-    texts: Tensor  # float32 (distinct texts, text width)
-    labels: Tensor  # uint8 (rows, entities)
+    texts: Tensor  # float32 (distinct texts, text width), read from its file when asked for
+    packed: np.ndarray  # uint8 (rows, entities / 8): a label a bit
     entities: Tensor  # float32 (entities, text width)
     names: list[str]
 
@@ -38,12 +39,19 @@ class Pairs:
         """Rows of the store in a split that have a report."""
         return np.flatnonzero((self.split == split) & (self.vector >= 0))
 
+    def labels(self, rows: np.ndarray) -> Tensor:
+        """uint8 (some rows, entities)."""
+        bits = np.unpackbits(self.packed[rows], axis=1, count=len(self.names))
+        return torch.from_numpy(bits)
+
     def shared(self, share: float, seed: int) -> "Pairs":
         """`share` per cent of the training pairs, and all of every other split.
 
         Whole patients in an order that the seed draws, as few as reach the share: a smaller share
         lies inside a larger one, and no share is empty where there are pairs.
         """
+        if share >= 100:
+            return self
         train = self.rows("train")
         patients, of_pair = np.unique(self.patient[train], return_inverse=True)
         drawn = np.array([stream(seed, "pretrain", "share", str(one)) for one in patients])
@@ -62,18 +70,14 @@ def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
     Raises:
         ValueError: a report's record is not in the store, or a file is damaged.
     """
-    store = read_table(directory, ["record", "patient", "split"])
-    place = {record: row for row, record in enumerate(store["record"].to_pylist())}
+    index = read_index(directory)
     record = {"record": pa.string()}
     numbered = {**record, "vector": pa.int32()}
     reports = read_parquet(text / "reports.parquet", _EMBED, numbered, others=pa.int32())
     matrix = read_parquet(labels / "labels.parquet", _LABEL, record, others=pa.bool_())
     names = [name for name in matrix.column_names if name != "record"]
-    vector = np.full(len(place), -1, np.int64)
-    vector[_rows(place, reports["record"].to_pylist(), text)] = reports["vector"].to_numpy()
-    values = np.zeros((len(place), len(names)), np.uint8)
-    columns = np.stack([matrix[name].to_numpy() for name in names], axis=1).astype(np.uint8)
-    values[_rows(place, matrix["record"].to_pylist(), labels)] = columns
+    vector = np.full(index.groups.rows, -1, np.int64)
+    vector[_rows(index, reports["record"], text)] = reports["vector"].to_numpy()
     texts = _vectors(text / "reports.safetensors", "reports")
     entities = _vectors(text / "names.safetensors", "entities")
     numbers = reports["vector"].to_numpy()
@@ -82,38 +86,58 @@ def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
     if len(entities) != len(names):
         told = f"{len(entities)} entities have vectors, {len(names)} have labels"
         raise DamagedError(f"{text / 'names.safetensors'}: {told}; {_EMBED}")
+    patient, split = (index.names[name].combine_chunks() for name in ("patient", "split"))
+    patient, split = patient.dictionary_encode(), split.dictionary_encode()
     return Pairs(
-        directory=directory,
-        patient=np.array(store["patient"].to_pylist()),
-        split=np.array(store["split"].to_pylist()),
-        patient_number=np.unique(store["patient"].to_pylist(), return_inverse=True)[1],
+        index=index,
+        patient=_texts(patient),
+        split=_texts(split),
+        patient_number=patient.indices.to_numpy().astype(np.int64),
         vector=vector,
         texts=texts,
-        labels=torch.from_numpy(values),
+        packed=_packed(matrix.select(names), _rows(index, matrix["record"], labels), len(vector)),
         entities=entities,
         names=names,
     )
+
+
+def _texts(values: pa.DictionaryArray) -> np.ndarray:
+    distinct = np.array(values.dictionary.to_pylist(), dtype=str)
+    return distinct[values.indices.to_numpy()]
+
+
+def _packed(matrix: pa.Table, rows: np.ndarray, count: int) -> np.ndarray:
+    """`Pairs.packed` of `count` rows, from a column an entity; all zero where there is no label."""
+    bits = np.empty((len(rows), -(-matrix.num_columns // 8)), np.uint8)
+    for byte in range(bits.shape[1]):
+        few = np.stack([one.to_numpy() for one in matrix.columns[8 * byte : 8 * byte + 8]], axis=1)
+        bits[:, byte] = np.packbits(few, axis=1)[:, 0]
+    packed = np.zeros((count, bits.shape[1]), np.uint8)
+    packed[rows] = bits
+    return packed
 
 
 _EMBED, _LABEL = (f"run `dvc repro {stage}` again" for stage in ("embed_text", "label_matrix"))
 
 
 def _vectors(path: Path, name: str) -> Tensor:
-    with reading(path, _EMBED):
-        vectors = torch.from_numpy(load_file(path)[name])
+    with reading(path, _EMBED), safe_open(path, "pt") as file:
+        vectors: Tensor = file.get_tensor(name)
         if vectors.ndim != 2 or vectors.dtype != torch.float32:
             raise DamagedError(f"{path}: {name!r} is no float32 matrix; {_EMBED}")
     return vectors
 
 
-def _rows(place: dict[str, int], records: list[str], source: Path) -> list[int]:
-    missing = [record for record in records if record not in place]
-    if missing:
+def _rows(index: Index, records: pa.ChunkedArray, source: Path) -> np.ndarray:
+    """The row of the store of each record."""
+    rows = pc.index_in(records, value_set=index.records)
+    if rows.null_count:
+        missing = records.filter(rows.is_null())
         raise ValueError(
             f"{source} has {len(missing)} records that the store lacks, the first is "
             f"{missing[0]}: run `dvc repro` to bring them in step"
         )
-    return [place[record] for record in records]
+    return rows.to_numpy()
 
 
 @dataclass(frozen=True)
@@ -141,19 +165,37 @@ class Loader:
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The epoch's batches, one for each of `steps` but the `first` ones; the same seed and
         epoch give the same."""
-        for drawn in self.reader.epoch(epoch, first):
-            yield self._batch(drawn)
+        for parts in self.reader.each(epoch, first, self._parts):
+            yield self._batch(parts)
 
-    def _batch(self, drawn: Drawn) -> Batch:
-        signal = normalised(drawn.signal, (drawn.low_all, drawn.high_all), self.signal)
-        rows = torch.from_numpy(drawn.rows)
-        vectors = self.pairs.texts[torch.from_numpy(self.pairs.vector[drawn.rows])]
+    def _parts(self, drawn: Drawn) -> dict[str, Tensor]:
+        """A batch as the thread that read it leaves it: for a GPU in pinned memory, so that no
+        copy is waited for, and its signal as it is stored, a half of what is normalised."""
+        pairs, rows = self.pairs, drawn.rows
+        parts = {
+            "leads": torch.from_numpy(drawn.leads),
+            "text": pairs.texts[torch.from_numpy(pairs.vector[rows])],
+            "labels": pairs.labels(rows),
+            "patient": torch.from_numpy(pairs.patient_number[rows]),
+        }
+        if self.device == "cpu":
+            signal = normalised(drawn.signal, (drawn.low_all, drawn.high_all), self.signal)
+            return parts | {"signal": torch.from_numpy(signal)}
+        stored = {"signal": drawn.signal, "low": drawn.low_all, "high": drawn.high_all}
+        parts |= {name: torch.from_numpy(value) for name, value in stored.items()}
+        return {name: part.pin_memory() for name, part in parts.items()}
+
+    def _batch(self, parts: dict[str, Tensor]) -> Batch:
+        there = {name: part.to(self.device, non_blocking=True) for name, part in parts.items()}
+        signal = there["signal"]
+        if "low" in there:
+            signal = normalised_there(signal, (there["low"], there["high"]), self.signal)
         return Batch(
-            signal=torch.from_numpy(signal).to(self.device, non_blocking=True),
-            leads=torch.from_numpy(drawn.leads).to(self.device, non_blocking=True),
-            text=vectors.float().to(self.device, non_blocking=True),
-            labels=self.pairs.labels[rows].float().to(self.device, non_blocking=True),
-            patient=torch.from_numpy(self.pairs.patient_number[drawn.rows]).to(self.device),
+            signal=signal,
+            leads=there["leads"],
+            text=there["text"],
+            labels=there["labels"].float(),
+            patient=there["patient"],
         )
 
 
@@ -166,25 +208,29 @@ def loader(
     seed: int,
     place: tuple[int, int],
     device: str,
+    neighbours: int,
     threads: int = 1,
+    decoded: np.ndarray | None = None,
 ) -> Loader:
     """A loader of one split; `batch` is that of all processes, `place` this one's (rank, world
-    size).
+    size), `neighbours` those that stay together, `decoded` a copy of the store's signals.
 
     Training batches are all of that size, and an epoch leaves the rest out; each process has its
     part of every one. Of other splits every record is read, whole batches by each process in turn.
     """
     low, high = mask.masked_range
     reader = TrainingReader(
-        pairs.directory,
+        pairs.index,
         rows=pairs.rows(split),
         batch_size=batch,
         draw_leads=lambda generator, subsets: draw_leads(subsets, low, high, generator),
         scope=mask.scope,
         whole=split != "train",
         seed=seed,
+        neighbours=neighbours,
         rank=place[0],
         world_size=place[1],
         threads=threads,
+        decoded=decoded,
     )
     return Loader(pairs, reader, signal, device)

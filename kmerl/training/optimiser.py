@@ -13,7 +13,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 def autocast(precision: str, device: str) -> AbstractContextManager[None]:
     """The precision of a forward pass; fp32 leaves it as it is."""
     dtype = DTYPES[precision]
-    return torch.autocast(device, dtype, enabled=dtype != torch.float32)
+    return torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32)
 
 
 class Optimiser:
@@ -41,7 +41,7 @@ class Optimiser:
             weight_decay=weight_decay,
             fused=True,
         )
-        self.scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
+        self.scaler = torch.amp.GradScaler(torch.device(device).type, enabled=precision == "fp16")
         self.clip = clip
         self.precision = precision
         self.device = device

@@ -10,14 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kmerl import distributed, files
 from kmerl.methods import Method
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
+from kmerl.models.vit import compile_blocks
 from kmerl.params import Count, ParamsError, build, value
 from kmerl.runtime import Runtime
+from kmerl.store import shards
 from kmerl.text import TextEncoderParams
 from kmerl.training import model as model_files
+from kmerl.training.cache import decoded
 from kmerl.training.checkpoint import Checkpoint, fingerprint
 from kmerl.training.data import Pairs, load_pairs, loader
 from kmerl.training.loop import History, Pretraining, PretrainParams
@@ -63,6 +68,8 @@ class Session:
         model = model_files.initial(config, self.seed, pairs.entities)
         model_files.nudge(model, self.pretrain.nudge)
         model.to(device)
+        if self.runtime.compile:
+            compile_blocks(model)
         name = fingerprint(self._settings(config), self._inputs())
         distributed.check_same(name, device, "params.yaml, data/ or the code")
         checkpoint = Checkpoint(name)
@@ -96,16 +103,17 @@ class Session:
                 f"pretrain.keep=best needs validation pairs, and {self.pretrain.corpus} has none: "
                 "set pretrain.keep: last"
             )
-        threads = self._reading_threads(device)
-        args = self.pretrain.batch, self.mask, self.signal, self.seed, place, device, threads
+        args = self.pretrain.batch, self.mask, self.signal, self.seed, place, device
+        more = self.pretrain.neighbours, self._reading_threads(device), self._decoded(pairs)
         return Pretraining(
             model,
             self.pretrain,
-            loader(pairs, "train", *args),
-            loader(pairs, "val", *args) if held_out else None,
+            loader(pairs, "train", *args, *more),
+            loader(pairs, "val", *args, *more) if held_out else None,
             self.seed,
             checkpoint,
             self.runtime.save_minutes,
+            self.runtime.chunk,
             _live() if distributed.is_main() else None,
         )
 
@@ -113,13 +121,20 @@ class Session:
         """One beside a CPU that trains; beside GPUs the workers, shared by a node's processes."""
         return 1 if device == "cpu" else max(1, self.runtime.worker_count // distributed.on_node())
 
+    def _decoded(self, pairs: Pairs) -> np.ndarray | None:
+        """The copy of the store that this machine keeps, if params.yaml wants one."""
+        folder = self.runtime.cache_folder
+        if folder is None:
+            return None
+        return decoded(folder, pairs.index, self.runtime.worker_count)
+
     def _settings(self, config: model_files.ModelConfig) -> dict[str, Any]:
         return {
             "config": dataclasses.asdict(config),
             "pretrain": dataclasses.asdict(self.pretrain),
             "seed": self.seed,
             "ingest": self.values["ingest"],
-            "store": [(path.name, path.stat().st_size) for path in sorted(self.store.iterdir())],
+            "store": [(path.name, path.stat().st_size) for path in shards(self.store)],
         }
 
     def _inputs(self) -> list[Path]:
