@@ -213,7 +213,7 @@ def here(path: Path | str) -> Path:
     (demo.yaml as params.yaml)."""
     if Path(path).parent != Path() or Path(path).exists():
         return Path(path)
-    packaged = Path(str(resources.files("kmerl.experiments"))) / Path(path).name
+    packaged = Path(str(resources.files(__package__))) / Path(path).name
     return packaged if packaged.exists() else Path(path)
 
 

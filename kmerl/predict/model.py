@@ -157,8 +157,8 @@ class Model:
 
     def asked(self, names: Sequence[str]) -> batching.Work:
         """The function that answers these names of a batch: probabilities (record, name)."""
+        self.query  # noqa: B018 (its error comes before any name is embedded)
         vectors = self.vocabulary.vectors(names)
-        self.query  # noqa: B018 (its error comes before the first recording is read)
 
         def work(signal: np.ndarray, leads: tuple[str, ...]) -> np.ndarray:
             return self._probabilities(self._tokens(signal, leads), vectors)[0]

@@ -85,7 +85,7 @@ def _lines(frame: pd.DataFrame, kind: str, header: bool) -> str:
         told: str = frame.to_json(orient="records", lines=True, double_precision=DIGITS + 2)
         return told
     if "vector" in frame:
-        place = frame.columns.get_loc("vector")
+        place = list(frame.columns).index("vector")
         wide = np.stack(frame["vector"].tolist()) if len(frame) else np.empty((0, 0), np.float32)
         columns = pd.DataFrame(wide, columns=[f"v{k}" for k in range(wide.shape[1])])
         frame = pd.concat([frame.iloc[:, :place], columns, frame.iloc[:, place + 1 :]], axis=1)
