@@ -187,8 +187,8 @@ def read(path: Path | str = FILE, parameters: Path | str = "params.yaml") -> Cat
         ParamsError: the file cannot be read, or has an unknown, missing or badly named key; the
             message says where.
     """
-    values = params.read_file(here(path), "it stands in the repository's root")
-    file, known = build(_File, values, f"{path}: "), params.read(here(parameters))
+    values = params.read_file(path, "it stands in the repository's root")
+    file, known = build(_File, values, f"{path}: "), params.read(parameters)
     _check_set(file.every, known, f"{path}: every")
     experiments: dict[str, Experiment] = {}
     tables: dict[str, Table] = {}

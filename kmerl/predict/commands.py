@@ -120,7 +120,7 @@ def predict_command(
 def embed_command(
     records: options.Records,
     *,
-    out: Annotated[Path, typer.Option(help=options.OUT)],
+    out: Annotated[Path, typer.Option(help=options.OUT)] = Path("features.parquet"),
     leads: options.Leads = None,
     model: options.ModelName = options.MODELS,
     revision: options.Revision = None,
