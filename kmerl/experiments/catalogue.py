@@ -5,6 +5,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -205,6 +206,15 @@ def read(path: Path | str = FILE, parameters: Path | str = "params.yaml") -> Cat
     for name in experiments.keys() & tables.keys():
         raise ParamsError(f"{path}: {name!r} is a table and an experiment; rename one")
     return Catalogue(file.every, file.targets, experiments, tables)
+
+
+def here(path: Path | str) -> Path:
+    """A file of the repository's root; outside a repository, the copy that came with the package
+    (demo.yaml as params.yaml)."""
+    if Path(path).parent != Path() or Path(path).exists():
+        return Path(path)
+    packaged = Path(str(resources.files(__package__))) / Path(path).name
+    return packaged if packaged.exists() else Path(path)
 
 
 def changed(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def list_command(
     name: Annotated[str | None, typer.Argument(help="One of them, or of their rows.")] = None,
 ) -> None:
     """Tables and figures; of one, its experiments and the keys that each sets."""
-    known = catalogue.read()
+    known = catalogue.read(catalogue.here(catalogue.FILE), catalogue.here("params.yaml"))
     if name is not None:
         typer.echo(_listed(known.of(name), known.every))
         return
