@@ -21,13 +21,15 @@ def as_text(record: Path, prepared: Prepared, found: list[tuple[str, float]]) ->
     ]
     head = f"{record}: {len(prepared.leads)} leads ({', '.join(prepared.leads)})"
     notes = [f"note: {note}" for note in prepared.notes]
-    return "\n".join(map(printable, [head, *notes, *rows, NOTICE]))
+    out = [f"left out: {name} ({why})" for name, why in prepared.left_out.items()]
+    return "\n".join(map(printable, [head, *out, *notes, *rows, NOTICE]))
 
 
 def as_json(record: Path, prepared: Prepared, found: list[tuple[str, float]]) -> str:
     answer = {
         "record": str(record),
         "leads": list(prepared.leads),
+        "left_out": prepared.left_out,
         "predictions": [{"name": name, "probability": round(p, 6)} for name, p in found],
         "notes": list(prepared.notes),
         "notice": NOTICE,
