@@ -1,4 +1,4 @@
-"""One definition of the world, and a gather that keeps the gradient."""
+"""One definition of the world, a gather that keeps the gradient, and chance that no split moves."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float, Shaped
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
 _by_itself = ContextVar("by itself", default=False)
+_parts: ContextVar["Parts | None"] = ContextVar("parts", default=None)
 
 
 def rank() -> int:
@@ -113,9 +115,84 @@ def own(draw: Callable[[int], Tensor], rows: int) -> Shaped[Tensor, "rows ..."]:
     """This rank's rows of `draw(rows of all ranks)`.
 
     Every rank draws from a generator in the same state, so that what a record gets, and what the
-    next draw gives, does not depend on how many ranks there are.
+    next draw gives, does not depend on how many ranks there are; nor, inside `Parts.part`, on how
+    many parts they take their records in.
     """
+    parts = _parts.get()
+    return _own(draw, rows) if parts is None else parts.own(draw)
+
+
+def shared(draw: Callable[[], Tensor]) -> Tensor:
+    """What `draw` gives, the same for all records, from torch's own generator."""
+    parts = _parts.get()
+    return draw() if parts is None else parts.shared(draw)
+
+
+def _own(draw: Callable[[int], Tensor], rows: int) -> Tensor:
     return draw(rows * world_size())[rank() * rows :][:rows]
+
+
+class Parts:
+    """A step whose `records` of this rank are read in parts, each any number of times, and get
+    what they would together.
+
+    The first part draws for all records; the others have their rows of what it drew, which is held,
+    a yes or no as a bit. `generator` passes through each part as it would through the whole.
+    """
+
+    def __init__(self, records: int, generator: torch.Generator) -> None:
+        self.records, self.generator = records, generator
+        self.start = generator.get_state()
+        self.drawn: list[tuple[Callable[[slice], Tensor], Tensor]] = []
+
+    @contextmanager
+    def part(self, rows: slice) -> Iterator[None]:
+        """Inside, `own` answers for these rows alone."""
+        self.rows, self.place = rows, 0
+        self.generator.set_state(self.start)
+        before = _parts.set(self)
+        try:
+            yield
+        finally:
+            _parts.reset(before)
+
+    def own(self, draw: Callable[[int], Tensor]) -> Shaped[Tensor, "rows ..."]:
+        return self._next(lambda: _own(draw, self.records))(self.rows)
+
+    def shared(self, draw: Callable[[], Tensor]) -> Tensor:
+        return self._next(draw)(slice(None))
+
+    def _next(self, draw: Callable[[], Tensor]) -> Callable[[slice], Tensor]:
+        if self.place == len(self.drawn):
+            self.drawn.append((_held(draw()), self.generator.get_state()))
+        held, state = self.drawn[self.place]
+        self.place += 1
+        self.generator.set_state(state)
+        return held
+
+
+def _held(drawn: Tensor) -> Callable[[slice], Tensor]:
+    """What answers with rows of `drawn`, and holds no more than these."""
+    if drawn.dtype != torch.bool:
+        whole = drawn.clone()
+        return lambda rows: whole[rows]
+    bits, shape = packed(drawn.flatten(1)), drawn.shape[1:]
+    return lambda rows: unpacked(bits[rows], shape.numel()).unflatten(1, shape)
+
+
+def packed(flags: Bool[Tensor, "row flag"]) -> UInt8[Tensor, "row byte"]:
+    """Eight to a byte."""
+    whole = F.pad(flags.view(torch.uint8), (0, -flags.shape[1] % 8)).unflatten(1, (-1, 8))
+    return (whole << _bits(flags)).sum(dim=2, dtype=torch.uint8)
+
+
+def unpacked(bits: UInt8[Tensor, "row byte"], count: int) -> Bool[Tensor, "row flag"]:
+    """The first `count` flags of each row that `packed` packed."""
+    return ((bits.unsqueeze(2) >> _bits(bits)) & 1).bool().flatten(1)[:, :count]
+
+
+def _bits(like: Tensor) -> Tensor:
+    return torch.arange(8, dtype=torch.uint8, device=like.device)
 
 
 def of_first(data: bytes, device: str) -> bytes:

@@ -97,7 +97,8 @@ def test_leads_and_names_reach_the_model_as_they_are_called(records, model, beat
     assert "0.900" in out
     assert "Not a medical device" in out
     call("predict", records / "twelve.hea", "--leads", "II,I")
-    call("predict", records / "twelve.dat", "--leads", "limb")
+    out = call("predict", records / "twelve.dat", "--leads", "limb")
+    assert "left out: V6, V5, V4, V3, V2, V1 (not asked for)\n" in out
     out = call("predict", records / "twelve", "--task", "ptbxl_super", "--top", 2)
     assert sum("#" in line for line in out.splitlines()) == 2
     wanted = [
@@ -116,6 +117,7 @@ def test_a_two_lead_record_at_another_rate(records, model, beats):
     answer = json.loads(call("predict", records / "two", "--json"))
     assert answer["leads"] == ["I", "II"]
     assert answer["notes"] == ["resampled from 250 to 500 Hz"]
+    assert answer["left_out"] == {"PLETH": "its name is no lead's"}
     assert [one["name"] for one in answer["predictions"]] == ["atrial fibrillation", "sinus rhythm"]
     assert "Not a medical device" in answer["notice"]
     ((signal, _, _),) = model.asked

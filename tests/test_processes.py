@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, multiprocessing, nn
+from torch import Tensor, multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
 from kmerl import distributed
 from kmerl.evaluation.pieces import Arrays, dealt
 from kmerl.runtime import in_order
+from kmerl.training.chunks import in_chunks
 from kmerl.training.session import Session
 from tests.cohorts import read_rows, write_cohort
 from tests.gradients import generator, pairs_of_views, total
@@ -31,6 +32,10 @@ from tests.test_training import CHECKPOINTS, steps_that_end, values
 PATIENTS = torch.tensor([3, 8, 3, 1, 8, 3])  # a patient's records on both sides
 CASES: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in TRAINED_NAMES}
 CASES["clocs of leads"] = "clocs", {"views": "cmlc", "leads": 2}
+CHUNKED: dict[str, tuple[dict[str, Any], int]] = {
+    "kmerl": ({}, 3),
+    "merl": ({"backbone": "vit"}, 3),
+}
 
 
 def share(whole: int, rank: int, processes: int) -> slice:
@@ -51,13 +56,14 @@ def losses(rank: int, processes: int) -> dict[str, list[Tensor]]:
 
 
 def two_steps(
-    rank: int, processes: int, name: str, options: dict[str, Any]
+    rank: int, processes: int, name: str, options: dict[str, Any], chunk: int = 0
 ) -> dict[str, dict[str, Tensor]]:
     """Loss terms, gradients and state after two steps on this process's rows, in float64."""
     model = small(name, **options).double()
-    network: nn.Module = model
+    network = in_chunks(model, chunk, RECORDS // processes)
     if processes > 1:
-        network = DistributedDataParallel(model, find_unused_parameters=True)
+        unused = {"static_graph": True} if chunk else {"find_unused_parameters": True}
+        network = DistributedDataParallel(network, **unused)
     optimiser = torch.optim.SGD(model.parameters(), 0.01)
     values = {}
     for step in (0, 1):
@@ -80,10 +86,11 @@ def seen_as_released(rank: int, processes: int) -> Tensor:
     return model.project_ecg[1].running_mean
 
 
-def trained(root: Path, stop_after: int = 0) -> dict[str, Any]:
+def trained(root: Path, stop_after: int = 0, chunk: int = 0) -> dict[str, Any]:
     """Weights and curves of a training in `root`, a folder that no other process has; nothing where
     it was asked to end after so many steps."""
     changes = {"query_network__dropout": 0.2, "pretrain__batch": 4, "pretrain__epochs": 2}
+    changes["runtime__chunk"] = chunk
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kmerl.training.session._live", lambda: None)
         patch.chdir(root)
@@ -109,7 +116,7 @@ def two_nodes(rank: int, folder: Path) -> dict[str, Any]:
     if rank == 1:
         shutil.copytree(here, left)
         shutil.rmtree(here / CHECKPOINTS)
-    return {"trained": whole, "gone on": trained(here)}
+    return {"trained": whole, "gone on": trained(here), "in chunks": trained(here, chunk=1)}
 
 
 def in_pieces(rank: int, folder: Path) -> dict[str, Any]:
@@ -152,6 +159,7 @@ def _run(rank: int, port: int, folder: Path) -> None:
     distributed.join("cpu")
     found = {
         "steps": {key: two_steps(rank, 2, *case) for key, case in CASES.items()},
+        "steps in chunks": {key: two_steps(rank, 2, key, *case) for key, case in CHUNKED.items()},
         "losses": losses(rank, 2),
         "seen as released": seen_as_released(rank, 2),
         **two_nodes(rank, folder),
@@ -181,6 +189,13 @@ def test_two_steps_of_a_method_equal_those_of_one_process(in_two, case):
         torch.testing.assert_close(both["steps"][case], alone, rtol=1e-7, atol=1e-10)
     for key, gradient in alone["gradients"].items():
         assert "bias" in key or gradient.abs().max() > 0, key
+
+
+@pytest.mark.parametrize("name", CHUNKED)
+def test_two_steps_of_two_processes_in_chunks_equal_those_of_one_whole(in_two, name):
+    alone = two_steps(0, 1, name, CHUNKED[name][0])
+    for both in in_two:
+        torch.testing.assert_close(both["steps in chunks"][name], alone, rtol=1e-7, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -227,6 +242,7 @@ def test_the_number_of_processes_changes_no_training(in_two, tmp_path):
     assert in_two[1]["trained"] == {}
     same_training(in_two[0]["trained"], alone)
     assert alone["steps"] == 16
+    same_training(in_two[0]["in chunks"], alone)
 
 
 def test_a_node_that_comes_anew_takes_up_what_the_others_have(in_two):

@@ -60,6 +60,24 @@ class Method(nn.Module, ABC):
 
 
 @runtime_checkable
+class RecordByRecord(Protocol):
+    """A method that reads each record by itself before any loss sees two of them, so that a step
+    can read its batch in parts (`runtime.chunk`); `forward` is `compare` of `represent`."""
+
+    def represent(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """What the losses need of each record, a row a record; all that costs memory is here.
+
+        Args:
+            batch, generator: as in `Method.forward`, or some of its records (`Parts.part`).
+        """
+
+    def compare(
+        self, found: Mapping[str, Tensor], batch: Batch, generator: torch.Generator
+    ) -> Mapping[str, Tensor]:
+        """What `Method.forward` answers, of what `represent` found in all records of the batch."""
+
+
+@runtime_checkable
 class Query(Protocol):
     """A method that answers class names with logits (`zero_shot.score: query`)."""
 

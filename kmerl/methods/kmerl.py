@@ -97,17 +97,30 @@ class Method(methods.Method):
     def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """Contrast (Eq. 2) and query (Eq. 3); `generator` draws the segments that LSM masks, the
         entities that are asked, and their companies."""
+        return self.compare(self.represent(batch, generator), batch, generator)
+
+    def represent(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """Each record's feature, and what F_CQ answers to the names asked, beside the truth."""
         tokens = self.encoder(batch.signal, batch.leads, self._kept(batch, generator))
-        terms = {}
-        if self.loss.contrast:
-            ecg, text = self.project_ecg(pool(tokens)), self.project_text(batch.text)
-            contrast = contrastive_loss(ecg, text, self.loss.temperature)
-            terms["contrast"] = self.loss.contrast * contrast
+        found = {"feature": pool(tokens)}
         if self.loss.query:
             asked = self._asked(generator)
             visible = self._companies(asked, generator) if self.companies else None
-            logits = self.query_network(self.entities[asked], tokens, visible)
-            terms["query"] = self.loss.query * query_loss(logits, batch.labels[:, asked])
+            found["logits"] = self.query_network(self.entities[asked], tokens, visible)
+            found["labels"] = batch.labels[:, asked]
+        return found
+
+    def compare(
+        self, found: Mapping[str, Tensor], batch: Batch, _generator: torch.Generator
+    ) -> Mapping[str, Tensor]:
+        """The loss terms of what `represent` found."""
+        terms = {}
+        if self.loss.contrast:
+            ecg, text = self.project_ecg(found["feature"]), self.project_text(batch.text)
+            contrast = contrastive_loss(ecg, text, self.loss.temperature)
+            terms["contrast"] = self.loss.contrast * contrast
+        if self.loss.query:
+            terms["query"] = self.loss.query * query_loss(found["logits"], found["labels"])
         return terms
 
     @property
@@ -231,8 +244,8 @@ class QueryNetwork(nn.Module):
         self, names: Tensor, memory: list[Memory], visible: Tensor | None = None
     ) -> Float[Tensor, "record query"]:
         queries = self._enter(self.embed_query(names)).unsqueeze(0)
-        for layer, seen in zip(self.layers, memory, strict=True):
-            queries = layer(queries, seen, visible)
+        for place, (layer, seen) in enumerate(zip(self.layers, memory, strict=True)):
+            queries = layer(queries, seen, visible, shared=place == 0)
         answer = self.classify(self.norm(queries))
         return answer.diff(dim=-1).squeeze(-1) if answer.shape[-1] == 2 else answer.squeeze(-1)
 
@@ -261,12 +274,17 @@ class QueryLayer(nn.Module):
         queries: Float[Tensor, "batch query width"],
         memory: Memory,
         visible: Bool[Tensor, "query query"] | None = None,
+        shared: bool = False,
     ) -> Float[Tensor, "record query width"]:
-        """`visible`: which queries (columns) each query (row) sees; all of them if None."""
+        """
+        Args:
+            visible: which queries (columns) each query (row) sees; all of them if None.
+            shared: the queries are a batch of one, that of every record.
+        """
         if self.norm_self is not None and self.attend_self is not None:
             normed = self.norm_self(queries)
             mixed = self.attend_self(normed, self.attend_self.read(normed), visible)
-            queries = queries + self.drop(mixed)
+            queries = queries + self.drop(mixed, shared)
         queries = queries + self.drop(self.attend_tokens(self.norm_cross(queries), memory))
         return queries + self.drop(self.mlp(self.norm_mlp(queries)))
 

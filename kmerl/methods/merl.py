@@ -84,11 +84,20 @@ class Method(methods.Method):
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """CMA and UMA, weighted; `generator` draws the dropout, in validation too."""
-        tokens = self.narrow(self.encoder(batch.signal, batch.leads))
-        contrast = self._contrast(self._embed(tokens), self.project_text(batch.text))
+        return self.compare(self.represent(batch, generator), batch, generator)
+
+    def represent(self, batch: Batch, _generator: torch.Generator) -> Mapping[str, Tensor]:
+        """Each record's feature, and the summary of its tokens that is compared with a report."""
+        return self._found(self.encoder(batch.signal, batch.leads))
+
+    def compare(
+        self, found: Mapping[str, Tensor], batch: Batch, generator: torch.Generator
+    ) -> Mapping[str, Tensor]:
+        """The loss terms of what `represent` found; the projectors' batch norm sees it all."""
+        contrast = self._contrast(self._embed(found), self.project_text(batch.text))
         if not self.options.uma:
             return {"cross_modal": contrast}
-        one = two = pool(tokens)
+        one = two = found["feature"]
         if self.views is not None:
             one, two = (view(one) for view in self.views)
         one, two = two_views(one, two, self.options.dropout, generator)
@@ -98,11 +107,16 @@ class Method(methods.Method):
         self, tokens: Float[Tensor, "batch token width"], names: Float[Tensor, "query text"]
     ) -> Float[Tensor, "batch query"]:
         """Zero-shot cosine between projected ECGs and names."""
-        ecg = F.normalize(self._embed(self.narrow(tokens)), dim=1)
+        ecg = F.normalize(self._embed(self._found(tokens)), dim=1)
         return ecg @ F.normalize(self.project_text(names), dim=1).T
 
-    def _embed(self, tokens: Tensor) -> Tensor:
-        embedding: Tensor = self.attend(tokens) if self.attend else self.project_ecg(pool(tokens))
+    def _found(self, encoded: Tensor) -> Mapping[str, Tensor]:
+        tokens = self.narrow(encoded)
+        summary = self.attend(tokens) if self.attend else pool(tokens)
+        return {"feature": pool(tokens), "summary": summary}
+
+    def _embed(self, found: Mapping[str, Tensor]) -> Tensor:
+        embedding: Tensor = self.project_ecg(found["summary"])
         return embedding
 
     def _contrast(self, one: Tensor, two: Tensor) -> Tensor:

@@ -72,6 +72,14 @@ def stack(width: int, heads: int, depth: int, mlp: int | None = None) -> nn.Sequ
     return nn.Sequential(*(Block(width, heads, mlp) for _ in range(depth)))
 
 
+def compile_blocks(model: nn.Module) -> None:
+    """Let torch compile each `Block` of a model, in place: names of weights stay. One compilation
+    serves them all, and all numbers of tokens."""
+    for module in model.modules():
+        if isinstance(module, Block):
+            module.compile(dynamic=True)
+
+
 class Encoder(nn.Module, ABC):
     """F_E of any method: leads in, tokens out, whose mean is the record's feature (see `pool`)."""
 

@@ -40,7 +40,9 @@ def choose(recording: Recording, wanted: str | None) -> Recording:
             f"{', '.join(in_standard_order(recording.leads))}"
             + ("; --derive computes what follows from these" if follow else "")
         )
-    return replace(recording, leads={lead: recording.leads[lead] for lead in leads})
+    unused = {lead: "not asked for" for lead in recording.leads if lead not in leads}
+    chosen = {lead: recording.leads[lead] for lead in leads}
+    return replace(recording, leads=chosen, left_out=recording.left_out | unused)
 
 
 def prepare(recording: Recording, rate: int, samples: int, start: float = 0.0) -> Prepared:
@@ -72,11 +74,12 @@ def prepare(recording: Recording, rate: int, samples: int, start: float = 0.0) -
         notes.append(f"{seconds:g} s from {start:g} s on are read, of {length:g} s")
     if recording.rate != rate:
         notes.append(f"resampled from {recording.rate:g} to {rate} Hz")
-    even = signal.resample(signal.repair(cut), recording.rate, rate)
+    whole = signal.repair(cut)
+    even = signal.resample(whole, recording.rate, rate)
     doubts = recording.doubts | plausible.doubts(leads, even, rate)
     notes += [plausible.SAYS[fact].format(figures) for fact, figures in doubts.items()]
     notes += judging.exchanged(leads, even) if "einthoven" in doubts else []
-    notes += judging.complaints(leads, even, rate)
+    notes += judging.complaints(leads, whole, recording.rate)
     if even.shape[1] < samples:
         notes.append(f"only {even.shape[1] / rate:.3g} s; zeros fill it up to {seconds:g} s")
         even = signal.pad(even, samples)

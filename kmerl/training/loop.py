@@ -17,6 +17,7 @@ from kmerl.methods import Method
 from kmerl.params import Count, CountOrZero, Positive, PositiveOrZero, checked
 from kmerl.progress import Meter
 from kmerl.training.checkpoint import Checkpoint
+from kmerl.training.chunks import in_chunks, part, pieces
 from kmerl.training.data import Loader
 from kmerl.training.monitors import effective_rank, spread, watched
 from kmerl.training.optimiser import Optimiser
@@ -97,6 +98,7 @@ class Pretraining:
         seed: int,
         checkpoint: Checkpoint,
         save_minutes: float,
+        chunk: int,
         live: Any = None,
     ) -> None:
         self.model = model
@@ -106,6 +108,8 @@ class Pretraining:
         self.seed = seed
         self.checkpoint = checkpoint
         self.save_minutes = save_minutes
+        self.chunk = chunk
+        self.network = in_chunks(model, chunk, params.batch // distributed.world_size())
         self.live = live
         self.history = History()
         self.begun = Begun()
@@ -218,9 +222,10 @@ class Pretraining:
         for index, batch in zip(self.validation.steps, self.validation.epoch(0), strict=True):
             weight = 0 if of_another else len(batch.signal)
             with distributed.alone(), self.optimiser.autocast():
-                terms = self.model(batch, self._chance(-1, index))
-                for name, vectors in watched(self.model, batch).items():
-                    seen.setdefault(name, []).append(vectors[:weight])
+                terms = self.network(batch, self._chance(-1, index))
+                for rows in pieces(len(batch.signal), self.chunk):
+                    for name, vectors in watched(self.model, part(batch, rows)).items():
+                        seen.setdefault(name, []).append(vectors[:weight])
             loss = _sum(terms) if terms else batch.signal.new_tensor(float("nan"))
             _accumulate(total, {**terms, "loss": loss}, weight)
         whole = {name: distributed.total(value) for name, value in total.items()}
@@ -239,8 +244,8 @@ class Pretraining:
 
     def _wrapped(self) -> nn.Module:
         if distributed.world_size() == 1:
-            return self.model
-        return DistributedDataParallel(self.model, static_graph=True)
+            return self.network
+        return DistributedDataParallel(self.network, static_graph=True)
 
     def _save(self) -> None:
         """On each node, which may be the one that is left when the training goes on."""

@@ -16,6 +16,7 @@ from kmerl import distributed, files
 from kmerl.methods import Method
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
+from kmerl.models.vit import compile_blocks
 from kmerl.params import Count, ParamsError, build, value
 from kmerl.runtime import Runtime
 from kmerl.store import shards
@@ -67,6 +68,8 @@ class Session:
         model = model_files.initial(config, self.seed, pairs.entities)
         model_files.nudge(model, self.pretrain.nudge)
         model.to(device)
+        if self.runtime.compile:
+            compile_blocks(model)
         name = fingerprint(self._settings(config), self._inputs())
         distributed.check_same(name, device, "params.yaml, data/ or the code")
         checkpoint = Checkpoint(name)
@@ -110,6 +113,7 @@ class Session:
             self.seed,
             checkpoint,
             self.runtime.save_minutes,
+            self.runtime.chunk,
             _live() if distributed.is_main() else None,
         )
 
