@@ -1,21 +1,24 @@
 """A person's own table of recordings: a CSV or a Parquet file, a recording a row.
 
 Columns by name: `path` and `patient`; where they are there `record` (else the path names the
-record), `report`, `codes` (with spaces between), `split` (train, val, test), and `leads`, which
-channel of the file is which lead ("ECG1=I,ECG2=II"). Labels are columns of 1, 0 and nothing.
+record), `report`, `codes` (with spaces between), `split` (train, val, test), and what a file
+does not say itself: `leads`, which channel is which lead ("ECG1=I,ECG2=II"), `rate` and `unit`.
+Labels are columns of 1, 0 and nothing.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from kmerl import recordings
 from kmerl.corpora.csv_files import ANY, Rows, read_rows
 from kmerl.corpora.records import CorpusError, Rejection
 from kmerl.files import reading
+from kmerl.recordings import Recording
 
 NEEDED = ("path", "patient")
 NAME = r"^[^\x00-\x1f\x7f]{1,500}$"
@@ -24,7 +27,8 @@ LABEL = r"^(0|1|0\.0|1\.0|[Ff]alse|[Tt]rue|)$"
 POSITIVE = ("1", "1.0", "true", "True")
 FIELDS = {
     "path": NAME, "patient": NAME_OR_NONE, "record": NAME, "report": ANY, "codes": NAME_OR_NONE,
-    "split": NAME_OR_NONE, "leads": NAME_OR_NONE,
+    "split": NAME_OR_NONE, "leads": NAME_OR_NONE, "rate": r"^([0-9]{1,6}(\.[0-9]+)?)?$",
+    "unit": NAME_OR_NONE,
 }  # fmt: skip
 
 
@@ -86,6 +90,23 @@ def label_columns(path: Path) -> tuple[list[str], list[str]]:
 def truth_of(values: Sequence[str]) -> list[bool | None]:
     """The labels that cells hold."""
     return [None if value == "" else value in POSITIVE for value in values]
+
+
+def told(row: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What a row says of its recording beside where it is."""
+    return [(name, row[name]) for name in ("leads", "rate", "unit") if row.get(name)]
+
+
+def read_told(path: Path, said: Sequence[tuple[str, str]]) -> Recording:
+    """The recording at `path`, with what its row says of it, and the leads that follow from two.
+
+    Raises:
+        RecordError: it cannot be read.
+    """
+    words = dict(said)
+    rate = float(words["rate"]) if "rate" in words else None
+    unit = words.get("unit")
+    return recordings.read(path, rate=rate, unit=unit, leads=words.get("leads"), derive=True)
 
 
 def _strings(path: Path, names: Sequence[str]) -> pa.Table:

@@ -61,7 +61,9 @@ def too_few(examples: Examples, folds: int) -> str:
     counts = [len(np.unique(examples.patients[examples.truth == kind])) for kind in (True, False)]
     if min(counts) >= folds + INNER:
         return ""
-    return f"{counts[0]} patients have it and {counts[1]} do not; {folds + INNER} of each are needed"
+    return (
+        f"{counts[0]} patients have it and {counts[1]} do not; {folds + INNER} of each are needed"
+    )
 
 
 def cross_validate(examples: Examples, folds: int, neighbours: int, seed: int) -> OutOfFold:

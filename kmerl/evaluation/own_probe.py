@@ -123,9 +123,7 @@ def probe(features: Mapping[str, Features], labels: Labels, settings: Settings) 
     return Results(probed, left_out)
 
 
-def _examples(
-    features: Features, labels: Labels, name: str, rows: Sequence[int]
-) -> Examples:
+def _examples(features: Features, labels: Labels, name: str, rows: Sequence[int]) -> Examples:
     place = {record: row for row, record in enumerate(features.records)}
     vectors = features.vectors[[place[labels.records[row]] for row in rows]]
     truth = np.array([labels.classes[name][row] for row in rows], dtype=bool)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kmerl import recordings
-from kmerl.corpora.own_table import label_columns, read_own, truth_of
+from kmerl.corpora.own_table import label_columns, read_own, read_told, told, truth_of
 from kmerl.errors import printable
 from kmerl.evaluation.own_probe import Labels
 from kmerl.predict.preparing import choose, prepare
@@ -28,7 +27,7 @@ class OwnLabels:
 
     labels: Labels
     paths: tuple[str, ...]
-    leads: tuple[str, ...]
+    told: tuple[list[tuple[str, str]], ...]
     splits: tuple[str, ...]
     notes: tuple[str, ...]
     rejected: tuple[tuple[str, str], ...]
@@ -36,8 +35,7 @@ class OwnLabels:
 
 @dataclass(frozen=True)
 class Signals:
-    """Of one recording, by lead set, int16 microvolt (lead, sample); what is missing has a reason.
-    """
+    """Of one recording, int16 microvolt (lead, sample) by lead set, or why there is none."""
 
     record: str
     found: dict[str, np.ndarray]
@@ -72,6 +70,7 @@ def read_labels(path: Path, wanted: Sequence[str]) -> OwnLabels:
         values = columns.get(name, empty)
         return tuple(values[row] for row in kept)
 
+    taken = set(kept)
     patients = zip(column("patient"), column("record"), strict=True)
     return OwnLabels(
         Labels(
@@ -80,9 +79,11 @@ def read_labels(path: Path, wanted: Sequence[str]) -> OwnLabels:
             {name: truth_of(column(name)) for name in names},
         ),
         column("path"),
-        column("leads"),
+        tuple(told(row) for place, row in enumerate(rows.table.to_pylist()) if place in taken),
         column("split"),
-        tuple(f"column {name!r} is no label: it holds more than 1, 0 and nothing" for name in others),
+        tuple(
+            f"column {name!r} is no label: it holds more than 1, 0 and nothing" for name in others
+        ),
         tuple(rejected),
     )
 
@@ -104,9 +105,7 @@ def read_signals(
     def work(row: int) -> Signals:
         record = table.labels.records[row]
         try:
-            found = recordings.read(
-                folder / table.paths[row], leads=table.leads[row] or None, derive=True
-            )
+            found = read_told(folder / table.paths[row], table.told[row])
         except RecordError as error:
             return Signals(record, {}, dict.fromkeys(lead_sets, printable(str(error))))
         signals, missing = {}, {}

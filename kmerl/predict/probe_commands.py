@@ -24,8 +24,10 @@ Table = Annotated[
 ]
 Leads = Annotated[str, typer.Option(help="Lead sets, with commas between: 12,I,I+II.")]
 Columns = Annotated[
-    str | None, typer.Option("--labels", help="The columns that are labels; by default all that "
-                             "hold 1, 0 and nothing.")
+    str | None,
+    typer.Option(
+        "--labels", help="The columns that are labels; by default all that hold 1, 0 and nothing."
+    ),
 ]
 Model = Annotated[Path, typer.Option(help="Where stage pretrain wrote the model.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of every draw.")]
@@ -74,4 +76,6 @@ def probe_command(
     for note in table.notes:
         typer.echo(f"note: {note}")
     typer.echo(probe_card.as_table(results.probed))
-    typer.echo(f"{len(results.left_out)} left out, see {out / 'left_out.csv'}; the probe is in {out}")
+    typer.echo(
+        f"{len(results.left_out)} left out, see {out / 'left_out.csv'}; the probe is in {out}"
+    )
