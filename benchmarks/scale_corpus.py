@@ -24,7 +24,8 @@ from kmerl.corpora.conform import Ingest
 from kmerl.corpora.listing import read_listing
 from kmerl.files import atomic, write_text
 from kmerl.leads import LEADS
-from kmerl.store import FACTS, NAME, ShardWriter, read_table, schema, shards
+from kmerl.store import NAME, ShardWriter, read_table, schema, shards, write_index
+from kmerl.store.layout import FACTS
 from kmerl.synthetic.draws import stream
 from kmerl.synthetic.layouts import merl, mimic
 from kmerl.synthetic.patients import Visit, visits
@@ -144,6 +145,7 @@ def write_store(whole: Path, sample: Path, out: Path, settings: Ingest, workers:
     Parallel(workers)(
         bare(path, table.slice(start, settings.shard).combine_chunks()) for path, start in missing
     )
+    write_index(out, workers)
 
 
 def _write_bare(facts: pa.Table, settings: Ingest, path: Path, table: pa.Table) -> None:

@@ -133,7 +133,15 @@ def _start(only: int | None = None) -> tuple[dict[str, Any], int]:
         kept = np.where(np.arange(len(pairs.vector)) < only, pairs.vector, -1)
         pairs = dataclasses.replace(pairs, vector=kept)
         batch, place = min(RECORDS, len(pairs.rows("train"))), (0, 1)
-    args = batch, session.mask, session.signal, session.seed, place, "cpu"
+    args = (
+        batch,
+        session.mask,
+        session.signal,
+        session.seed,
+        place,
+        "cpu",
+        session.pretrain.neighbours,
+    )
     return {split: loader(pairs, split, *args) for split in ("train", "val")}, every
 
 

@@ -6,6 +6,7 @@ from kmerl import params
 from kmerl.corpora.conform import Ingest
 from kmerl.corpora.ingest import ingest
 from kmerl.corpora.listing import read_listing
+from kmerl.engines import Engine
 from kmerl.files import read_json
 from kmerl.store import read_table, row_groups
 
@@ -20,7 +21,7 @@ def test_the_simulated_corpus_is_read_as_any_and_its_store_is_whole(tmp_path):
     assert len(set(listed.table["patient"].to_pylist())) == 3
     scale_corpus.write_sample(whole, sample, SETTINGS, 4, 1)
     metrics, out = tmp_path / "metrics.json", tmp_path / CORPUS
-    ingest(CORPUS, sample, out, metrics, settings=SETTINGS, workers=1, backend="loky")
+    ingest(CORPUS, sample, out, metrics, settings=SETTINGS, engine=Engine(workers=1))
     assert read_json(metrics)[CORPUS]["records"] == 4
     scale_corpus.write_store(whole, out, store, SETTINGS, 1)
     for name in ("record", "patient", "split", "report"):

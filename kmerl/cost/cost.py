@@ -75,8 +75,8 @@ def encode(values: Mapping[str, Any], seconds: Seconds) -> float:
     read = [*set(sets.values()), *{sets[key] for key in params.random}]
     names = {c: sum(len(classes(task)) for task in tasks_of(c)) for c in values["corpora"]}
     leads = tuple(sorted(map(len, read)))
-    precision = values["encode"].get("precision", "fp32")
-    step = Step("encode", _model(values), params.batch, leads, precision, max(names.values()))
+    most = max(names.values())
+    step = Step("encode", _model(values), params.batch, leads, params.precision, most)
     return seconds(step) * sum(scale.members(values, corpus) for corpus in names if names[corpus])
 
 

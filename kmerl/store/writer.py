@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kmerl.leads import LEADS
-from kmerl.store.layout import LENGTH, SAMPLES
+from kmerl.store.layout import SAMPLES
 
 
 class ShardWriter:
@@ -24,9 +24,8 @@ class ShardWriter:
     def __init__(self, path: Path, layout: pa.Schema, group: int) -> None:
         self._layout, self._group = layout, group
         self._rows: list[dict[str, object]] = []
-        held = -(-self.BUFFERED // group) * group
-        samples = int(layout.metadata[LENGTH])
-        self._signals = np.empty((len(LEADS), held, samples), np.int16)  # one, written over
+        self._held = -(-self.BUFFERED // group) * group
+        self._signals = np.empty((0, 0, 0), np.int16)  # one buffer, written over
         self._file = pq.ParquetWriter(
             path,
             layout,
@@ -48,9 +47,11 @@ class ShardWriter:
 
     def add(self, row: dict[str, object], signal: np.ndarray) -> None:
         """A record: its columns but those of the leads, and int16 (12, samples) in microvolt."""
+        if not self._signals.shape[0]:
+            self._signals = np.empty((len(LEADS), self._held, signal.shape[1]), np.int16)
         self._signals[:, len(self._rows)] = signal
         self._rows.append(row)
-        if len(self._rows) == self._signals.shape[1]:
+        if len(self._rows) == self._held:
             self._flush()
 
     def _flush(self) -> None:
