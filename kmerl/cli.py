@@ -14,7 +14,7 @@ from kmerl.experiments.commands import app as experiments
 from kmerl.experiments.commands import changed_command
 from kmerl.predict.commands import embed_command, leads_command, predict_command
 from kmerl.predict.printing import NOTICE
-from kmerl.predict.probe_commands import probe_command
+from kmerl.predict.probe_commands import fine_tune_command, probe_command
 from kmerl.report.commands import tables_command
 from kmerl.tasks.commands import splits_command
 
@@ -40,6 +40,7 @@ app.command("predict", epilog=NOTICE)(predict_command)
 app.command("embed", epilog=NOTICE)(embed_command)
 app.command("leads")(leads_command)
 app.command("probe", epilog=NOTICE)(probe_command)
+app.command("fine-tune", epilog=NOTICE)(fine_tune_command)
 app.command("tables")(tables_command)
 app.command("compare")(compare_command)
 app.command("splits")(splits_command)

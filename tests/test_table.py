@@ -22,7 +22,7 @@ from tests.official_layouts import run, signal, stored, write_dat
 TASKS = {"my_rhythms": {"AF": "atrial fibrillation", "SR": "sinus rhythm"}}
 LABELS = ("label.my_rhythms.AF", "label.my_rhythms.SR")
 OWN = own_table("mine", CorpusFiles(".", "own.csv", "table", TASKS))
-HEAD = ("record", "path", "patient", "report", "leads", "unit", "AF", "SR", "age")
+HEAD = ("record", "path", "patient", "report", "map", "unit", "AF", "SR", "age")
 
 
 def exported(store, root, to):

@@ -2,8 +2,8 @@
 
 Columns by name: `path` and `patient`; where they are there `record` (else the path names the
 record), `report`, `codes` (with spaces between), `split` (train, val, test), and what a file
-does not say itself: `leads`, which channel is which lead ("ECG1=I,ECG2=II"), `rate` and `unit`.
-Labels are columns of 1, 0 and nothing.
+does not say itself: `map`, which channel is which lead ("ECG1=I,ECG2=II"), `channels`, `rate`,
+`unit`. Labels are columns of 1, 0 and nothing.
 """
 
 import csv
@@ -27,8 +27,8 @@ LABEL = r"^(0|1|0\.0|1\.0|[Ff]alse|[Tt]rue|)$"
 POSITIVE = ("1", "1.0", "true", "True")
 FIELDS = {
     "path": NAME, "patient": NAME_OR_NONE, "record": NAME, "report": ANY, "codes": NAME_OR_NONE,
-    "split": NAME_OR_NONE, "leads": NAME_OR_NONE, "rate": r"^([0-9]{1,6}(\.[0-9]+)?)?$",
-    "unit": NAME_OR_NONE,
+    "split": NAME_OR_NONE, "map": NAME_OR_NONE, "channels": NAME_OR_NONE,
+    "rate": r"^([0-9]{1,6}(\.[0-9]+)?)?$", "unit": NAME_OR_NONE,
 }  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def truth_of(values: Sequence[str]) -> list[bool | None]:
 
 def told(row: Mapping[str, str]) -> list[tuple[str, str]]:
     """What a row says of its recording beside where it is."""
-    return [(name, row[name]) for name in ("leads", "rate", "unit") if row.get(name)]
+    return [(name, row[name]) for name in ("map", "channels", "rate", "unit") if row.get(name)]
 
 
 def read_told(path: Path, said: Sequence[tuple[str, str]]) -> Recording:
@@ -106,7 +106,8 @@ def read_told(path: Path, said: Sequence[tuple[str, str]]) -> Recording:
     words = dict(said)
     rate = float(words["rate"]) if "rate" in words else None
     unit = words.get("unit")
-    return recordings.read(path, rate=rate, unit=unit, leads=words.get("leads"), derive=True)
+    channels, named = words.get("channels", ()), words.get("map")
+    return recordings.read(path, rate=rate, unit=unit, channels=channels, leads=named, derive=True)
 
 
 def _strings(path: Path, names: Sequence[str]) -> pa.Table:

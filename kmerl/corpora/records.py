@@ -39,7 +39,7 @@ class Entry:
     `path` is relative to the corpus's root: a WFDB record without suffix, or a .mat file that
     holds a struct (`kmerl.recordings.struct_files`). `codes` is None where the codes are in the
     header's `#Dx` line. Of a table of one's own, `path` may be any recording, `told` is what
-    the table says of it (leads, rate, unit), and `labels` are those of the store's columns.
+    the table says of it (map, channels, rate, unit), and `labels` are those of the store's columns.
     """
 
     record: str

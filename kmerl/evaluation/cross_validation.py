@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
 
 from kmerl.evaluation.neighbours import neighbour_scores
 from kmerl.seeds import stream
@@ -66,6 +67,7 @@ def too_few(examples: Examples, folds: int) -> str:
     )
 
 
+@threadpool_limits.wrap(limits=1)  # small matrices; and sums keep their order
 def cross_validate(examples: Examples, folds: int, neighbours: int, seed: int) -> OutOfFold:
     """Every record scored once; see `too_few` for what that needs."""
     records = len(examples.truth)
@@ -86,6 +88,7 @@ def cross_validate(examples: Examples, folds: int, neighbours: int, seed: int) -
     return OutOfFold(logits, shares, fold, tuple(penalties))
 
 
+@threadpool_limits.wrap(limits=1)
 def fit(examples: Examples, seed: int) -> Linear:
     """A classifier of all these records, with the C that cross-validation among them chose."""
     loss = np.zeros(len(CHOICES))
@@ -101,7 +104,7 @@ def fit(examples: Examples, seed: int) -> Linear:
 
 def _regress(examples: Examples, penalty: float) -> Linear:
     mean, deviation = _scale(examples.features)
-    model = LogisticRegression(C=penalty, solver="newton-cholesky", max_iter=MOST_STEPS)
+    model = LogisticRegression(C=penalty, solver="newton-cholesky", max_iter=MOST_STEPS, tol=1e-6)
     model.fit((examples.features - mean) / deviation, examples.truth)
     weight = model.coef_[0] / deviation
     return Linear(weight, float(model.intercept_[0] - mean @ weight), penalty)

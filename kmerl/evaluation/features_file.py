@@ -1,8 +1,8 @@
 """Features of recordings in a Parquet file, whatever encoder they come from.
 
 A row a recording and lead set: `record`, `leads` ("I+II", or any other name of the set) and
-`vector`, a list of numbers. Windows of one recording, a row each with a column `window`, count as
-their mean.
+`vector`, a list of numbers. Windows of one recording, a row each with a column `start` or
+`window`, count as their mean. `kmerl embed` writes such files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,8 @@ def read_features(path: Path) -> dict[str, Features]:
         FileNotFoundError: there is no file.
         DamagedError: it is no Parquet file, or a column is missing.
         ValueError: a vector is empty, holds what is no finite number, or is of another length than
-            the others of its lead set; a record has two vectors and the file no column `window`.
+            the others of its lead set; a record has two vectors and the file no column
+            `start` or `window`.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; {_AGAIN}")
@@ -50,7 +51,7 @@ def read_features(path: Path) -> dict[str, Features]:
         if record is None or key is None or not vectors[row]:
             raise ValueError(f"{path}: row {row + 1} has no record, leads or vector; {_AGAIN}")
         rows.setdefault(key, {}).setdefault(record, []).append(row)
-    windows = "window" in table.column_names
+    windows = {"start", "window"} & set(table.column_names)
     found = {}
     for key, of_record in rows.items():
         width = len(vectors[next(iter(of_record.values()))[0]])

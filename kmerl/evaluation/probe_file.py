@@ -11,6 +11,7 @@ from jaxtyping import Float
 from safetensors.numpy import load_file, save_file
 
 from kmerl import files
+from kmerl.leads import parse_leads
 from kmerl.params import build, checked
 
 WEIGHTS, CONFIG = "probe.safetensors", "probe.json"
@@ -35,12 +36,24 @@ class Probe:
     weight: Mapping[str, Float[np.ndarray, "class width"]]
     bias: Mapping[str, Float[np.ndarray, " class"]]
 
+    digest: str = ""
+
     def probabilities(
         self, leads: str, features: Float[np.ndarray, "record width"]
     ) -> Float[np.ndarray, "record class"]:
         """Of the classes `config.classes[leads]`."""
         logits = features.astype(np.float64) @ self.weight[leads].T + self.bias[leads]
         return np.asarray(1 / (1 + np.exp(-logits)))
+
+    def asked_for(self, leads: str | None) -> str:
+        """The lead set that a person means; of one alone nobody need say it.
+
+        Raises:
+            ValueError: the probe was made with others.
+        """
+        if leads is None and len(self.config.lead_sets) == 1:
+            return next(iter(self.config.lead_sets))
+        return self.key_of(() if leads is None else parse_leads(leads))
 
     def key_of(self, leads: tuple[str, ...]) -> str:
         """The lead set that has these leads.
@@ -53,7 +66,7 @@ class Probe:
                 return key
         raise ValueError(
             f"the probe was made with leads {' or '.join(self.config.lead_sets)}, not with "
-            f"{','.join(leads)}; choose with --leads, or probe again with these"
+            f"{','.join(leads) or 'any'}; choose with --leads, or probe again"
         )
 
 
@@ -91,7 +104,7 @@ def read_probe(directory: Path) -> Probe:
         for key, classes in config.classes.items():
             if bias[key].shape != (len(classes),) or weight[key].shape[:-1] != (len(classes),):
                 raise ValueError(f"{key!r} has not a classifier for each of its classes")
-    return Probe(config, weight, bias)
+    return Probe(config, weight, bias, digest)
 
 
 def _digest(path: Path) -> str:

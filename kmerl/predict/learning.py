@@ -8,8 +8,8 @@ from kmerl.evaluation.features_file import Features, read_features
 from kmerl.evaluation.own_probe import Results
 from kmerl.leads import parse_leads
 from kmerl.predict import embedding
+from kmerl.predict.loading import load
 from kmerl.predict.own_labels import OwnLabels, read_signals
-from kmerl.training.model import load, weights_digest
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def features_of(
     source: Path,
     table: OwnLabels,
     lead_sets: Mapping[str, tuple[str, ...]],
-    model: Path,
+    model: str,
     threads: int,
     device: str,
 ) -> Found:
@@ -39,13 +39,12 @@ def features_of(
     if not source.is_dir():
         features = read_features(source)
         return Found(features, {key: _leads(key) for key in features}, source.name)
-    config, method = load(model, device)
-    grid = config.rate, config.samples
+    loaded = load(model, device=device)
+    grid = loaded.config.rate, loaded.config.samples
     signals = read_signals(source, table, lead_sets, *grid, threads)
-    features, missing = embedding.embed(method, config.signal, signals, lead_sets, device)
-    why = {(key, record): reason for key, record, reason in missing}
-    words = f"the encoder of a {config.method} model ({weights_digest(model)[:12]})"
-    return Found(features, dict(lead_sets), words, weights_digest(model), why)
+    features, why = embedding.embed(loaded, signals, lead_sets)
+    words = f"the encoder of the {loaded.config.method} model {loaded.digest[:12]}"
+    return Found(features, dict(lead_sets), words, loaded.digest, why)
 
 
 def explained(results: Results, found: Found, table: OwnLabels) -> Results:

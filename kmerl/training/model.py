@@ -140,22 +140,17 @@ def load(directory: Path, device: str = "cpu") -> tuple[ModelConfig, Method]:
             raise FileNotFoundError(
                 f"{directory / name} does not exist; `dvc repro pretrain` makes it"
             )
-    config, digest = _read_config(directory / CONFIG)
+    config, weights_digest = _read_config(directory / CONFIG)
     path = directory / WEIGHTS
     with files.reading(directory / CONFIG, _AGAIN):
         model = create(config)
     with files.reading(path, _AGAIN):
         weights = load_file(path, device="cpu")
         _check_fit(model, weights)
-        if _file_digest(path) != digest:
+        if _file_digest(path) != weights_digest:
             raise ValueError(f"not the weights that {CONFIG} was written with")
     model.load_state_dict(weights)
     return config, model.eval().to(device)
-
-
-def weights_digest(directory: Path) -> str:
-    """The sha256 of a saved model's weights, as its config says it: which model it is."""
-    return _read_config(directory / CONFIG)[1]
 
 
 def _read_config(path: Path) -> tuple[ModelConfig, str]:
@@ -168,8 +163,8 @@ def _read_config(path: Path) -> tuple[ModelConfig, str]:
     with files.reading(path, _AGAIN):
         if values.pop(_SEAL, None) != _digest(values):
             raise ValueError("changed since it was written, or by a version without digests")
-        digest = str(values.pop(_WEIGHTS_SEAL))
-    return build(ModelConfig, values, str(path)), digest
+        weights_digest = str(values.pop(_WEIGHTS_SEAL))
+    return build(ModelConfig, values, str(path)), weights_digest
 
 
 def _check_fit(model: Method, weights: Mapping[str, Tensor]) -> None:
