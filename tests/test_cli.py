@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from kmerl import cli, recordings
 from kmerl.files import read_yaml
 from kmerl.leads import LEADS, NAMED_SETS, parse_leads
-from kmerl.predict import loading, preparing, printing
+from kmerl.predict import preparing, printing
 from kmerl.signal import NAN
 from kmerl.tasks.classes import classes
 from tests.report_run import heartbeats, lawful
@@ -44,7 +44,7 @@ def model(monkeypatch):
     )
     fake = SimpleNamespace(config=config, entities=entities, asked=asked, score=score)
     fake.in_company = lambda *_: {}
-    monkeypatch.setattr(loading, "load", lambda *_, **__: fake)
+    monkeypatch.setattr("kmerl.predict.model.load", lambda *_, **__: fake)
     return fake
 
 

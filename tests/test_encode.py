@@ -16,7 +16,7 @@ from kmerl.evaluation.encode import Corpus, CorpusEncoder, EncodeParams, lead_se
 from kmerl.leads import LEADS, parse_leads
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES
-from kmerl.predict import loading
+from kmerl.predict.model import load as load_model
 from kmerl.store import read_signals, read_table
 from kmerl.tasks.classes import classes
 from kmerl.tasks.prompts import Asked
@@ -267,8 +267,8 @@ def test_an_empty_corpus_has_a_description_and_no_tensors(models, tmp_path):
 
 @pytest.fixture
 def ask(models):
-    loaded = loading.load(models)
-    loaded.tower = FakeTower()  # stands in the place of the cached property
+    loaded = load_model(models)
+    loaded.vocabulary.tower = FakeTower()  # stands in the place of the cached property
     return loaded
 
 
@@ -322,4 +322,4 @@ def test_a_truncated_model_file_is_named(share, models, tmp_path):
     whole = weights.read_bytes()
     weights.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(ValueError, match=r"model\.safetensors"):
-        loading.load(tmp_path / "models")
+        load_model(tmp_path / "models")

@@ -118,7 +118,7 @@ def staging(out: Path, fingerprint: str) -> Iterator[Staging]:
 
 
 @contextmanager
-def alone(out: Path) -> Iterator[None]:
+def alone(out: Path, what: str = "ingest") -> Iterator[None]:
     """Nobody else writes to `out` meanwhile. The system lets go of the lock when a process ends,
     however it ends; the file stays."""
     path = out.with_name(f".{out.name}.lock")
@@ -128,7 +128,7 @@ def alone(out: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CorpusError(
-                f"another ingest is writing to {out}; wait for its end, or end it"
+                f"another {what} is writing to {out}; wait for its end, or end it"
             ) from None
         yield
 

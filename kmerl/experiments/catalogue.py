@@ -5,6 +5,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -186,8 +187,8 @@ def read(path: Path | str = FILE, parameters: Path | str = "params.yaml") -> Cat
         ParamsError: the file cannot be read, or has an unknown, missing or badly named key; the
             message says where.
     """
-    values = params.read_file(path, "it stands in the repository's root")
-    file, known = build(_File, values, f"{path}: "), params.read(parameters)
+    values = params.read_file(here(path), "it stands in the repository's root")
+    file, known = build(_File, values, f"{path}: "), params.read(here(parameters))
     _check_set(file.every, known, f"{path}: every")
     experiments: dict[str, Experiment] = {}
     tables: dict[str, Table] = {}
@@ -205,6 +206,15 @@ def read(path: Path | str = FILE, parameters: Path | str = "params.yaml") -> Cat
     for name in experiments.keys() & tables.keys():
         raise ParamsError(f"{path}: {name!r} is a table and an experiment; rename one")
     return Catalogue(file.every, file.targets, experiments, tables)
+
+
+def here(path: Path | str) -> Path:
+    """A file of the repository's root; outside a repository, the copy that came with the package
+    (demo.yaml as params.yaml)."""
+    if Path(path).parent != Path() or Path(path).exists():
+        return Path(path)
+    packaged = Path(str(resources.files("kmerl.experiments"))) / Path(path).name
+    return packaged if packaged.exists() else Path(path)
 
 
 def changed(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

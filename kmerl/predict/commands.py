@@ -83,10 +83,11 @@ def predict_command(
     cut = preparing.Cut(start, window, step)
     if out is not None:
         asked = Asked(records, said, leads, cut, Engine(backend, _workers(workers), address))
-        from kmerl.predict import loading, probing  # torch is imported here and not before
+        from kmerl.predict.model import load  # torch is imported here and not before
+        from kmerl.predict.probing import with_probe
 
-        loaded = loading.load(model, revision=revision, device=device, batch=batch)
-        loaded = probing.with_probe(loaded, probe, leads, model)
+        loaded = load(model, revision=revision, device=device, batch=batch)
+        loaded = with_probe(loaded, probe, leads, model)
         names = asking.class_names(classes, task, loaded.entities)
         for note in asking.unknown(names, loaded.entities).values():
             typer.echo(f"note: {note}", err=True)
@@ -101,10 +102,11 @@ def predict_command(
     (record,) = map(Path, records)
     found = recordings.read(record, **dataclasses.asdict(said))
     recording = preparing.choose(found, leads)
-    from kmerl.predict import loading, probing
+    from kmerl.predict.model import load
+    from kmerl.predict.probing import with_probe
 
-    loaded = loading.load(model, revision=revision, device=device, batch=batch)
-    loaded = probing.with_probe(loaded, probe, leads, model)
+    loaded = load(model, revision=revision, device=device, batch=batch)
+    loaded = with_probe(loaded, probe, leads, model)
     grid = loaded.config.rate, loaded.config.samples
     prepared = preparing.prepare(recording, *grid, start)
     names = asking.class_names(classes, task, loaded.entities)
@@ -151,9 +153,9 @@ def embed_command(
     said = Said(rate, unit, channels or "", named, derive)
     cut = preparing.Cut(start, window, step)
     asked = Asked(records, said, leads, cut, Engine(backend, _workers(workers), address))
-    from kmerl.predict import loading
+    from kmerl.predict.model import load
 
-    _many(loading.load(model, revision=revision, device=device, batch=batch), asked, None, out)
+    _many(load(model, revision=revision, device=device, batch=batch), asked, None, out)
 
 
 def _many(loaded: Model, asked: Asked, names: tuple[str, ...] | None, out: Path) -> None:
@@ -188,6 +190,27 @@ def _many(loaded: Model, asked: Asked, names: tuple[str, ...] | None, out: Path)
 
 def _workers(said: int) -> int:
     return said or len(os.sched_getaffinity(0))
+
+
+def export_command(
+    folder: Annotated[Path, typer.Argument(help="Folder to write.")],
+    *,
+    model: options.ModelName = options.MODELS,
+    metrics: Annotated[Path, typer.Option(help="Metrics of the run that made it.")] = Path(
+        "metrics"
+    ),
+    params: Annotated[Path, typer.Option(help="Parameters of that run.")] = Path("params.yaml"),
+    licence: Annotated[str, typer.Option(help="Of the weights, as the Hub spells it.")] = "other",
+) -> None:
+    """Write a model as a folder for the Hugging Face Hub: weights, config, names and a card.
+
+    `hf upload ORGANISATION/NAME FOLDER` pushes it, `kmerl.load("ORGANISATION/NAME")` reads it.
+    """
+    from kmerl.predict.model import load
+
+    loaded = load(model, device="cpu")
+    loaded.save_pretrained(folder, metrics=metrics, params=params, licence=licence)
+    typer.echo(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
 
 def leads_command() -> None:

@@ -8,7 +8,7 @@ from kmerl.evaluation.features_file import Features, read_features
 from kmerl.evaluation.own_probe import Results
 from kmerl.leads import parse_leads
 from kmerl.predict import embedding
-from kmerl.predict.loading import load
+from kmerl.predict.model import load
 from kmerl.predict.own_labels import OwnLabels, read_signals
 
 

@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from kmerl.corpora.staging import alone
 from kmerl.engines import Engine, LostError, code
-from kmerl.files import alone, atomic, write_csv, write_text
+from kmerl.files import atomic, write_csv, write_text
 from kmerl.predict import batching, tables
 from kmerl.predict.finding import Wanted
 from kmerl.predict.model import Model
@@ -82,7 +83,7 @@ def run(
 
     Raises:
         ValueError: another suffix, or a window longer than what the model reads.
-        BusyError: another run writes to `out`.
+        CorpusError: another run writes to `out`.
         LostError: the workers of one piece were lost each time.
     """
     tables.check(out)

@@ -1,9 +1,8 @@
 """A trained model asked about recordings: any subset of leads, any class names (Sec. 4.2.1)."""
 
-import dataclasses
+import hashlib
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ from kmerl.leads import canonical, lead_indices
 from kmerl.methods import Method, Query
 from kmerl.models.inputs import normalised
 from kmerl.models.vit import pool
-from kmerl.predict import asking, batching
+from kmerl.predict import asking, batching, exporting, hub
 from kmerl.predict.preparing import Cut, Prepared
-from kmerl.text import TextTower
+from kmerl.predict.vocabulary import Vocabulary
+from kmerl.training import model as model_files
 from kmerl.training.model import ModelConfig
 
 BATCH = {"cpu": 8, "cuda": 64}
@@ -29,9 +29,10 @@ BATCH = {"cpu": 8, "cuda": 64}
 class Model:
     """Zero-shot classification and features of recordings; `kmerl.load` gives one.
 
-    On a CPU an answer is the same bits whatever other recordings and names are asked with it, on
-    any number of cores. Another `batch`, another kind of processor or a GPU moves it by rounding
-    (1e-6). Where the model's own names see each other, `predict` depends on them; see `in_company`.
+    On a CPU a recording's answers are the same bits whatever other recordings it comes with, on any
+    number of cores. Asking other names with them, another `batch`, another kind of processor or a
+    GPU moves them by rounding (1e-6). Where a model's names see each other, its answers depend on
+    what else is asked, and by more; see `in_company`.
 
     Args:
         device: "cpu", "cuda", "cuda:1".
@@ -58,13 +59,9 @@ class Model:
         self.entities = list(config.entities)
         own = dict(network.named_buffers()).get("entities")
         known = {} if own is None else dict(zip(self.entities, own.cpu(), strict=True))
-        self._vectors: dict[str, Tensor] = {**(vectors or {}), **known}
+        known = {**(vectors or {}), **known}
+        self.vocabulary = Vocabulary(config.text_encoder, known, config.text_width)
         self._warned: set[str] = set()
-
-    @cached_property
-    def tower(self) -> TextTower:
-        """The text tower, loaded when a name is first asked whose vector is not there."""
-        return TextTower(dataclasses.replace(self.config.text_encoder, batch=1))
 
     @property
     def query(self) -> Query:
@@ -160,7 +157,7 @@ class Model:
 
     def asked(self, names: Sequence[str]) -> batching.Work:
         """The function that answers these names of a batch: probabilities (record, name)."""
-        vectors = self.vectors(names)
+        vectors = self.vocabulary.vectors(names)
         self.query  # noqa: B018 (its error comes before the first recording is read)
 
         def work(signal: np.ndarray, leads: tuple[str, ...]) -> np.ndarray:
@@ -180,19 +177,6 @@ class Model:
         """`work` of each, in their order, without their signals; batches are of one lead set."""
         with batching.side_by_side(self.device) as threads:
             return batching.run(prepared, self.batch, threads, work)
-
-    def vectors(self, names: Sequence[str]) -> Float[Tensor, "name text"]:
-        """Text vectors of names, each embedded once, and by itself: no company changes its bits."""
-        missing = list(dict.fromkeys(name for name in names if name not in self._vectors))
-        if missing:
-            made = torch.from_numpy(self.tower.embed(missing))
-            if made.shape[1] != self.config.text_width:
-                raise ValueError(
-                    f"text encoder {self.config.text_encoder.model!r} gives vectors of "
-                    f"{made.shape[1]} numbers, the model was trained on {self.config.text_width}"
-                )
-            self._vectors |= zip(missing, made, strict=True)
-        return torch.stack([self._vectors[name] for name in names])
 
     def score(
         self,
@@ -228,7 +212,7 @@ class Model:
         asked = [*([name] for name in names), [*names, *others]]
         with batching.side_by_side(self.device):
             tokens = self._tokens(*self._ordered(signal, leads))
-            *alone, beside = self._probabilities(tokens, *map(self.vectors, asked))
+            *alone, beside = self._probabilities(tokens, *map(self.vocabulary.vectors, asked))
         together = np.concatenate([value[0] for value in alone])
         return {"alone": together, "beside the model's entities": beside[0][: len(names)]}
 
@@ -250,8 +234,12 @@ class Model:
         """Of a batch (record, lead, sample), with leads in the standard order."""
         shown = torch.from_numpy(normalised(signal, None, self.config.signal)).to(self.device)
         index = torch.tensor(lead_indices(leads), device=self.device).expand(len(shown), -1)
-        tokens: Tensor = self.network.encoder(shown, index)
-        return tokens
+        if torch.device(self.device).type != "cpu":
+            tokens: Tensor = self.network.encoder(shown, index)
+            return tokens
+        # One by one: sums may depend on how many there are, and a CPU gains little by more.
+        each = (self.network.encoder(one[None], index[:1]) for one in shown)
+        return torch.cat(list(each))
 
     def _ordered(
         self, signal: np.ndarray, leads: Sequence[str]
@@ -270,13 +258,43 @@ class Model:
 
     @classmethod
     def from_pretrained(cls, where: str | Path, **how: Any) -> "Model":
-        """`kmerl.load`, under the name that the Hub's users know."""
-        from kmerl.predict.loading import load
-
+        """`load`, under the name that users of the Hub know."""
         return load(where, **how)
 
     def save_pretrained(self, folder: str | Path, **how: Any) -> None:
-        """Write a folder for the Hub; see `kmerl.predict.exporting.export`."""
-        from kmerl.predict.exporting import export
+        """Write a folder that the Hub takes; see `kmerl.predict.exporting.export`."""
+        exporting.export(Path(folder), self.config, self.network, self.vocabulary, **how)
 
-        export(self, Path(folder), **how)
+
+def load(
+    where: str | Path = "models",
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    batch: int | None = None,
+) -> Model:
+    """A trained model.
+
+    Args:
+        where: a folder that stage pretrain or `kmerl export` wrote, or the name of a repository of
+            the Hub, ORGANISATION/NAME. What is here goes before.
+        revision: of the repository: a commit, tag or branch. Pin the commit where answers must
+            stay the same.
+        device: "cpu", "cuda", or "auto", which takes a GPU where there is one.
+        batch: recordings that pass the model at a time.
+
+    Raises:
+        FileNotFoundError: there is no such folder or repository, or it holds no model.
+        ValueError: a file is damaged, or of another version; or the device is not here.
+    """
+    folder = hub.fetch(where, revision)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {device!r} is not here ({type(error).__name__})") from None
+    config, network = model_files.load(folder)
+    vectors = hub.read_names(folder / hub.NAMES, config.text_width)
+    digest = hashlib.sha256((folder / model_files.CONFIG).read_bytes()).hexdigest()
+    return Model(config, network, device=device, batch=batch, vectors=vectors, digest=digest)

@@ -12,7 +12,7 @@ from kmerl.evaluation.fine_tune_fit import FineTune
 from kmerl.evaluation.memory_store import MemoryStore
 from kmerl.evaluation.probe_file import Probe, ProbeConfig, write_probe
 from kmerl.files import rounded, write_csv, write_text
-from kmerl.predict.loading import load
+from kmerl.predict.model import load
 from kmerl.predict.own_labels import OwnLabels, read_signals
 from kmerl.predict.printing import NOTICE
 from kmerl.training.model import save

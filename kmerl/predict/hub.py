@@ -1,57 +1,21 @@
 """Where a model is found: a folder here, or a repository of the Hugging Face Hub."""
 
-import hashlib
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from torch import Tensor
 
 from kmerl import files
-from kmerl.predict.model import Model
 from kmerl.training import model as model_files
 
 NAMES = "names.safetensors"
 """Text vectors of names that travel with a model; only exported folders have it."""
-FILES = (model_files.CONFIG, model_files.WEIGHTS, NAMES, "README.md")
+CARD = "README.md"
+FILES = (model_files.CONFIG, model_files.WEIGHTS, NAMES, CARD)
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-
-
-def load(
-    where: str | Path = "models",
-    *,
-    revision: str | None = None,
-    device: str = "auto",
-    batch: int | None = None,
-) -> Model:
-    """A trained model.
-
-    Args:
-        where: a folder that stage pretrain or `kmerl export` wrote, or the name of a repository of
-            the Hub, ORGANISATION/NAME. What is here goes before.
-        revision: of the repository: a commit, tag or branch. Pin the commit where answers must
-            stay the same.
-        device: "cpu", "cuda", or "auto", which takes a GPU where there is one.
-        batch: recordings that pass the model at a time.
-
-    Raises:
-        FileNotFoundError: there is no such folder or repository, or it holds no model.
-        ValueError: a file is damaged, or of another version.
-    """
-    folder = fetch(where, revision)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {device!r} is not here ({type(error).__name__})") from None
-    config, network = model_files.load(folder)
-    vectors = read_names(folder / NAMES, config.text_width)
-    digest = hashlib.sha256((folder / model_files.CONFIG).read_bytes()).hexdigest()
-    return Model(config, network, device=device, batch=batch, vectors=vectors, digest=digest)
 
 
 def fetch(where: str | Path, revision: str | None = None) -> Path:

@@ -1,0 +1,49 @@
+"""A folder that the Hugging Face Hub takes and `kmerl.load` reads: weights, config, vectors of the
+names that are known, and the model's card."""
+
+import json
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from kmerl import files
+from kmerl.methods import Method, Query
+from kmerl.predict import card, hub
+from kmerl.predict.vocabulary import Vocabulary
+from kmerl.tasks.classes import TASKS, classes
+from kmerl.training import model as model_files
+from kmerl.training.model import ModelConfig
+
+
+def export(
+    folder: Path,
+    config: ModelConfig,
+    network: Method,
+    vocabulary: Vocabulary,
+    *,
+    metrics: Path | str = "metrics",
+    params: Path | str = "params.yaml",
+    licence: str = "other",
+) -> None:
+    """Write `folder`: model.safetensors, config.json, names.safetensors and README.md.
+
+    `hf upload ORGANISATION/NAME FOLDER` pushes it. With the names of all tasks' classes in it, and
+    those of its entities, it answers them without a text encoder.
+
+    Args:
+        metrics, params: of the run that made the model: its numbers, and which data it saw.
+        licence: of the weights, as the Hub spells it; what the data's licences allow is yours to
+            decide.
+
+    Raises:
+        FileNotFoundError: the run has no metrics or parameters.
+    """
+    text = card.card(config, Path(metrics), Path(params), licence)
+    model_files.save(folder, config, network)
+    if isinstance(network, Query):
+        named = [one.name for task in TASKS for one in classes(task)]
+        names = sorted({*named, *config.entities})
+        vectors = vocabulary.vectors(names).cpu().contiguous()
+        with files.atomic(folder / hub.NAMES) as partial:
+            save_file({"vectors": vectors}, partial, metadata={"names": json.dumps(names)})
+    files.write_text(folder / hub.CARD, text)
