@@ -67,7 +67,7 @@ class TextTower:
         Args:
             keep: a folder in which the batches that are done outlive a kill; emptied at the end.
         """
-        distinct = self._by_length(texts)
+        distinct = sorted(set(texts), key=lambda text: (len(text), text))
         size = self.params.batch
         kept = _Kept(keep and keep / self._name(distinct), (len(distinct), self.width), size)
         free: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -96,13 +96,6 @@ class TextTower:
     def width(self) -> int:
         """Numbers of a vector."""
         return int(self.model.config.hidden_size)
-
-    def _by_length(self, texts: Sequence[str]) -> list[str]:
-        """Each text once, by its number of tokens: what shares a batch is padded little."""
-        once = sorted(set(texts))
-        cut = {"truncation": True, "max_length": self.params.max_length}
-        count = {text: len(self.tokenizer(text, **cut)["input_ids"]) for text in once}
-        return sorted(once, key=lambda text: (count[text], text))
 
     def _name(self, texts: list[str]) -> str:
         """Of these texts' vectors by these weights."""

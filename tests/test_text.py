@@ -63,18 +63,6 @@ def test_neither_order_nor_another_reading_changes_a_bit(tower):
     assert np.array_equal(tower.embed([*REPORTS, *REPORTS])[: len(REPORTS)], vectors)
 
 
-def test_texts_of_as_many_tokens_share_a_batch(tower, monkeypatch):
-    """However many letters they have."""
-    words, letters, seen = ["echocardiography"] * 9, list("abcdefghi"), []
-    texts = [" ".join(some[:n]) for some in (words, letters) for n in (1, 2, 8, 9)]
-    monkeypatch.setattr(TextTower, "_embed_batch", lambda self, given, _: seen.append(given))
-    monkeypatch.setattr("kmerl.text._Kept.add", lambda *_: None)
-    tower.embed(texts)
-    lengths = [len(tower.tokenizer(text)["input_ids"]) for batch in seen for text in batch]
-    assert lengths == sorted(lengths)
-    assert len(lengths) == 8
-
-
 def test_neither_devices_nor_a_kill_changes_a_bit(tower, tmp_path, monkeypatch):
     vectors, real, batches = tower.embed(REPORTS), TextTower._embed_batch, []
 

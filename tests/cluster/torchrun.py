@@ -24,7 +24,7 @@ from tests.test_training import values
 
 TORCHRUN = [
     *(sys.executable, "-m", "torch.distributed.run", "--nnodes=1:2", "--nproc-per-node=1"),
-    *("--max-restarts=3", "--rdzv-backend=c10d", "--rdzv-conf=last_call_timeout=5"),
+    *("--max-restarts=3", "--rdzv-backend=c10d"),
 ]
 ENVIRONMENT = {
     "PYTHONPATH": str(ROOT),
@@ -44,11 +44,15 @@ class Nodes:
         chosen = values(pretrain__epochs=EPOCHS, runtime__threads=1, runtime__save_minutes=0.005)
         self.folders = [root / str(node) for node in (0, 1)]
         self.agents: list[psutil.Popen] = []
-        for folder in self.folders:
+        for node, folder in enumerate(self.folders):
             if not folder.exists():
                 write_cohort(folder)
                 (folder / "params.yaml").write_text(yaml.safe_dump(chosen))
-            command = [*TORCHRUN, f"--rdzv-endpoint={endpoint}", "-m", "stages.pretrain"]
+            meeting = [  # at the first node, which by name could be either
+                f"--rdzv-conf=last_call_timeout=5,is_host={node == 0}",
+                f"--rdzv-endpoint={endpoint}",
+            ]
+            command = [*TORCHRUN, *meeting, "-m", "stages.pretrain"]
             with open(folder / "log", "a") as log:
                 self.agents.append(
                     psutil.Popen(
