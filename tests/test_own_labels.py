@@ -1,5 +1,7 @@
 """`kmerl probe`, `kmerl fine-tune` and what `kmerl predict` makes of them."""
 
+import json
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -13,8 +15,13 @@ from kmerl.evaluation.metrics import auprc, auprc_replicates
 from kmerl.evaluation.own_probe import Labels, Settings, probe
 from kmerl.evaluation.probe_file import CONFIG, WEIGHTS, read_probe
 from kmerl.files import write_csv
+from kmerl.predict.model import load
+from kmerl.predict.preparing import choose, prepare
+from kmerl.recordings import read
+from kmerl.training.model import save
 from tests.cohorts import read_rows
-from tests.test_cli import call
+from tests.test_cli import call, write_wfdb
+from tests.test_encode import enlarged
 
 RECORDS, WIDTH = 160, 6
 SETTINGS = Settings(5, 7, 0, Statistics(50, 0.9, 0))
@@ -163,6 +170,70 @@ def test_a_class_with_too_few_patients_is_said():
     features = {"12": Features(("a", "b"), np.eye(2))}
     with pytest.raises(ValueError, match="AF: 1 patients have it and 1 do not; 8 of each"):
         probe(features, labels, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """A small model, and recordings of 40 patients, of which AF has a larger signal."""
+    root = tmp_path_factory.mktemp("own")
+    config, network = enlarged()
+    save(root / "models", config, network)
+    random = np.random.default_rng(3)
+    rows = []
+    for i in range(40):
+        values = {
+            lead: random.normal(0, 200 + 900 * (i % 2), config.samples) for lead in ("I", "II")
+        }
+        write_wfdb(root, f"r{i}", config.rate, values)
+        split = ("train", "val", "test")[min(i // 4 % 5, 2)]
+        rows.append((f"r{i}", f"p{i}", split, i % 2, int(i % 3 == 0)))
+    rows.append(("none", "p40", "test", 1, 0))
+    write_csv(root / "labels.csv", ("path", "patient", "split", "AF", "LBBB"), rows)
+    return root
+
+
+def told(root, name):
+    return ("--model", root / "models", "--leads", name, "--replicates", 5, "--threads", 1)
+
+
+def test_a_probe_answers_as_its_scores_say(recordings, tmp_path):
+    root, out = recordings, tmp_path / "probe"
+    call("probe", root, root / "labels.csv", "--out", out, *told(root, "I,I+II"))
+    left = read_rows(out / "left_out.csv")
+    assert {row["record"] for row in left} == {"none"} and "does not exist" in left[0]["reason"]
+    with_it = ("--model", root / "models", "--probe", out, "--json")
+    answer = json.loads(call("predict", root / "r1", "--leads", "I", *with_it))
+    found = {one["name"]: one["probability"] for one in answer["predictions"]}
+    assert found.keys() == {"AF", "LBBB"}
+    probe_itself, leads = read_probe(out), ("I",)
+    model = load(root / "models", device="cpu")
+    recording = choose(read(root / "r1"), "I")
+    prepared = prepare(recording, model.config.rate, model.config.samples)
+    vector = model.features(prepared.signal[None], leads)
+    wanted = probe_itself.probabilities("I", vector)[0]
+    np.testing.assert_allclose([found["AF"], found["LBBB"]], wanted, atol=1e-5)
+    for more, said in {
+        ("--leads", "II"): "made with leads I or I+II, not with II",
+        ("--leads", "I", "--classes", "x"): "its own classes, AF, LBBB",
+    }.items():
+        assert said in call("predict", root / "r1", *more, *with_it, status=1)
+
+
+def test_fine_tuning_leaves_a_model_that_answers_the_labels(recordings, tmp_path):
+    root, out = recordings, tmp_path / "tuned"
+    more = ("--epochs", 2, "--batch", 8)
+    call("fine-tune", root, root / "labels.csv", "--out", out, *more, *told(root, "I+II"))
+    (row, _) = read_rows(out / "metrics.csv")
+    assert row["name"] == "AF" and row["records"] == "24"
+    (left,) = read_rows(out / "left_out.csv")
+    assert left["record"] == "none" and "does not exist" in left["reason"]
+    answer = json.loads(call("predict", root / "r1", "--leads", "I+II", "--model", out, "--json"))
+    assert {one["name"] for one in answer["predictions"]} == {"AF", "LBBB"}
+    said = call(
+        "predict", root / "r1", "--leads", "I+II", "--model", root / "models", "--probe", out,
+        status=1,
+    )  # fmt: skip
+    assert "made with another model" in said
 
 
 def test_a_probe_that_was_changed_is_refused(files):
