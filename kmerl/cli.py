@@ -19,6 +19,7 @@ from kmerl.predict.commands import (
     predict_command,
 )
 from kmerl.predict.printing import NOTICE
+from kmerl.predict.probe_commands import fine_tune_command, probe_command
 from kmerl.report.commands import tables_command
 from kmerl.tasks.commands import splits_command
 
@@ -44,6 +45,8 @@ app.command("predict", epilog=NOTICE)(predict_command)
 app.command("embed", epilog=NOTICE)(embed_command)
 app.command("export")(export_command)
 app.command("leads")(leads_command)
+app.command("probe", epilog=NOTICE)(probe_command)
+app.command("fine-tune", epilog=NOTICE)(fine_tune_command)
 app.command("tables")(tables_command)
 app.command("compare")(compare_command)
 app.command("splits")(splits_command)

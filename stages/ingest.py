@@ -1,22 +1,24 @@
-"""Stage ingest@<corpus>: a corpus in its official layout into data/ecg/<corpus>/."""
+"""Stage ingest@<corpus>: a corpus, official or one's own, into data/ecg/<corpus>/."""
 
 import sys
 from pathlib import Path
 
 from kmerl import params, runtime
-from kmerl.corpora.ingest import Ingest, corpus_files, ingest
+from kmerl.corpora.ingest import Ingest, corpus_files, ingest, own_table
 from kmerl.errors import clear_errors
 
 
 def main(corpus: str) -> None:
     """Read the corpus at corpora.<corpus>.root; write its store, rejected.csv and its metrics."""
+    files = corpus_files(corpus)
     ingest(
         corpus,
-        root=Path(corpus_files(corpus).root),
+        root=Path(files.root),
         out=Path("data/ecg") / corpus,
         metrics=Path("metrics/ingest") / f"{corpus}.json",
         settings=params.load("ingest", Ingest),
         engine=runtime.load().engine,
+        own=own_table(corpus, files),
     )
 
 

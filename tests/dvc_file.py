@@ -90,7 +90,7 @@ def method_sections(paths: Iterable[str]) -> set[str]:
 
 @cache
 def sections_of_stage(stage: Stage) -> set[str]:
-    """All sections that a stage's code takes, but for `runtime` and a root that is a dep."""
+    """All sections that a stage's code takes, but for `runtime`."""
     modules = [path for path in closure(stage.name) if path.endswith(".py")]
     sources = {path: (ROOT / path).read_text(encoding="utf-8") for path in modules}
     found: set[str] = set()
@@ -99,14 +99,12 @@ def sections_of_stage(stage: Stage) -> set[str]:
             found |= sections_read(source)
         if ".sections_of(" in source:
             found |= method_sections(modules)
-    roots = tuple(corpus["root"] for corpus in profile("demo")["corpora"].values())
-    if any(dep.startswith(roots) for dep in stage.deps):
-        found.discard("corpora")
     return found - {"runtime"}
 
 
 def stale(*params: str) -> set[str]:
-    """Names of the stages that run again when these keys change, if every output changes."""
+    """Names of the stages that run again when these keys change, if every output changes but
+    that of check, which never does."""
     changed = [key.replace(".", "/") for key in params]
     found = {
         stage.address
@@ -115,6 +113,6 @@ def stale(*params: str) -> set[str]:
         if any(nested(key, listed.replace(".", "/")) for key in changed)
     }
     for address in pipeline().order:
-        if pipeline().parents[address] & found:
+        if pipeline().parents[address] & (found - {"check"}):
             found.add(address)
     return {address.split("@")[0] for address in found}

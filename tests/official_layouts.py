@@ -107,7 +107,7 @@ def conditions(root, drop=()):
     return {row[0]: str(row[2]) for row in rows}
 
 
-def run(corpus, root, out, workers=1, engine=None, **changes):
+def run(corpus, root, out, workers=1, engine=None, own=None, **changes):
     """Ingest into out/; (metrics, {record: (reason, detail)})."""
     ingest(
         corpus,
@@ -116,6 +116,7 @@ def run(corpus, root, out, workers=1, engine=None, **changes):
         out / "metrics.json",
         settings=dataclasses.replace(SETTINGS, **changes),
         engine=engine or Engine(workers=workers),
+        own=own,
     )
     rows = read_rows(out / "store/rejected.csv")
     rejected = {row["record"]: (row["reason"], row["detail"]) for row in rows}

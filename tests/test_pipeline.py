@@ -13,7 +13,7 @@ from tests.dvc_file import PROFILES, pipeline, profile, stages
 from tests.import_closure import ROOT, closure, folded
 
 NAMES = [
-    "synthesize", "ingest", "splits", "reports", "extract", "verify", "merge", "aggregate",
+    "check", "synthesize", "ingest", "splits", "reports", "extract", "verify", "merge", "aggregate",
     "label_matrix", "embed_text", "pretrain", "encode", "zero_shot", "linear_probe",
     "fine_tune", "partial_leads", "seen_unseen", "report", "paper",
 ]  # fmt: skip

@@ -8,12 +8,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kmerl.corpora import table
 from kmerl.corpora.conform import Ingest
 from kmerl.corpora.records import CORPORA, CorpusError, Listing, Rejection
 
 
-def read_listing(corpus: str, root: Path, settings: Ingest) -> Listing:
+def read_listing(
+    corpus: str, root: Path, settings: Ingest, own: table.OwnTable | None = None
+) -> Listing:
     """The records of a corpus in store order, without duplicates and unreported ones.
+
+    Args:
+        own: the table below `root`, of a corpus that is one's own.
 
     Raises:
         CorpusError: the root, an official file or a column of one is missing.
@@ -23,7 +29,10 @@ def read_listing(corpus: str, root: Path, settings: Ingest) -> Listing:
             f"corpora.{corpus}.root is {root}, which is no directory; set it in params.yaml to the "
             f"corpus's official folder, or run `dvc repro synthesize` for the synthetic cohort"
         )
-    listing: Listing = import_module(f"kmerl.corpora.{CORPORA[corpus]}").listing(root)
+    if own is None:
+        listing: Listing = import_module(f"kmerl.corpora.{CORPORA[corpus]}").listing(root)
+    else:
+        listing = table.listing(corpus, root, own)
     rejected, seen, kept = list(listing.rejected), set[str](), []
     unreported = "no statement" + ("; unread.csv may have it" if listing.unread else "")
     statements = pc.list_value_length(listing.table["report"]).to_pylist()

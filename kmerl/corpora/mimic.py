@@ -47,6 +47,8 @@ def listing(root: Path) -> Listing:
             "path": records["path"],
             "report": statement_lists(measured).take(row.combine_chunks()),
             "codes": pa.array([[]] * len(records), pa.list_(pa.string())),
+            "told": pa.array([[]] * len(records), pa.map_(pa.string(), pa.string())),
+            "labels": pa.nulls(len(records), pa.list_(pa.bool_())),
         },
         schema=LISTING,
     )

@@ -6,16 +6,18 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import pyarrow as pa
+from pydantic import Field
 
 from kmerl.recordings.rejecting import RejectedRecord
 from kmerl.tasks.classes import classes
 
+CorpusName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Corpus = Literal["mimic-iv-ecg", "ptb-xl", "cpsc2018", "csn"]
 CORPORA = {"mimic-iv-ecg": "mimic", "ptb-xl": "ptbxl", "cpsc2018": "cpsc2018", "csn": "csn"}
-"""The corpora, and the modules of `kmerl.corpora` that know their layouts."""
+"""The corpora with an official layout, and the modules of `kmerl.corpora` that know it."""
 
 
 class CorpusError(ValueError):
@@ -36,7 +38,8 @@ class Entry:
 
     `path` is relative to the corpus's root: a WFDB record without suffix, or a .mat file that
     holds a struct (`kmerl.recordings.struct_files`). `codes` is None where the codes are in the
-    header's `#Dx` line.
+    header's `#Dx` line. Of a table of one's own, `path` may be any recording, `told` is what
+    the table says of it (map, channels, rate, unit), and `labels` are those of the store's columns.
     """
 
     record: str
@@ -45,6 +48,8 @@ class Entry:
     path: str
     report: list[str]
     codes: list[str] | None
+    told: Sequence[tuple[str, str]] = ()
+    labels: list[bool | None] | None = None
 
 
 LISTING = pa.schema(
@@ -55,6 +60,8 @@ LISTING = pa.schema(
         ("path", pa.string()),
         ("report", pa.list_(pa.string())),
         ("codes", pa.list_(pa.string())),
+        ("told", pa.map_(pa.string(), pa.string())),
+        ("labels", pa.list_(pa.bool_())),
     ]
 )
 """The columns of `Entry`, as a table: some hundred bytes a record, whatever the signals weigh."""

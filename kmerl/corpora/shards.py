@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from kmerl.corpora.conform import Ingest, conform, doubts
+from kmerl.corpora.own_recordings import read_any
 from kmerl.corpora.records import (
     CorpusError,
     Entry,
@@ -94,7 +95,10 @@ def read_record(entry: Entry, form: Form) -> tuple[dict[str, object], np.ndarray
         RejectedRecord: the record cannot be used.
     """
     try:
-        recording, dx = _read(form.root, entry.path)
+        if entry.labels is None:
+            recording, dx = _read(form.root, entry.path)
+        else:
+            recording, dx = read_any(form.root, entry), ""
     except OSError as error:
         name = Path(entry.path).name
         raise RejectedRecord("unreadable_file", f"{name}: errno {error.errno}") from None
@@ -114,6 +118,8 @@ def read_record(entry: Entry, form: Form) -> tuple[dict[str, object], np.ndarray
     facts = {"min": signal.min(axis=1), "max": signal.max(axis=1), "nan": nan}
     for fact, values in facts.items():
         row |= {f"{fact}.{lead}": int(value) for lead, value in zip(LEADS, values, strict=True)}
+    own = [name for name in form.layout.names if name.startswith(label_column("", "")[:-1])]
+    row |= dict(zip(own, entry.labels or (), strict=entry.labels is not None))
     for task, labels in form.scheme.labels(codes).items():
         row |= {label_column(task, code): value for code, value in labels.items()}
     noted = _noted(recording, form.settings, seconds, nan)

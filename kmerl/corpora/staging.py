@@ -140,7 +140,8 @@ def inputs_of(root: Path, entries: Iterable[Entry]) -> str:
     """
     digest = hashlib.sha256()
     for entry in entries:
-        for suffix in ("",) if entry.path.endswith(".mat") else (".hea", ".dat", ".mat"):
+        own = ("", ".hea", ".dat", ".mat") if entry.labels is not None else None
+        for suffix in own or (("",) if entry.path.endswith(".mat") else (".hea", ".dat", ".mat")):
             try:
                 found = os.stat(f"{root}/{entry.path}{suffix}")  # noqa: PTH116 (a million times)
                 digest.update(b"%d %d;" % (found.st_size, found.st_mtime_ns))

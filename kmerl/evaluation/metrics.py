@@ -63,6 +63,24 @@ def auprc(truth: Truth, score: Score) -> PerClass:
     return np.array([_average_precision(*pair) for pair in zip(truth.T, score.T, strict=True)])
 
 
+def auprc_replicates(truth: Truth, score: Score, weights: Weights) -> Replicates:
+    """`auprc` in each replicate; NaN where a class has no positive record."""
+    out = np.full((weights.shape[1], truth.shape[1]), np.nan)
+    for column in np.flatnonzero(truth.any(axis=0)):
+        order = np.argsort(-score[:, column], kind="stable")
+        ordered, positive = score[order, column], truth[order, column]
+        ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+        for start in range(0, weights.shape[1], REPLICATES_AT_ONCE):
+            part = slice(start, start + REPLICATES_AT_ONCE)
+            drawn = weights[order, part].astype(np.float64)
+            called, hits = (drawn * kind[:, None] for kind in (np.ones(len(order)), positive))
+            called, hits = called.cumsum(axis=0)[ends], hits.cumsum(axis=0)[ends]
+            steps = np.diff(hits, axis=0, prepend=0) * hits / np.maximum(called, 1)
+            with np.errstate(invalid="ignore"):
+                out[part, column] = steps.sum(axis=0) / hits[-1]
+    return out
+
+
 def f1(truth: Truth, predicted: Bool[np.ndarray, "record class"]) -> PerClass:
     """F1 of yes-or-no predictions."""
     hits = (truth & predicted).sum(axis=0)

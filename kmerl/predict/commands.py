@@ -45,6 +45,9 @@ def predict_command(
     task: Annotated[
         str | None, typer.Option(help="The classes of a downstream task, such as ptbxl_super.")
     ] = None,
+    probe: Annotated[
+        Path | None, typer.Option(help="A folder of `kmerl probe`, whose classes are answered.")
+    ] = None,
     out: options.Out = None,
     model: options.ModelName = options.MODELS,
     revision: options.Revision = None,
@@ -81,8 +84,10 @@ def predict_command(
     if out is not None:
         asked = Asked(records, said, leads, cut, Engine(backend, _workers(workers), address))
         from kmerl.predict.model import load  # torch is imported here and not before
+        from kmerl.predict.probing import with_probe
 
         loaded = load(model, revision=revision, device=device, batch=batch)
+        loaded = with_probe(loaded, probe, leads, model)
         names = asking.class_names(classes, task, loaded.entities)
         for note in asking.unknown(names, loaded.entities).values():
             typer.echo(f"note: {note}", err=True)
@@ -98,8 +103,10 @@ def predict_command(
     found = recordings.read(record, **dataclasses.asdict(said))
     recording = preparing.choose(found, leads)
     from kmerl.predict.model import load
+    from kmerl.predict.probing import with_probe
 
     loaded = load(model, revision=revision, device=device, batch=batch)
+    loaded = with_probe(loaded, probe, leads, model)
     grid = loaded.config.rate, loaded.config.samples
     prepared = preparing.prepare(recording, *grid, start)
     names = asking.class_names(classes, task, loaded.entities)

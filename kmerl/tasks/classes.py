@@ -18,7 +18,9 @@ lower-cased in the manner of Table 5. Its `source` column says where a name come
 import csv
 from functools import cache
 from importlib import resources
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
 
 TASKS: dict[str, str] = {
     "ptbxl_super": "ptb-xl",
@@ -29,6 +31,16 @@ TASKS: dict[str, str] = {
     "csn": "csn",
 }
 """The downstream tasks (Table 3) and the corpus that carries each one's labels."""
+
+
+OwnTasks = dict[
+    Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")],
+    dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9_./()-]{1,32}$")],
+        Annotated[str, Field(pattern=r"\S")],
+    ],
+]
+"""Tasks of one's own, of params.yaml: {task: {class code: full name}}."""
 
 
 class ClassName(NamedTuple):
