@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from kmerl import recordings
 from kmerl.evaluation import encode
 from kmerl.leads import LEADS, parse_leads
 from kmerl.models.vit import SIZES, Size
-from kmerl.predict import asking, preparing, reading, scoring
+from kmerl.predict import asking, preparing, scoring
 from kmerl.signal import NAN
 from tests import methods
 from tests.cohorts import RATE, SAMPLES
@@ -154,7 +155,7 @@ def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask_of, sign
     asked = {"whole": ",".join(leads), "spoiled": ",".join(leads[::-1]), "few": None}
     found = []
     for name, wanted in asked.items():
-        recording = preparing.choose(reading.read(tmp_path / name, None, "mV"), wanted)
+        recording = preparing.choose(recordings.read(tmp_path / name), wanted)
         made = preparing.prepare(recording, RATE, SAMPLES)
         found.append(asking.ranked(CLASSES, ask_of.score(made.signal, made.leads, CLASSES)))
     assert found[0] == found[1] == found[2]

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 from typer.testing import CliRunner
 
-from kmerl import cli
+from kmerl import cli, recordings
 from kmerl.files import read_yaml
 from kmerl.leads import LEADS, NAMED_SETS, parse_leads
-from kmerl.predict import preparing, printing, reading, scoring
+from kmerl.predict import preparing, printing, scoring
 from kmerl.signal import NAN
 from kmerl.tasks.classes import classes
 from tests.report_run import heartbeats, lawful
@@ -97,7 +97,8 @@ def test_leads_and_names_reach_the_model_as_they_are_called(records, model, beat
     assert "0.900" in out
     assert "Not a medical device" in out
     call("predict", records / "twelve.hea", "--leads", "II,I")
-    call("predict", records / "twelve.dat", "--leads", "limb")
+    out = call("predict", records / "twelve.dat", "--leads", "limb")
+    assert "left out: V6, V5, V4, V3, V2, V1 (not asked for)\n" in out
     out = call("predict", records / "twelve", "--task", "ptbxl_super", "--top", 2)
     assert sum("#" in line for line in out.splitlines()) == 2
     wanted = [
@@ -116,6 +117,7 @@ def test_a_two_lead_record_at_another_rate(records, model, beats):
     answer = json.loads(call("predict", records / "two", "--json"))
     assert answer["leads"] == ["I", "II"]
     assert answer["notes"] == ["resampled from 250 to 500 Hz"]
+    assert answer["left_out"] == {"PLETH": "its name is no lead's"}
     assert [one["name"] for one in answer["predictions"]] == ["atrial fibrillation", "sinus rhythm"]
     assert "Not a medical device" in answer["notice"]
     ((signal, _, _),) = model.asked
@@ -152,24 +154,25 @@ def test_what_is_cut_filled_and_repaired_is_said(records, model):
 
 
 def test_one_sample_and_figures_that_are_none_are_refused(tmp_path, model):
-    path = tmp_path / "a.csv"
+    path, mv = tmp_path / "a.csv", ("--unit", "mV")
     path.write_text("I,II\n1,2\n")
     write_wfdb(tmp_path, "one", 250, {"I": np.array([3])})
     for name in ("no.hea", "no.csv"):
         (tmp_path / name).write_bytes(b"")
     assert "has 1 samples from 0 s on" in call("predict", tmp_path / "one", status=1)
-    assert "has 1 samples from 0 s on" in call("predict", path, "--rate", 250, status=1)
+    assert "has 1 samples from 0 s on" in call("predict", path, *mv, "--rate", 250, status=1)
     for rate in ("nan", "inf", "-inf", "0", "1e-9", "1e9", "-500"):
-        assert "a rate of" in call("predict", path, f"--rate={rate}", status=1)
+        assert "a rate of" in call("predict", path, *mv, f"--rate={rate}", status=1)
     for start in ("nan", "inf", "-inf", "-1", "1e300"):
-        assert "is outside" in call("predict", path, "--rate=500", f"--start={start}", status=1)
+        where = "--rate=500", f"--start={start}"
+        assert "is outside" in call("predict", path, *mv, *where, status=1)
     assert "no.hea: empty file" in call("predict", tmp_path / "no", status=1)
-    assert "no CSV file" in call("predict", tmp_path / "no.csv", "--rate", 500, status=1)
+    assert "no.csv is empty" in call("predict", tmp_path / "no.csv", "--rate", 500, status=1)
     assert not model.asked
 
 
 def test_what_speaks_against_a_recording_is_a_note(tmp_path, model, beats):
-    beats = lawful(beats)
+    beats = lawful(beats) | {"V6": beats["I"]}
     for name, rate, change, note in (
         ("swapped", 500, {"I": beats["II"], "II": beats["I"]}, "limb leads contradict"),
         ("slow", 125, {}, "is the sampling rate another"),
@@ -210,21 +213,17 @@ def test_a_csv_of_lead_columns(tmp_path, model, beats):
     rows = np.stack([np.arange(5000) / 500, beats["V1"] / 1000, beats["I"] / 1000], axis=1)
     path = tmp_path / "ecg.csv"
     np.savetxt(path, rows, "%.6f", ",", header="time,v1,I", comments="")
-    assert "give --rate" in call("predict", path, status=1)
-    call("predict", path, "--rate", 500)
+    assert "its unit: --unit mV" in call("predict", path, status=1)
+    assert "time (the times, which give the rate)" in call("predict", path, "--unit", "mV")
     signal, leads, _ = model.asked[0]
     assert leads == ("I", "V1")
     np.testing.assert_array_equal(signal, np.stack([beats["I"], beats["V1"]]))
-    np.savetxt(path, rows * 1000, "%.3f", ",", header="time,v1,I", comments="")
-    assert "give its true --unit" in call("predict", path, "--rate", 500, status=1)
-    call("predict", path, "--rate", 500, "--unit", "uV")
+    np.savetxt(path, rows[:, 1:] * 1000, "%.3f", ",", header="v1,I", comments="")
+    assert "--rate HZ; nor its unit" in call("predict", path, status=1)
+    rate = "--rate", 500, "--unit"
+    assert "give its true --unit" in call("predict", path, *rate, "mV", status=1)
+    call("predict", path, *rate, "uV")
     np.testing.assert_array_equal(model.asked[1][0], signal)
-    path.write_text(f"I,II\n1,{'9' * 400}\n")
-    assert "no CSV file of numbers" in call("predict", path, "--rate", 500, status=1)
-    path.write_text("I,II\n1,words\n")
-    assert "no CSV file of numbers" in call("predict", path, "--rate", 500, status=1)
-    path.write_text("")
-    assert "no CSV file of numbers" in call("predict", path, "--rate", 500, status=1)
 
 
 def test_the_picture_is_an_svg_in_millimetres(records, tmp_path, model):
@@ -267,7 +266,7 @@ def test_its_version_is_that_of_the_citation():
 def test_whatever_comes_in_the_model_gets_its_own_grid(leads, samples, rate):
     values = np.random.default_rng(samples).integers(-900, 900, (len(leads), samples))
     held = dict(zip(leads, values.astype(np.int16), strict=True))
-    chosen = preparing.choose(reading.Recording("r", rate, held), None)
+    chosen = preparing.choose(recordings.Recording("r", rate, held), None)
     prepared = preparing.prepare(chosen, 500, 5000)
     assert prepared.signal.shape == (len(leads), 5000)
     assert prepared.signal.dtype == np.int16

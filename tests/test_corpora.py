@@ -11,8 +11,9 @@ import pytest
 
 from kmerl.corpora import cpsc2018, csn, mimic, ptbxl
 from kmerl.corpora.folders import MERL_TRAIN, MERL_VAL
-from kmerl.corpora.records import CorpusError, RejectedRecord, hashed_split
+from kmerl.corpora.records import CorpusError, hashed_split
 from kmerl.files import write_csv
+from kmerl.recordings.rejecting import RejectedRecord
 from kmerl.store import label_column
 from kmerl.tasks.classes import TASKS, classes
 from tests import official_layouts as layouts

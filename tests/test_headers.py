@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmerl.corpora.headers import read_header
-from kmerl.corpora.records import RejectedRecord
-from kmerl.corpora.wfdb_files import read_recording
+from kmerl import recordings
 from kmerl.files import read_yaml
 from kmerl.leads import LEADS
-from kmerl.predict import reading
+from kmerl.recordings.headers import read_header
+from kmerl.recordings.rejecting import RejectedRecord
+from kmerl.recordings.wfdb_files import read_recording
 from kmerl.signal import LIMIT, NAN
 from kmerl.synthetic import formats
 from tests.official_layouts import signal, wfdb
@@ -40,7 +40,7 @@ def change(path: Path, old: str, new: str, encoding: str = "utf-8") -> None:
 def both(path: Path) -> np.ndarray:
     """The same microvolts through both ways in."""
     recording = read_recording(path, read_header(path))
-    leads = reading.read(path, None, "mV").leads
+    leads = recordings.read(path).leads
     np.testing.assert_array_equal(recording.signal, np.stack([leads[lead] for lead in LEADS]))
     return recording.signal
 
@@ -53,8 +53,8 @@ def test_a_claim_out_of_bounds_is_a_rejection_both_ways(tmp_path, old, new, reas
         read_recording(path, read_header(path))
     assert rejected.value.reason == reason
     assert detail in rejected.value.detail
-    with pytest.raises(reading.RecordError, match=re.escape(detail)):
-        reading.read(path, None, "mV")
+    with pytest.raises(recordings.RecordError, match=re.escape(detail)):
+        recordings.read(path)
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_microvolts_of_every_format_are_those_of_our_header(tmp_path, fmt):
         )  # fmt: skip
     path = tmp_path / "h.hea"
     change(path, "4.0(-7)/mV", "4(-7)/\u00b5V")
-    found = reading.read(path, None, "mV")
+    found = recordings.read(path)
     leads = np.stack([found.leads[lead] for lead in LEADS[4:]])
     np.testing.assert_array_equal(leads, np.round((digital + 7) / 4))
     assert not found.doubts
     (tmp_path / "h.dat").write_bytes((tmp_path / "h.dat").read_bytes()[:99])
-    with pytest.raises(reading.RecordError):
-        reading.read(path, None, "mV")
+    with pytest.raises(recordings.RecordError):
+        recordings.read(path)
 
 
 @pytest.mark.parametrize("encoding", ["61 4/uV", "160 4/uV", "8 4/uV"])
@@ -148,14 +148,14 @@ def test_segments_have_their_own_leads_units_and_gains(tmp_path):
         (tmp_path / f"{name}.hea").write_text("\n".join([f"{name} 2 500 100", *lines]))
         (tmp_path / f"{name}.dat").write_bytes(formats.interleaved(DIGITAL[:2, :100]))
     (tmp_path / "m.hea").write_text("m/3 2 500 250\na 100\n~ 50\nb 100\n")
-    leads = reading.read(tmp_path / "m", None, "mV").leads
+    leads = recordings.read(tmp_path / "m").leads
     gap = np.full(50, NAN)
     for lead, parts in {"I": [DIGITAL[0, :100], gap, [NAN] * 100],
                         "II": [DIGITAL[1, :100], gap, DIGITAL[0, :100]]}.items():  # fmt: skip
         np.testing.assert_array_equal(leads[lead], np.concatenate(parts))
     (tmp_path / "m.hea").write_text("m/1 2 500 250\nm 250\n")
-    with pytest.raises(reading.RecordError, match="segments of segments"):
-        reading.read(tmp_path / "m", None, "mV")
+    with pytest.raises(recordings.RecordError, match="segments of segments"):
+        recordings.read(tmp_path / "m")
 
 
 @settings(max_examples=150, deadline=None)

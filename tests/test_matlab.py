@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
 
-from kmerl.corpora import matlab
-from kmerl.corpora.records import RejectedRecord
-from kmerl.corpora.struct_files import read_struct
+from kmerl.recordings import matlab
+from kmerl.recordings.rejecting import RejectedRecord
+from kmerl.recordings.struct_files import read_struct
 from tests.official_layouts import signal
 
 TAG = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM"

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kmerl.corpora import plausible
-from kmerl.corpora.headers import read_header
-from kmerl.corpora.wfdb_files import read_recording
 from kmerl.leads import LEADS
+from kmerl.recordings import plausible
+from kmerl.recordings.headers import read_header
+from kmerl.recordings.wfdb_files import read_recording
 from kmerl.signal import LIMIT, resample
 from kmerl.synthetic import formats
 from tests import official_layouts as layouts

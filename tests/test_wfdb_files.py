@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 
-from kmerl.corpora.headers import read_header
-from kmerl.corpora.wfdb_files import read_recording
 from kmerl.leads import LEADS, ORDERS
+from kmerl.recordings.headers import read_header
+from kmerl.recordings.wfdb_files import read_recording
 from kmerl.signal import NAN
 from tests.official_layouts import UPPER, signal, through_wfdb, wfdb
 
@@ -72,4 +72,4 @@ def test_leads_go_by_name_and_strangers_are_left_out(tmp_path):
     recording = read_recording(tmp_path / "a.hea", read_header(tmp_path / "a.hea"))
     np.testing.assert_array_equal(recording.signal[LEADS.index("aVL")], digital[5])
     np.testing.assert_array_equal(recording.signal[LEADS.index("aVF")], digital[4])
-    assert recording.extra == 1
+    assert recording.left_out == ("Resp",)

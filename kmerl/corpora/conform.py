@@ -4,11 +4,12 @@ from typing import Literal, cast
 
 import numpy as np
 
-from kmerl.corpora import plausible
-from kmerl.corpora.records import Corpus, RejectedRecord
-from kmerl.corpora.wfdb_files import Channels
+from kmerl.corpora.records import Corpus
 from kmerl.leads import LEADS
 from kmerl.params import Count, CountOrZero, Share, checked
+from kmerl.recordings import plausible
+from kmerl.recordings.rejecting import RejectedRecord
+from kmerl.recordings.wfdb_files import Channels
 from kmerl.signal import NAN, Crop, crop, pad, repair, resample
 
 

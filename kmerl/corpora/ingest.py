@@ -22,24 +22,24 @@ from joblib import Parallel, delayed
 
 from kmerl import params
 from kmerl.corpora.conform import Ingest, conform, doubts
-from kmerl.corpora.headers import read_header
 from kmerl.corpora.listing import read_listing
 from kmerl.corpora.records import (
     Corpus,
     CorpusError,
     Entry,
     Listing,
-    RejectedRecord,
     Rejection,
     Scheme,
     inside,
 )
-from kmerl.corpora.struct_files import read_struct
-from kmerl.corpora.wfdb_files import Channels, read_recording
 from kmerl.files import atomic, fresh_directory, write_csv, write_json
 from kmerl.leads import LEADS
 from kmerl.params import checked
 from kmerl.progress import track
+from kmerl.recordings.headers import read_header
+from kmerl.recordings.rejecting import RejectedRecord
+from kmerl.recordings.struct_files import read_struct
+from kmerl.recordings.wfdb_files import Channels, read_recording
 from kmerl.store import NAME, ShardWriter, label_column, schema, write_index
 from kmerl.tasks.classes import classes, tasks_of
 
@@ -249,7 +249,7 @@ def _noted(recording: Channels, settings: Ingest, kept: int, nan: np.ndarray) ->
     """What happened to an accepted record, as counts for the metrics."""
     seconds = recording.signal.shape[1] / recording.rate
     return {
-        "extra_leads": int(recording.extra > 0),
+        "extra_leads": int(bool(recording.left_out)),
         "saturated": int(recording.saturated > 0),
         "repaired_nan": int(nan.any()),
         "resampled": int(recording.rate != settings.rate),

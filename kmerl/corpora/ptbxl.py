@@ -21,12 +21,12 @@ from kmerl.corpora.csv_files import (
 from kmerl.corpora.records import (
     Entry,
     Listing,
-    RejectedRecord,
     Rejection,
     Scheme,
     corpus_file,
     listing_table,
 )
+from kmerl.recordings.rejecting import RejectedRecord
 
 CORPUS = "ptb-xl"
 COLUMNS = {

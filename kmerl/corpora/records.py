@@ -10,52 +10,16 @@ from typing import Literal, NamedTuple
 
 import pyarrow as pa
 
+from kmerl.recordings.rejecting import RejectedRecord
 from kmerl.tasks.classes import classes
 
 Corpus = Literal["mimic-iv-ecg", "ptb-xl", "cpsc2018", "csn"]
 CORPORA = {"mimic-iv-ecg": "mimic", "ptb-xl": "ptbxl", "cpsc2018": "cpsc2018", "csn": "csn"}
 """The corpora, and the modules of `kmerl.corpora` that know their layouts."""
 
-Reason = Literal[
-    "all_nan",
-    "duplicate_id",
-    "duplicate_lead",
-    "empty_file",
-    "flat",
-    "implausible",
-    "missing_file",
-    "missing_header",
-    "missing_lead",
-    "missing_report",
-    "nan_lead",
-    "no_regular_file",
-    "outside_root",
-    "truncated",
-    "unknown_fold",
-    "unknown_unit",
-    "unreadable_codes",
-    "unreadable_file",
-    "unreadable_header",
-    "unreadable_record",
-    "unreadable_row",
-    "unreadable_signal",
-    "unusable_name",
-    "wrong_length",
-    "wrong_rate",
-]
-"""Why a record is left out of the store: the `reason` column of rejected.csv."""
-
 
 class CorpusError(ValueError):
     """A corpus as a whole cannot be read; the message names the file and what to do."""
-
-
-class RejectedRecord(Exception):  # noqa: N818 - a verdict on a record, no error of ours
-    """One record cannot be used; the rest go on. Never carries report text or absolute paths."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason, self.detail = reason, detail
 
 
 class Rejection(NamedTuple):
@@ -71,7 +35,7 @@ class Entry:
     """A record as its corpus lists it, before its signal is read.
 
     `path` is relative to the corpus's root: a WFDB record without suffix, or a .mat file that
-    holds a struct (`kmerl.corpora.struct_files`). `codes` is None where the codes are in the
+    holds a struct (`kmerl.recordings.struct_files`). `codes` is None where the codes are in the
     header's `#Dx` line.
     """
 

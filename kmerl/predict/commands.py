@@ -6,13 +6,18 @@ from typing import Annotated
 
 import typer
 
+from kmerl import recordings
 from kmerl.leads import LEADS, NAMED_SETS, ORDERS
-from kmerl.predict import asking, preparing, printing, reading
+from kmerl.predict import asking, preparing, printing
 
 
 def predict_command(
     record: Annotated[
-        Path, typer.Argument(help="A WFDB record (.hea), or a .csv of lead columns.")
+        Path,
+        typer.Argument(
+            help="A recording: WFDB, EDF, DICOM, XML of HL7, GE or Philips, SCP-ECG, CSV, MATLAB, "
+            "NumPy or Parquet."
+        ),
     ],
     *,
     leads: Annotated[
@@ -34,8 +39,22 @@ def predict_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     top: Annotated[int, typer.Option(min=0, help="Print so many classes; 0 prints all.")] = 0,
     start: Annotated[float, typer.Option(help="Seconds into the recording to begin at.")] = 0.0,
-    rate: Annotated[float | None, typer.Option(help="Samples a second of a .csv.")] = None,
-    unit: Annotated[str, typer.Option(help="Unit of a .csv: mV, uV or V.")] = "mV",
+    rate: Annotated[
+        float | None, typer.Option(help="Samples a second, of a file that does not say it.")
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Unit of such a file: mV, uV, V, or of a step: 4.88uV.")
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option(help="Names of its channels, in order: I,II,V1.")
+    ] = None,
+    named: Annotated[
+        str | None,
+        typer.Option("--map", help='Which channel is which lead: "ECG1=I,ECG2=II,RESP=-".'),
+    ] = None,
+    derive: Annotated[
+        bool, typer.Option("--derive", help="Compute III, aVR, aVL, aVF from two limb leads.")
+    ] = False,
 ) -> None:
     """Print the probability of each class, likeliest first.
 
@@ -44,7 +63,10 @@ def predict_command(
     """
     if picture is not None and picture.suffix.lower() != ".svg":
         raise ValueError(f"--picture {picture}: pictures are .svg files")
-    recording = preparing.choose(reading.read(record, rate, unit), leads)
+    found = recordings.read(
+        record, rate=rate, unit=unit, channels=channels or (), leads=named, derive=derive
+    )
+    recording = preparing.choose(found, leads)
     from kmerl.predict import scoring  # torch is imported here and not before
 
     predictor = scoring.load(model)
@@ -55,11 +77,11 @@ def predict_command(
     elsewhere = predictor.in_company(prepared.signal, prepared.leads, names)
     notes = asking.company_notes(names, probabilities, elsewhere)
     prepared = dataclasses.replace(prepared, notes=(*prepared.notes, *notes))
-    found = asking.ranked(names, probabilities)
+    answers = asking.ranked(names, probabilities)
     if picture is not None:
-        printing.draw(picture, record, prepared, grid[0], found)
+        printing.draw(picture, record, prepared, grid[0], answers)
     written = printing.as_json if as_json else printing.as_text
-    typer.echo(written(record, prepared, found[:top] if top else found))
+    typer.echo(written(record, prepared, answers[:top] if top else answers))
 
 
 def leads_command() -> None:

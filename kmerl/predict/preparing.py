@@ -6,20 +6,22 @@ import numpy as np
 from jaxtyping import Int16
 
 from kmerl import signal
-from kmerl.corpora import plausible
 from kmerl.leads import in_standard_order, parse_leads
-from kmerl.predict.reading import RecordError, Recording
+from kmerl.recordings import RecordError, Recording, judging, plausible
+from kmerl.recordings.assembling import finish
 
 MOST_RATIO = 20  # of two rates between which a recording is resampled
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the model is given: the leads in the standard order, and what had to be done to them."""
+    """What the model is given: the leads in the standard order, what had to be done to them, and
+    the channels of the file that are none of its leads, each with the reason."""
 
     leads: tuple[str, ...]
     signal: Int16[np.ndarray, "lead sample"]
     notes: tuple[str, ...]
+    left_out: dict[str, str]
 
 
 def choose(recording: Recording, wanted: str | None) -> Recording:
@@ -32,11 +34,15 @@ def choose(recording: Recording, wanted: str | None) -> Recording:
     leads = in_standard_order(recording.leads) if wanted is None else parse_leads(wanted)
     missing = [lead for lead in leads if lead not in recording.leads]
     if missing:
+        follow = set(missing) <= set(finish(recording, derive=True).leads)
         raise RecordError(
             f"{recording.source} has no lead {', '.join(missing)}; it has "
             f"{', '.join(in_standard_order(recording.leads))}"
+            + ("; --derive computes what follows from these" if follow else "")
         )
-    return replace(recording, leads={lead: recording.leads[lead] for lead in leads})
+    unused = {lead: "not asked for" for lead in recording.leads if lead not in leads}
+    chosen = {lead: recording.leads[lead] for lead in leads}
+    return replace(recording, leads=chosen, left_out=recording.left_out | unused)
 
 
 def prepare(recording: Recording, rate: int, samples: int, start: float = 0.0) -> Prepared:
@@ -63,18 +69,21 @@ def prepare(recording: Recording, rate: int, samples: int, start: float = 0.0) -
     if cut.shape[1] < 2:
         raise RecordError(f"{recording.source} has {cut.shape[1]} samples from {start:g} s on")
     leads = tuple(recording.leads)
-    notes = _complaints(recording, leads, cut)
+    notes = [*recording.notes, *_complaints(recording, leads, cut)]
     if raw.shape[1] > cut.shape[1]:
         notes.append(f"{seconds:g} s from {start:g} s on are read, of {length:g} s")
     if recording.rate != rate:
         notes.append(f"resampled from {recording.rate:g} to {rate} Hz")
-    even = signal.resample(signal.repair(cut), recording.rate, rate)
+    whole = signal.repair(cut)
+    even = signal.resample(whole, recording.rate, rate)
     doubts = recording.doubts | plausible.doubts(leads, even, rate)
     notes += [plausible.SAYS[fact].format(figures) for fact, figures in doubts.items()]
+    notes += judging.exchanged(leads, even) if "einthoven" in doubts else []
+    notes += judging.complaints(leads, whole, recording.rate)
     if even.shape[1] < samples:
         notes.append(f"only {even.shape[1] / rate:.3g} s; zeros fill it up to {seconds:g} s")
         even = signal.pad(even, samples)
-    return Prepared(leads, signal.crop(even, samples, "start"), tuple(notes))
+    return Prepared(leads, signal.crop(even, samples, "start"), tuple(notes), recording.left_out)
 
 
 def _complaints(recording: Recording, leads: tuple[str, ...], cut: np.ndarray) -> list[str]:

@@ -21,13 +21,24 @@ def as_text(record: Path, prepared: Prepared, found: list[tuple[str, float]]) ->
     ]
     head = f"{record}: {len(prepared.leads)} leads ({', '.join(prepared.leads)})"
     notes = [f"note: {note}" for note in prepared.notes]
-    return "\n".join(map(printable, [head, *notes, *rows, NOTICE]))
+    out = _left_out(prepared.left_out)
+    return "\n".join(map(printable, [head, *out, *notes, *rows, NOTICE]))
+
+
+def _left_out(left_out: dict[str, str]) -> list[str]:
+    """The channels that are not used, those of one reason together."""
+    names: dict[str, list[str]] = {}
+    for name, why in left_out.items():
+        names.setdefault(why, []).append(name)
+    told = "; ".join(f"{', '.join(those)} ({why})" for why, those in names.items())
+    return [f"left out: {told}"] if told else []
 
 
 def as_json(record: Path, prepared: Prepared, found: list[tuple[str, float]]) -> str:
     answer = {
         "record": str(record),
         "leads": list(prepared.leads),
+        "left_out": prepared.left_out,
         "predictions": [{"name": name, "probability": round(p, 6)} for name, p in found],
         "notes": list(prepared.notes),
         "notice": NOTICE,

@@ -21,7 +21,7 @@ from kmerl.synthetic import formats
 from kmerl.tasks.classes import classes
 from kmerl.training import model
 from kmerl.training.checkpoint import Checkpoint
-from tests import cohorts, evaluation_cohort, methods, official_layouts
+from tests import cohorts, evaluation_cohort, methods, official_layouts, recordings_written
 from tests.import_closure import ROOT
 from tests.official_layouts import REAL, signal, write_dat, write_mat
 
@@ -100,6 +100,22 @@ def csv_recordings(root: Path) -> None:
         values = signal(3, 120).T[:, : len(leads)] / 1000
         rows = [(place, *row) for place, row in enumerate(values.tolist())]
         (folder / "r.csv").write_bytes(formats.table(("time", *leads), rows))
+
+
+DEVICES = (
+    *("EDF+", "DICOM, general", "HL7 aECG", "GE MUSE XML", "Philips Sierra XML 1.04, XLI"),
+    *("SCP-ECG, Huffman", "CSV: times, units", "MATLAB 5", "NumPy .npz", "Parquet"),
+)
+
+
+def device_files(root: Path) -> None:
+    """One of each format that is one file, under its number."""
+    for number, title in enumerate(DEVICES):
+        folder = root / str(number)
+        folder.mkdir(parents=True)
+        case = recordings_written.WRITTEN[title]
+        path, _ = case.write(folder, recordings_written.beats())
+        path.rename(folder / f"{number}.bin")
 
 
 def ptbxl(root: Path) -> None:

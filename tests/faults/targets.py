@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from kmerl import params
+from kmerl import params, recordings
 from kmerl.corpora import ingest
-from kmerl.corpora.records import Entry, RejectedRecord, Scheme
+from kmerl.corpora.records import Entry, Scheme
 from kmerl.evaluation import compare, encoded_corpus
 from kmerl.experiments import catalogue, runs, sections
 from kmerl.knowledge import overrides
 from kmerl.knowledge.vllm import answers, client, lists, replies
 from kmerl.leads import LEADS
-from kmerl.predict import preparing, reading
+from kmerl.predict import preparing
+from kmerl.recordings.rejecting import RejectedRecord
 from kmerl.report import results
 from kmerl.signal import NAN
 from kmerl.store import read_signals, read_table, row_groups, schema, whole_range
@@ -33,6 +34,7 @@ from kmerl.training.checkpoint import Checkpoint
 from tests.faults import inputs
 from tests.import_closure import ROOT
 from tests.official_layouts import REAL, SETTINGS
+from tests.recordings_written import WRITTEN
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,23 @@ def _row(entry: Entry, form: ingest.Form) -> object:
 
 
 def predicted(name: str, rate: float | None) -> Callable[[Path], object]:
-    def read(folder: Path) -> object:
-        recording = preparing.choose(reading.read(folder / name, rate, "mV"), None)
-        assert 0 < recording.rate < math.inf, recording.rate
-        prepared = preparing.prepare(recording, 100, 1000)
-        assert prepared.signal.shape == (len(prepared.leads), 1000), prepared.signal.shape
-        assert not (prepared.signal == NAN).any(), "a gap is shown"
-        return prepared
+    told = {"rate": rate, "unit": "mV"} if rate else {}
+    return lambda folder: _prepared(folder / name, told)
 
-    return read
+
+def device_file(folder: Path) -> object:
+    """A file of one of `inputs.DEVICES`, whose name is its number there."""
+    path = next(folder.glob("*.bin"))
+    return _prepared(path, WRITTEN[inputs.DEVICES[int(path.stem)]].told)
+
+
+def _prepared(path: Path, told: dict[str, Any]) -> object:
+    recording = preparing.choose(recordings.read(path, **told), None)
+    assert 0 < recording.rate < math.inf, recording.rate
+    prepared = preparing.prepare(recording, 100, 1000)
+    assert prepared.signal.shape == (len(prepared.leads), 1000), prepared.signal.shape
+    assert not (prepared.signal == NAN).any(), "a gap is shown"
+    return prepared
 
 
 def both_ways(folder: Path) -> object:
@@ -256,6 +266,7 @@ TARGETS: dict[str, Target] = {
     "predict": Target(inputs.recordings, predicted("r", None), ("*.hea",), 8),
     "predict-signals": Target(inputs.recordings, predicted("r", None), ("*.dat", "*.mat"), 2),
     "predict-csv": Target(inputs.csv_recordings, predicted("r.csv", 250.0), ("*.csv",), 4),
+    "predict-formats": Target(inputs.device_files, device_file, ("*.bin",), 5),
     "mimic-iv-ecg": Target(inputs.mimic, listed("mimic-iv-ecg"), ("*.csv",), 5),
     "ptb-xl": Target(inputs.ptbxl, listed("ptb-xl"), ("*.csv",), 5),
     "cpsc2018": Target(inputs.cpsc2018, listed("cpsc2018"), ("*.csv",), 3),

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kmerl.corpora import matlab
-from kmerl.corpora.headers import MICROVOLT, bytes_of
-from kmerl.corpora.records import RejectedRecord
-from kmerl.corpora.wfdb_files import Channels
 from kmerl.leads import LEADS
+from kmerl.recordings import matlab
+from kmerl.recordings.headers import MICROVOLT, bytes_of
+from kmerl.recordings.rejecting import RejectedRecord
+from kmerl.recordings.wfdb_files import Channels
 from kmerl.signal import to_int16
 
 RATE = 500.0  # Hz; the files do not say
@@ -36,7 +36,7 @@ def read_struct(path: Path) -> Channels:
     with np.errstate(over="ignore"):  # beyond any number is beyond int16 too: it saturates
         microvolt = np.round(np.where(nan, 0.0, data) * MICROVOLT["mV"])
     signal, saturated = to_int16(microvolt, nan)
-    return Channels(LEADS, signal, RATE, saturated, extra=0)
+    return Channels(LEADS, signal, RATE, saturated)
 
 
 def _data(path: Path) -> np.ndarray:

@@ -21,7 +21,8 @@ INT8, INT32, UINT32, MATRIX, COMPRESSED = 1, 5, 6, 14, 15
 NUMBERS = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8"} | {
     12: "<i8", 13: "<u8"
 }  # fmt: skip
-STRUCT_CLASS, NUMBER_CLASSES, COMPLEX = 2, range(6, 16), 0x08
+CELL_CLASS, STRUCT_CLASS, TEXT_CLASS, NUMBER_CLASSES, COMPLEX = 1, 2, 4, range(6, 16), 0x08
+TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16-le", 16: "utf-8", 17: "utf-16-le"}
 
 
 class MatlabError(ValueError):
@@ -98,6 +99,34 @@ def numbers(matrix: Matrix) -> np.ndarray:
     stored = np.frombuffer(value, dtype).reshape(matrix.shape, order="F")
     with np.errstate(invalid="ignore"):  # a NaN may be of a kind that warns
         return stored.astype(np.float64)
+
+
+def text(matrix: Matrix) -> str:
+    """A row of characters.
+
+    Raises:
+        MatlabError: it is another thing.
+    """
+    kind, value, _ = _element(matrix.rest)
+    if matrix.kind != TEXT_CLASS or min(matrix.shape, default=0) > 1 or kind not in TEXTS:
+        raise MatlabError(f"{matrix.name or 'a cell'} is no row of characters")
+    return bytes(value).decode(TEXTS[kind], errors="replace")
+
+
+def cells(matrix: Matrix) -> Iterator[Matrix]:
+    """What a cell array holds, in its order.
+
+    Raises:
+        MatlabError: it is another thing, or damaged.
+    """
+    count, rest = math.prod(matrix.shape), matrix.rest
+    if matrix.kind != CELL_CLASS or count > MOST_FIELDS:
+        raise MatlabError(f"{matrix.name} is no cell array of at most {MOST_FIELDS}")
+    for _ in range(count):
+        kind, value, rest = _element(rest)
+        if kind != MATRIX:
+            raise MatlabError("a cell that is no matrix")
+        yield _matrix(value)
 
 
 def _element(data: memoryview) -> tuple[int, memoryview, memoryview]:

@@ -61,7 +61,7 @@ def doubts(
     """
     if not signal.size:
         return {}
-    found = {"amplitude": _amplitude(signal, rate), "einthoven": _law(leads, signal)}
+    found = {"amplitude": _amplitude(signal, rate), "einthoven": law(leads, signal)}
     if rate >= 2 * GRID and signal.shape[1] > 1:
         some = signal[:: max(len(leads) // ENOUGH, 1), : signal.shape[1] // 2 * 2]
         even, odd = some[:, ::2].astype(np.float32), some[:, 1::2].astype(np.float32)
@@ -93,7 +93,7 @@ def _noise(even: np.ndarray, odd: np.ndarray) -> str:
     return f"steps are {rough:.2g} of the deviation, {jumps:.1%} of them above {JUMP / 1000:g} mV"
 
 
-def _law(leads: Sequence[str], signal: np.ndarray) -> str:
+def law(leads: Sequence[str], signal: np.ndarray) -> str:
     """The sum that is furthest from zero; from products of leads, so that no lead is added up."""
     limb, sums, weights = _sums(tuple(leads))
     if not sums:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from kmerl.corpora.records import Reason, RejectedRecord
+from kmerl.recordings.rejecting import Reason, RejectedRecord
 
 MICROVOLT = {"mV": 1000.0, "uV": 1.0, "\u00b5V": 1.0, "V": 1e6}
 """Microvolts in one physical unit of a header; how a unit is capitalised says nothing."""
@@ -24,12 +24,15 @@ GAINS = (1e-6, 1e12)  # digital steps in a physical unit, with either sign
 MOST_STEPS = 2**31  # magnitude of a digital value: no format of WFDB holds a larger one
 MOST_IN_FRAME = 1000  # samples of one signal in one frame
 
-_BY_LOWER = {unit.lower(): value for unit, value in MICROVOLT.items()} | {"\u03bcv": 1.0}  # Greek
+_BY_LOWER = {unit.lower(): value for unit, value in MICROVOLT.items()} | {
+    **{"\u03bcv": 1.0, "nv": 0.001, "microvolt": 1.0, "microvolts": 1.0},  # the first in Greek
+    **{"millivolt": 1000.0, "millivolts": 1000.0, "volt": 1e6, "volts": 1e6},
+}
 _WHOLE = r"\d{1,12}"  # Python refuses to read thousands of digits; a number this long is none here
 _SIGNED = rf"[-+]?{_WHOLE}"
 _RECORD = re.compile(
     rf"(?P<name>[^\s/]+)(?:/(?P<segments>{_WHOLE}))?\s+(?P<signals>{_WHOLE})"
-    rf"(?:\s+(?P<rate>{_WHOLE}(?:\.\d{{0,20}})?)(?:/\S+)?(?:\s+(?P<samples>{_WHOLE})(?:\s.*)?)?)?$",
+    rf"(?:\s+(?P<rate>{_WHOLE}(?:\.\d{{0,20}})?)(?:/\S+)?(?:\s+(?P<samples>{_WHOLE})(?:\s+(?P<started>.*))?)?)?$",
     re.ASCII,
 )
 _SIGNAL = re.compile(
@@ -41,6 +44,11 @@ _SIGNAL = re.compile(
     re.ASCII,
 )
 _SEGMENT = re.compile(rf"(?P<name>[^\s/\\]+)\s+(?P<samples>{_WHOLE})$", re.ASCII)
+
+
+def microvolts(unit: str) -> float | None:
+    """In one of a unit, as devices write it; None where it is no voltage."""
+    return _BY_LOWER.get(unit.strip().lower())
 
 
 class SignalLine(NamedTuple):
@@ -70,11 +78,10 @@ class SignalLine(NamedTuple):
         Raises:
             RejectedRecord: the unit is no voltage.
         """
-        try:
-            return _BY_LOWER[self.unit.lower()]
-        except KeyError:
-            known = ", ".join(MICROVOLT)
-            raise RejectedRecord("unknown_unit", f"{self.unit}; known are {known}") from None
+        found = microvolts(self.unit)
+        if found is None:
+            raise RejectedRecord("unknown_unit", f"{self.unit}; known are {', '.join(MICROVOLT)}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,7 @@ class Header:
     signals: tuple[SignalLine, ...]
     comments: tuple[str, ...]
     segments: tuple[tuple[str, int], ...]
+    started: str  # time of the day and date, as the header writes them
 
     def comment(self, key: str) -> str:
         """The text behind `key:` in the comments; empty where there is none."""
@@ -138,7 +146,8 @@ def read_header(path: Path) -> Header:
     if not RATES[0] <= rate <= RATES[1]:
         raise RejectedRecord("unreadable_header", f"{path.name}: sampling rate {rate:g} Hz")
     samples = int(record["samples"] or 0)
-    return Header(record["name"], rate, samples, signals, comments, segments)
+    started = record["started"] or ""
+    return Header(record["name"], rate, samples, signals, comments, segments, started)
 
 
 def _text(path: Path) -> list[str]:

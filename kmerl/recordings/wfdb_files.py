@@ -6,16 +6,17 @@ all other formats; names, units, gains and lengths are those of our own header t
 equal `np.round(wfdb.rdrecord(...).p_signal * 1000)` bit for bit; NaN is `signal.NAN`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from kmerl.corpora.headers import Header, SignalLine, read_header
-from kmerl.corpora.records import RejectedRecord
-from kmerl.corpora.samples import bound, is_plain, read_plain, sums_of, through_wfdb
 from kmerl.leads import LEADS, canonical
+from kmerl.recordings.headers import Header, SignalLine, read_header
+from kmerl.recordings.rejecting import RejectedRecord
+from kmerl.recordings.samples import bound, is_plain, read_plain, sums_of, through_wfdb
 from kmerl.signal import NAN, to_int16
 
 MOST_SEGMENTS = 4096
@@ -24,8 +25,8 @@ WHOLE = 2.0**20  # microvolts a digital step, up to which int64 cannot overflow
 BITS = {"80": 8, "508": 8, "310": 10, "311": 10, "212": 12, "24": 24, "524": 24, "32": 32}
 """Of a sample, 16 where it is not said; their lowest number stands for NaN, but in format 8."""
 
-Choose = Callable[[Sequence[str]], list[int]]
-"""Which of the signals with these names are wanted: their rows, each one of the twelve leads."""
+Choose = Callable[[Sequence[str]], dict[str, int]]
+"""Which of the signals with these names are wanted: their rows, by lead of the twelve."""
 
 
 @dataclass(frozen=True)
@@ -39,24 +40,24 @@ class Channels:
     signal: np.ndarray
     rate: float
     saturated: int  # samples beyond what int16 holds, clipped
-    extra: int  # signals that are left out
+    left_out: tuple[str, ...] = ()  # names of the other signals
     doubts: dict[str, str] = field(default_factory=dict)
 
 
-def twelve(names: Sequence[str]) -> list[int]:
+def twelve(names: Sequence[str]) -> dict[str, int]:
     """The row of each of the twelve leads, in the standard order, among signals with `names`.
 
     Raises:
         RejectedRecord: a lead is missing, or there twice.
     """
-    rows = {canonical(names[row]): row for row in some(names)}
+    rows = some(names)
     missing = [lead for lead in LEADS if lead not in rows]
     if missing:
         raise RejectedRecord("missing_lead", " ".join(missing))
-    return [rows[lead] for lead in LEADS]
+    return {lead: rows[lead] for lead in LEADS}
 
 
-def some(names: Sequence[str]) -> list[int]:
+def some(names: Sequence[str]) -> dict[str, int]:
     """The rows of those of the twelve leads that are there, in the order of the file.
 
     Raises:
@@ -67,11 +68,11 @@ def some(names: Sequence[str]) -> list[int]:
         try:
             lead = canonical(name)
         except ValueError:
-            continue  # no ECG lead of the twelve; counted as extra
+            continue  # no ECG lead of the twelve
         if lead in rows:
             raise RejectedRecord("duplicate_lead", lead)
         rows[lead] = row
-    return list(rows.values())
+    return rows
 
 
 def read_recording(path: Path, header: Header, choose: Choose = twelve) -> Channels:
@@ -84,17 +85,18 @@ def read_recording(path: Path, header: Header, choose: Choose = twelve) -> Chann
     """
     if header.segments:
         return _segments(path, header, choose)
-    rows = choose([line.name for line in header.signals])
+    names = [line.name for line in header.signals]
+    chosen = choose(names)
     if not header.signals:
         raise RejectedRecord("unreadable_header", f"{path.name}: no signals")
+    leads, rows = tuple(chosen), list(chosen.values())
     lines = [header.signals[row] for row in rows]
-    leads = tuple(canonical(line.name) for line in lines)
-    extra = len(header.signals) - len(rows)
+    left_out = _others(names, rows)
     if is_plain(header.signals):
         frames = read_plain(path, header)
         doubts = _doubts(header.signals, frames[0], sums_of(frames))
         signal, saturated = _microvolt(frames.T[rows], lines)
-        return Channels(leads, signal, header.rate, saturated, extra, doubts)
+        return Channels(leads, signal, header.rate, saturated, left_out, doubts)
     decoded = through_wfdb(path, header)
     starts, sums = zip(
         *((values[0], values.sum(dtype=np.int64)) for values in decoded), strict=True
@@ -104,7 +106,11 @@ def read_recording(path: Path, header: Header, choose: Choose = twelve) -> Chann
     empty = np.empty((0, len(decoded[0]) // header.signals[0].frame), np.int16)
     signal = np.concatenate([empty, *(part[None] for part, _ in parts)])
     saturated = sum(clipped for _, clipped in parts)
-    return Channels(leads, signal, header.rate, saturated, extra, doubts)
+    return Channels(leads, signal, header.rate, saturated, left_out, doubts)
+
+
+def _others(names: Sequence[str], rows: Sequence[int]) -> tuple[str, ...]:
+    return tuple(name for row, name in enumerate(names) if row not in rows)
 
 
 def _doubts(
@@ -170,25 +176,35 @@ def _segments(path: Path, header: Header, choose: Choose) -> Channels:
         raise RejectedRecord("wrong_length", f"{path.name}: {told}at most {MOST_SEGMENTS} segments")
     parts = [_segment(path, header, *segment) for segment in header.segments]
     names = list(dict.fromkeys(line.name for part in parts if part for line in part.signals))
-    leads = tuple(canonical(names[row]) for row in choose(names))
+    chosen = choose(names)
+    leads = tuple(chosen)
     bound(path.name, samples, len(names))
     signal = np.full((len(leads), samples), NAN, np.int16)
     first, saturated = 0, 0
     doubts: dict[str, str] = {}
     for (name, length), part in zip(header.segments, parts, strict=True):
         if part is not None and length:
-            found = read_recording(path.with_name(f"{name}.hea"), part, some)
+            here = partial(_same, {lead: names[row] for lead, row in chosen.items()})
+            found = read_recording(path.with_name(f"{name}.hea"), part, here)
             if found.signal.shape[1] != length:
                 raise RejectedRecord(
                     "wrong_length", f"{name}: the header of segments says {length}"
                 )
-            rows = [row for row, lead in enumerate(found.leads) if lead in leads]
-            where = [leads.index(found.leads[row]) for row in rows]
-            signal[where, first : first + length] = found.signal[rows]
+            where = [leads.index(lead) for lead in found.leads]
+            signal[where, first : first + length] = found.signal
             saturated += found.saturated
             doubts |= found.doubts
         first += length
-    return Channels(leads, signal, header.rate, saturated, len(names) - len(leads), doubts)
+    left_out = _others(names, list(chosen.values()))
+    return Channels(leads, signal, header.rate, saturated, left_out, doubts)
+
+
+def _same(chosen: Mapping[str, str], names: Sequence[str]) -> dict[str, int]:
+    """The rows of the chosen names, as far as this segment has them."""
+    for lead, name in chosen.items():
+        if names.count(name) > 1:
+            raise RejectedRecord("duplicate_lead", lead)
+    return {lead: names.index(name) for lead, name in chosen.items() if name in names}
 
 
 def _segment(path: Path, header: Header, name: str, length: int) -> Header | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kmerl.corpora.headers import Header, SignalLine, bytes_of
-from kmerl.corpora.records import RejectedRecord
+from kmerl.recordings.headers import Header, SignalLine, bytes_of
+from kmerl.recordings.rejecting import RejectedRecord
 
 MOST_VALUES = 2**26  # samples of all signals together: a day of three leads at 250 Hz, 128 MiB
 BYTES = {  # of so many samples in a file: (bytes, samples); None where they are compressed
