@@ -14,7 +14,7 @@ CHECKED = [
     "kmerl.losses",
     "kmerl.methods",
     "kmerl.models",
-    "kmerl.predict.scoring",
+    "kmerl.predict.model",
     "kmerl.text",
     "kmerl.evaluation.encode",
     "kmerl.evaluation.fine_tune",

@@ -14,7 +14,8 @@ from kmerl import recordings
 from kmerl.evaluation import encode
 from kmerl.leads import LEADS, parse_leads
 from kmerl.models.vit import SIZES, Size
-from kmerl.predict import asking, preparing, scoring
+from kmerl.predict import asking, preparing
+from kmerl.predict.model import Model
 from kmerl.signal import NAN
 from tests import methods
 from tests.cohorts import RATE, SAMPLES
@@ -37,22 +38,22 @@ CLOSE = {"rtol": 0, "atol": 1e-5}
 SOME = [("V3",), ("II", "aVR", "V6"), LEADS[:6], LEADS[1:]]
 
 
-def small(tokens: str, kind: str) -> scoring.Predictor:
+def small(tokens: str, kind: str) -> Model:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SIZES, "nano", Size(24, 1, 3))
         made = enlarged(kind, encoder__token_samples=250, encoder__tokens=tokens)
-    found = scoring.Predictor(*made)
+    found = Model(*made)
     found.tower = FakeTower()
     return found
 
 
 @pytest.fixture(scope="module")
-def ask() -> scoring.Predictor:
+def ask() -> Model:
     return small("lead", "zscore")
 
 
 @pytest.fixture(scope="module", params=["lead zscore", "joint minmax", "lead millivolt"])
-def ask_of(request) -> scoring.Predictor:
+def ask_of(request) -> Model:
     """With a token for each lead, and with tokens of all leads together."""
     return small(*request.param.split())
 
@@ -76,7 +77,7 @@ def test_every_one_of_the_4095_subsets_has_a_score_of_its_own(ask, signals):
         mean, deviation = block.mean((1, 2), keepdims=True), block.std((1, 2), keepdims=True)
         with torch.inference_mode():
             shown = torch.from_numpy((block - mean) / deviation), torch.from_numpy(index)
-            scores.append(ask.model.score(ask.model.encoder(*shown), vectors)[0].sigmoid().numpy())
+            scores.append(ask.network.score(ask.network.encoder(*shown), vectors)[0].sigmoid().numpy())
     together = np.concatenate(scores)
     assert together.shape == (4095, len(FEW))
     assert np.isfinite(together).all()
@@ -100,7 +101,7 @@ def test_the_order_in_which_leads_are_given_changes_no_bit(ask_of, signals, orde
 def test_the_model_itself_knows_no_order(ask_of, signals, order, size):
     """Without the predictor's sorting. In double: sums taken in another order round otherwise, and
     an untrained model in single precision comes to 1e-5 by that alone."""
-    model = deepcopy(ask_of.model).double()
+    model = deepcopy(ask_of.network).double()
     signal = torch.from_numpy(signals[1].astype(np.float64) / 500)
     vectors = torch.from_numpy(FakeTower().embed(CLASSES)).double()
     found = []
@@ -130,7 +131,7 @@ def test_encoding_never_reads_a_lead_that_is_not_asked_for(
     monkeypatch.setattr(encode, "lead_sets", lambda _: only)
     settings = encode.EncodeParams(("paper",), (), ("some",), 2, "fp32")
     how = settings, ask_of.config.signal, ASKED, "cpu"
-    encoder = encode.CorpusEncoder(ask_of.model, ask_of.model.encoder, *how)
+    encoder = encode.CorpusEncoder(ask_of.network, ask_of.network.encoder, *how)
     found = []
     for place, shown in (("whole", leads), ("spoiled", leads), ("worse", leads[1:])):
         given = signals if place == "whole" else poisoned(signals, shown)
@@ -170,7 +171,7 @@ def test_predicting_never_reads_a_lead_that_is_not_asked_for(leads, ask_of, sign
 )
 def test_company_is_spoken_of_where_it_matters(self_attention, context, matters, signals):
     company = {"query_network__self_attention": self_attention, "query_network__context": context}
-    ask_of = scoring.Predictor(*enlarged("zscore", **company))
+    ask_of = Model(*enlarged("zscore", **company))
     ask_of.tower = FakeTower()
     given = signals[0][:2], LEADS[:2]
     together = ask_of.score(*given, FEW)
@@ -186,4 +187,4 @@ def test_company_is_spoken_of_where_it_matters(self_attention, context, matters,
 
 def test_a_method_without_a_query_network_is_not_asked():
     with pytest.raises(ValueError, match="'simclr', which has no query network"):
-        scoring.Predictor(methods.config("simclr"), methods.small("simclr"))
+        Model(methods.config("simclr"), methods.small("simclr")).asked(["a"])

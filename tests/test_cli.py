@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from kmerl import cli, recordings
 from kmerl.files import read_yaml
 from kmerl.leads import LEADS, NAMED_SETS, parse_leads
-from kmerl.predict import preparing, printing, scoring
+from kmerl.predict import loading, preparing, printing
 from kmerl.signal import NAN
 from kmerl.tasks.classes import classes
 from tests.report_run import heartbeats, lawful
@@ -44,7 +44,7 @@ def model(monkeypatch):
     )
     fake = SimpleNamespace(config=config, entities=entities, asked=asked, score=score)
     fake.in_company = lambda *_: {}
-    monkeypatch.setattr(scoring, "load", lambda directory: fake)
+    monkeypatch.setattr(loading, "load", lambda *_, **__: fake)
     return fake
 
 
@@ -130,9 +130,9 @@ def test_it_is_said_where_an_answer_depends_on_company(records, model):
         "alone": np.array([0.45, 0.2]),
         "beside all": np.array([0.455] * 2),
     }
-    (note,) = json.loads(call("predict", records / "long", "--json", "--classes", "a,b"))["notes"][
-        1:
-    ]
+    notes = json.loads(call("predict", records / "long", "--json", "--classes", "a,b"))["notes"]
+    assert "'a' is no name that this model was trained or tested on" in notes
+    note = notes[-1]
     assert note.endswith(
         "(query_network.self_attention): b 0.900 here, 0.200 alone, 0.455 beside all"
     )

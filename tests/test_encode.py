@@ -16,7 +16,7 @@ from kmerl.evaluation.encode import Corpus, CorpusEncoder, EncodeParams, lead_se
 from kmerl.leads import LEADS, parse_leads
 from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES
-from kmerl.predict import scoring
+from kmerl.predict import loading
 from kmerl.store import read_signals, read_table
 from kmerl.tasks.classes import classes
 from kmerl.tasks.prompts import Asked
@@ -60,7 +60,7 @@ def enlarged(kind: str = "zscore", **changes: object) -> tuple[ModelConfig, Any]
     sections, signal = sections_of("kmerl", chosen), SignalParams(kind, "available")
     names = tuple(CLASSES)
     config = ModelConfig("kmerl", sections, signal, text, names, TEXT_WIDTH, RATE, SAMPLES)
-    model = create(config, torch.zeros(len(CLASSES), TEXT_WIDTH)).eval()
+    model = create(config, torch.from_numpy(FakeTower().embed(CLASSES))).eval()
     with torch.no_grad():
         if chosen["encoder"]["tokens"] == "lead":
             model.encoder.tokenizer.lead.mul_(50)
@@ -267,7 +267,7 @@ def test_an_empty_corpus_has_a_description_and_no_tensors(models, tmp_path):
 
 @pytest.fixture
 def ask(models):
-    loaded = scoring.load(models)
+    loaded = loading.load(models)
     loaded.tower = FakeTower()  # stands in the place of the cached property
     return loaded
 
@@ -322,4 +322,4 @@ def test_a_truncated_model_file_is_named(share, models, tmp_path):
     whole = weights.read_bytes()
     weights.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(ValueError, match=r"model\.safetensors"):
-        scoring.load(tmp_path / "models")
+        loading.load(tmp_path / "models")

@@ -1,18 +1,22 @@
 """Which names a model is asked for, and its answers in order."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
 
-from kmerl.tasks.classes import classes
+from kmerl.tasks.classes import TASKS, classes
 
 MOVED = 0.01
 """A probability that other company changes by less is not spoken of."""
 
 
-def class_names(listed: str | None, task: str | None, entities: Sequence[str]) -> tuple[str, ...]:
-    """The names to ask for: those listed with commas, a task's, or the model's own entities.
+def class_names(
+    listed: str | Sequence[str] | None, task: str | None, entities: Sequence[str]
+) -> tuple[str, ...]:
+    """The names to ask for, in lower case: those listed (with commas, or each by itself), a task's,
+    or the model's own entities.
 
     Raises:
         ValueError: both are given, a name is empty, or the task is unknown.
@@ -23,10 +27,24 @@ def class_names(listed: str | None, task: str | None, entities: Sequence[str]) -
         return tuple(one.name for one in classes(task))
     if listed is None:
         return tuple(entities)
-    names = [" ".join(name.split()).lower() for name in listed.split(",")]
-    if not all(names):
+    each = listed.split(",") if isinstance(listed, str) else listed
+    names = [" ".join(name.split()).lower() for name in each]
+    if not names or not all(names):
         raise ValueError(f"--classes {listed!r} has an empty name; write names between commas")
     return tuple(dict.fromkeys(names))
+
+
+def unknown(names: Sequence[str], entities: Sequence[str]) -> dict[str, str]:
+    """What to say of each name that is neither an entity of the model nor a class of a task. Any
+    name is answered; but a word that is misspelt is another one to a text encoder."""
+    known = {*entities, *(one.name for task in TASKS for one in classes(task))}
+    found = {}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+            told = f"; the nearest are {', '.join(near)}" if near else ""
+            found[f"{name!r}"] = f"is no name that this model was trained or tested on{told}"
+    return found
 
 
 def company_notes(
