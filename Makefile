@@ -36,7 +36,7 @@ check: setup-dev  ## format, lint, types; then known vulnerabilities and licence
 chaos: setup-dev  ## kills, full disks, damaged checkpoints, two runs at once: an hour; more by CHAOS="--kills 200"
 	python -m tests.faults.chaos $(CHAOS)
 
-test-cluster: setup-dev  ## two nodes of torchrun's, evaluation in two processes, and results shared over S3 (moto's), on this machine; some minutes
+test-cluster: setup-dev  ## two nodes of torchrun's, of Dask's and of Ray's, evaluation in two processes, results shared over S3: some minutes
 	python -m pytest --numprocesses=0 --override-ini=python_files='*.py' tests/cluster
 
 bench: setup  ## ratios, one JSON document last

@@ -24,6 +24,7 @@ import numpy as np
 
 from kmerl import params
 from kmerl.corpora.ingest import Ingest, ingest
+from kmerl.engines import Engine
 from kmerl.leads import LEADS, canonical
 from kmerl.store import read_signals, read_table
 
@@ -85,7 +86,7 @@ def load_settings() -> Ingest:
 def to_store(corpus: Path, out: Path, workers: int, settings: Ingest) -> None:
     """Ingest as the stage does it."""
     metrics = out.with_suffix(".json")
-    ingest("ptb-xl", corpus, out, metrics, settings=settings, workers=workers, backend="loky")
+    ingest("ptb-xl", corpus, out, metrics, settings=settings, engine=Engine(workers=workers))
 
 
 def peak_memory(corpus: Path, out: Path) -> int:

@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import fcntl
 import io
 import json
 import math
@@ -64,6 +65,33 @@ def atomic(path: Path | str, size: int = 0) -> Iterator[Path]:
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+class BusyError(ValueError):
+    """Another run writes to the same place."""
+
+
+@contextmanager
+def alone(out: Path, what: str) -> Iterator[None]:
+    """Nobody else writes to `out` meanwhile. The system lets go of the lock when a process ends,
+    however it ends; the file stays.
+
+    Args:
+        what: who else may be writing, for the error: "ingest".
+
+    Raises:
+        BusyError: somebody does.
+    """
+    path = out.with_name(f".{out.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"another {what} is writing to {out}; wait for its end, or end it"
+            ) from None
+        yield
 
 
 def _is_full(error: BaseException | None) -> bool:

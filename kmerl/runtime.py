@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from kmerl import params
+from kmerl.engines import Backend, Engine
 from kmerl.errors import repository
 from kmerl.params import Count, CountOrZero, Positive, checked
 
@@ -36,7 +37,8 @@ class Runtime:
     """The `runtime` section of params.yaml."""
 
     workers: CountOrZero
-    backend: str
+    backend: Backend
+    address: str
     threads: CountOrZero
     device: Literal["auto", "cpu", "cuda"]
     launcher: str
@@ -50,6 +52,11 @@ class Runtime:
     def worker_count(self) -> int:
         """Processes to use; 0 in params.yaml means one a core."""
         return self.workers or len(os.sched_getaffinity(0))
+
+    @property
+    def engine(self) -> Engine:
+        """Who does pieces of work side by side."""
+        return Engine(self.backend, self.worker_count, self.address)
 
     @property
     def thread_count(self) -> int:

@@ -38,6 +38,8 @@ def crop(signal: np.ndarray, samples: int, where: Crop) -> np.ndarray:
 
 def pad(signal: np.ndarray, samples: int) -> np.ndarray:
     """Zeros after the signal until it has `samples` samples."""
+    if signal.shape[-1] == samples:
+        return signal
     widths = [(0, 0)] * (signal.ndim - 1) + [(0, samples - signal.shape[-1])]
     return np.pad(signal, widths)
 

@@ -10,15 +10,13 @@ from kmerl.errors import clear_errors
 
 def main(corpus: str) -> None:
     """Read the corpus at corpora.<corpus>.root; write its store, rejected.csv and its metrics."""
-    machine = runtime.load()
     ingest(
         corpus,
         root=Path(corpus_files(corpus).root),
         out=Path("data/ecg") / corpus,
         metrics=Path("metrics/ingest") / f"{corpus}.json",
         settings=params.load("ingest", Ingest),
-        workers=machine.worker_count,
-        backend=machine.backend,
+        engine=runtime.load().engine,
     )
 
 

@@ -18,11 +18,12 @@ DATA = Path("data")
 
 def main() -> None:
     columns = ["record", "text", "codes", "statements"]
-    reports = files.read_table(DATA / "reports/reports.parquet", columns=columns).to_pylist()
+    reports = files.read_table(DATA / "reports/reports.parquet", columns=columns)
+    statements = (reports[name].to_pylist() for name in ("record", "statements"))
     verified = files.read_table(DATA / "verify/entities.parquet").to_pylist()
     entity = files.read_json(DATA / "merge/merged.json")
     labels = label_matrix(
-        {row["record"]: row["statements"] for row in reports},
+        dict(zip(*statements, strict=True)),
         [(row["statement"], row["entity"]) for row in verified if row["kept"]],
         entity,
         files.read_json(DATA / "aggregate/superclasses.json"),

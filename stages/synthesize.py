@@ -9,14 +9,12 @@ from kmerl.tasks.simulated import ROOT
 
 
 def main() -> None:
-    machine = runtime.load()
     synthesize(
         params.load("synthesize", Synthesize),
         params.seed(),
         root=ROOT,
         truth=Path("data/truth"),
-        workers=machine.worker_count,
-        backend=machine.backend,
+        engine=runtime.load().engine,
     )
 
 

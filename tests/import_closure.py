@@ -26,6 +26,7 @@ CHOSEN_BY_NAME = {  # modules and data that a module finds through a name it is 
     "kmerl/training/model.py": ["kmerl/methods/*.py"],
 }
 NEUTRAL = {  # modules that decide nothing of any output but its rounding, as `runtime:` does
+    "kmerl/engines.py": "which processes and machines do the work",
     "kmerl/errors.py": "how a command prints what went wrong",
     "kmerl/progress.py": "how far a stage is, on the terminal",
     "kmerl/runtime.py": "how many workers, threads and devices run: how sums are rounded, no more",

@@ -12,6 +12,7 @@ import pytest
 from kmerl import params
 from kmerl.corpora import csn
 from kmerl.corpora.ingest import Ingest, ingest
+from kmerl.engines import Engine
 from kmerl.files import read_json, write_csv
 from kmerl.leads import LEADS, ORDERS, canonical
 from kmerl.store import read_signals, read_table
@@ -106,7 +107,7 @@ def conditions(root, drop=()):
     return {row[0]: str(row[2]) for row in rows}
 
 
-def run(corpus, root, out, workers=1, **changes):
+def run(corpus, root, out, workers=1, engine=None, **changes):
     """Ingest into out/; (metrics, {record: (reason, detail)})."""
     ingest(
         corpus,
@@ -114,8 +115,7 @@ def run(corpus, root, out, workers=1, **changes):
         out / "store",
         out / "metrics.json",
         settings=dataclasses.replace(SETTINGS, **changes),
-        workers=workers,
-        backend="loky",
+        engine=engine or Engine(workers=workers),
     )
     rows = read_rows(out / "store/rejected.csv")
     rejected = {row["record"]: (row["reason"], row["detail"]) for row in rows}

@@ -77,7 +77,9 @@ def test_every_one_of_the_4095_subsets_has_a_score_of_its_own(ask, signals):
         mean, deviation = block.mean((1, 2), keepdims=True), block.std((1, 2), keepdims=True)
         with torch.inference_mode():
             shown = torch.from_numpy((block - mean) / deviation), torch.from_numpy(index)
-            scores.append(ask.network.score(ask.network.encoder(*shown), vectors)[0].sigmoid().numpy())
+            scores.append(
+                ask.network.score(ask.network.encoder(*shown), vectors)[0].sigmoid().numpy()
+            )
     together = np.concatenate(scores)
     assert together.shape == (4095, len(FEW))
     assert np.isfinite(together).all()

@@ -152,7 +152,7 @@ def test_every_loss_of_the_methods_has_a_title_of_its_own():
     given = re.compile(r'(?:terms\[|return \{|terms = \{|^ +)"(\w+)"(?:\]|:)', re.M)
     terms = set()
     for path in Path("kmerl/methods").glob("*.py"):
-        terms |= set(given.findall(path.read_text(encoding="utf-8")))
+        terms |= set(given.findall(path.read_text(encoding="utf-8"))) - {"feature"}  # no loss
     assert {"contrast", "query", "reconstruction", "temporal", "adversary"} <= terms
     assert terms <= set(run_tables.WORDS["losses"])
 

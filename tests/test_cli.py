@@ -131,7 +131,7 @@ def test_it_is_said_where_an_answer_depends_on_company(records, model):
         "beside all": np.array([0.455] * 2),
     }
     notes = json.loads(call("predict", records / "long", "--json", "--classes", "a,b"))["notes"]
-    assert "'a' is no name that this model was trained or tested on" in notes
+    assert any("'a' is no name that this model was trained" in one for one in notes)
     note = notes[-1]
     assert note.endswith(
         "(query_network.self_attention): b 0.900 here, 0.200 alone, 0.455 beside all"

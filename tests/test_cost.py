@@ -133,7 +133,7 @@ def test_training_shows_every_pair_in_every_epoch():
 def test_encoding_reads_every_record_for_every_set_of_leads():
     given = {"encode.orders": ["paper"], "encode.sets": [], "encode.random": ["12"]}
     values = changed(PAPER, given)
-    assert cost.encode(values, a_second) == (21_799 + 6_877 + 45_152) * (12 + 1)
+    assert cost.encode(values, a_second) == (21_799 + 6_877 + 23_026) * (12 + 1)
     same = changed(values, {"encode.sets": ["I+II"]})  # the paper's first two leads
     assert cost.encode(same, a_second) == cost.encode(values, a_second)
     more = changed(values, {"encode.sets": ["V1"]})
@@ -212,6 +212,24 @@ def test_the_command_prints_the_table(an_hour_each):
     assert "Not counted" in done.output
     shared = run("simclr", "simclr-std", "--flops", "1").output.splitlines()
     assert shared[3].split() == ["simclr-std", "=", "=", "-", "-"]
+    on_eight = run("simclr", "--flops", "1", "--gpus", "8").output.splitlines()
+    assert [line.split()[-2:] for line in on_eight[1:3]] == [["on", "8"], ["2", "0.25"]]
+
+
+def test_steps_in_fp32_have_a_number_of_their_own(monkeypatch):
+    monkeypatch.setattr(steps, "operations", lambda step: 1e12)
+    given = ["simclr", "--flops", "1e12"]
+    found = [run(*given, *more).output.splitlines() for more in ([], ["--flops-fp32", "5e11"])]
+    assert found[1][0].startswith("GPU-hours at 1e+12 operations a second, 5e+11 in fp32; ")
+    one, two = (float(lines[2].split()[1]) for lines in found)  # the demo trains in fp32
+    assert two == pytest.approx(2 * one, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [(["--flops", "0"], "--flops 0: "), (["--flops-fp32", "1"], "needs --flops")]
+)
+def test_numbers_of_operations_that_say_nothing_are_refused(given, told):
+    assert told in run("simclr", *given).output
 
 
 def test_the_command_measures_and_reads_measures(monkeypatch, tmp_path):

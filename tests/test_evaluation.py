@@ -15,6 +15,7 @@ from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.scores import read_scores, read_seeds
 from kmerl.evaluation.zero_shot import score_task
 from kmerl.files import read_json, write_json
+from kmerl.store import write_index
 from kmerl.tasks import data_report
 from kmerl.tasks.classes import TASKS, classes
 from kmerl.tasks.cohort import read_cohort
@@ -280,6 +281,7 @@ def test_faults_of_the_store_are_named(world, column, change, message):
     values[row] = change(values)
     place, kind = table.column_names.index(column), table.schema.field(column).type
     pq.write_table(table.set_column(place, column, pa.array(values, kind)), path)
+    write_index(path.parent)
     with pytest.raises(ValueError, match=message):
         from_store(Path("data/ecg"), "csn")
         data_report.corpora_report(Path("metrics/ingest"), Path("data/ecg"), ["csn"], [])

@@ -7,13 +7,14 @@ import os
 import shutil
 import struct
 from pathlib import Path
-from signal import SIGKILL
 
 import numpy as np
 import pytest
 
 from kmerl.corpora import ingest as ingest_module
+from kmerl.corpora import shards
 from kmerl.corpora.records import CorpusError
+from kmerl.corpora.staging import Written
 from kmerl.signal import NAN
 from kmerl.store import read_table
 from stages import ingest as stage
@@ -143,7 +144,7 @@ def test_same_bytes_whatever_the_workers_and_whatever_an_earlier_run_left(tmp_pa
         {path.name: path.read_bytes() for path in (tmp_path / name / "store").iterdir()}
         for name in ("one", "two")
     )
-    assert len(one) == 4  # three shards and rejected.csv
+    assert len(one) == 5  # three shards, index.parquet and rejected.csv
     records = list(stored(tmp_path / "one"))
     assert records == sorted(records, key=lambda record: hashlib.sha256(record.encode()).digest())
     assert one == two
@@ -154,34 +155,22 @@ def test_same_bytes_whatever_the_workers_and_whatever_an_earlier_run_left(tmp_pa
 @pytest.mark.parametrize("error", [OverflowError, MemoryError, struct.error, RecursionError])
 def test_any_error_of_one_record_is_its_own(tmp_path, monkeypatch, error):
     root = layouts.ptbxl(tmp_path / "ptb-xl", 3)
-    read = ingest_module.read_recording
+    read = shards.read_recording
 
     def fails(path, header):
         if header.name == "00002_hr":
             raise error("sinus rhythm")
         return read(path, header)
 
-    monkeypatch.setattr(ingest_module, "read_recording", fails)
+    monkeypatch.setattr(shards, "read_recording", fails)
     counts, rejected = run("ptb-xl", root, tmp_path)
     assert rejected == {"2": ("unreadable_record", error.__name__)}
     assert (counts["listed"], counts["records"]) == (3, 2)
 
 
-def killed(path, entries, form):
-    path.with_name(f".{path.name}.partial").touch()
-    os.kill(os.getpid(), SIGKILL)
-
-
-def test_a_worker_that_dies_names_its_shard(tmp_path, monkeypatch):
-    root = layouts.ptbxl(tmp_path / "ptb-xl", 2)
-    monkeypatch.setattr(ingest_module, "write_shard", killed)
-    with pytest.raises(CorpusError, match=r"signals-0000[01].parquet.* lower runtime\.workers"):
-        run("ptb-xl", root, tmp_path, workers=2, shard=1)
-
-
 def test_a_record_that_gets_lost_is_an_error(tmp_path, monkeypatch):
     root = layouts.ptbxl(tmp_path / "ptb-xl", 2)
-    monkeypatch.setattr(ingest_module, "write_shard", lambda *_: ({"records": 1}, []))
+    monkeypatch.setattr(ingest_module, "write_shard", lambda *_, **__: Written({"records": 1}, []))
     with pytest.raises(
         CorpusError, match="ptb-xl lists 2 records, but 1 are stored and 0 rejected"
     ):

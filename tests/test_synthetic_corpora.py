@@ -15,6 +15,7 @@ import pytest
 from scipy.io import loadmat
 
 from kmerl.corpora.records import CORPORA as INGESTED
+from kmerl.engines import Engine
 from kmerl.leads import LEADS, canonical
 from kmerl.synthetic.catalogue import CATALOGUE, HIDES, NORMAL, is_normal
 from kmerl.synthetic.cohort import CORPORA, Synthesize, synthesize
@@ -234,7 +235,7 @@ SAID_BESIDE = {
 def test_bytes_depend_on_the_seed_and_on_nothing_else(cohort, tmp_path):
     records = {"mimic-iv-ecg": 0, "ptb-xl": 40, "cpsc2018": 0, "csn": 8}
     other, raw = dataclasses.replace(SMALL, records=records), tmp_path / "raw"
-    synthesize(other, 0, root=raw, truth=tmp_path / "truth", workers=2, backend="threading")
+    synthesize(other, 0, root=raw, truth=tmp_path / "truth", engine=Engine(workers=2))
     for corpus in ("ptb-xl", "csn"):
         assert files_below(raw, corpus) == files_below(cohort / "raw", corpus)
     tables = {"record_list.csv", "machine_measurements.csv", "SHA256SUMS.txt"}

@@ -124,7 +124,9 @@ NO_ANSWERS = {
 
 
 @pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
-def test_a_server_out_of_reach_or_of_another_kind_is_an_error(answer):
+def test_a_server_out_of_reach_or_of_another_kind_is_an_error(answer, monkeypatch):
+    monkeypatch.setattr(server_module, "PATIENCE", 2.0)
+
     def speak():
         connection, _ = listening.accept()
         with connection:

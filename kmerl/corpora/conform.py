@@ -67,8 +67,12 @@ def conform(recording: Channels, settings: Ingest, seconds: int) -> tuple[np.nda
         raise RejectedRecord("wrong_length", f"{recording.signal.shape[1]} of {wanted} samples")
     where = settings.crop if seconds == settings.seconds else "start"
     signal = crop(recording.signal, wanted, where)
-    nan = np.count_nonzero(signal == NAN, axis=1)
-    _check(signal, nan, settings)
+    low = signal.min(axis=1)
+    nan = np.zeros(len(signal), int)
+    if NAN in low:  # rare: the next two passes cost more than all others
+        nan = np.count_nonzero(signal == NAN, axis=1)
+        low = signal.min(axis=1, where=signal != NAN, initial=np.iinfo(np.int16).max)
+    _check(signal, low, nan, settings)
     if nan.any():
         signal = repair(signal)
     resampled = resample(signal, recording.rate, settings.rate)
@@ -93,14 +97,13 @@ def doubts(
     return found
 
 
-def _check(signal: np.ndarray, nan: np.ndarray, settings: Ingest) -> None:
+def _check(signal: np.ndarray, low: np.ndarray, nan: np.ndarray, settings: Ingest) -> None:
     if nan.sum() == signal.size:
         raise RejectedRecord("all_nan", "every sample of every lead")
     share = nan / signal.shape[1]
     if (share > settings.repair_nan).any():
         worst = int(share.argmax())
         raise RejectedRecord("nan_lead", f"{LEADS[worst]}: {nan[worst]} NaN samples")
-    low = signal.min(axis=1, where=signal != NAN, initial=np.iinfo(np.int16).max)
     flat = int(np.count_nonzero(signal.max(axis=1) <= low))
     if flat > settings.flat_leads:
         raise RejectedRecord("flat", f"{flat} constant leads")

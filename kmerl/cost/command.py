@@ -15,7 +15,8 @@ NOTE = """\
 corpus for every set of leads, and of fine-tuning, on data in memory. Not counted: mining with an
 LLM (docs/mining.md says what it takes), and what keeps processors busy: reading, validation,
 embedding texts, probes and intervals. With --flops, remember that a small encoder reaches a few per
-cent of what a GPU can do: measure where you can."""
+cent of what a GPU can do: measure where you can. With --gpus, every counted stage is dealt out over
+all of them, as if that cost nothing."""
 
 
 def cost_command(
@@ -35,6 +36,11 @@ def cost_command(
             "measuring, for a GPU that is not there."
         ),
     ] = None,
+    flops_fp32: Annotated[
+        float | None,
+        typer.Option(help="Of steps in fp32, where that is another number than --flops."),
+    ] = None,
+    gpus: Annotated[int, typer.Option(min=1, help="Show also the hours on so many.")] = 1,
     measures: Annotated[
         Path | None,
         typer.Option(
@@ -48,8 +54,12 @@ def cost_command(
     """
     from kmerl.cost import cost, steps
 
-    if flops is not None and not 0 < flops < math.inf:
-        raise ValueError(f"--flops {flops:g}: operations a second are a number above 0")
+    rates = {"--flops": flops, "--flops-fp32": flops_fp32}
+    for option, rate in rates.items():
+        if rate is not None and not 0 < rate < math.inf:
+            raise ValueError(f"{option} {rate:g}: operations a second are a number above 0")
+    if flops is None and flops_fp32 is not None:
+        raise ValueError("--flops-fp32 needs --flops, which is of all other steps")
     known = catalogue.read()
     path = Path(f"params/{profile}.yaml" if profile else "params.yaml")
     here = runtime.device(runtime.load())
@@ -57,8 +67,12 @@ def cost_command(
         seconds = steps.Known(partial(steps.timed, device=here), steps.machine(here), measures)
         source = f"Hours measured on {seconds.kept['machine']}"
     else:
-        seconds = steps.Known(lambda step: steps.operations(step) / flops, "")
+        fp32 = flops_fp32 or flops
+        seconds = steps.Known(
+            lambda step: steps.operations(step) / (fp32 if step.precision == "fp32" else flops), ""
+        )
         source = f"GPU-hours at {flops:g} operations a second"
+        source += f", {fp32:g} in fp32" * (fp32 != flops)
     found = cost.cost(known, tables, params.read(path), seeds, seconds)
     heading = f"{source}; {path}, {seeds} seed{'s' * (seeds > 1)} each"
-    typer.echo(f"{cost.as_text(found, heading)}\n{NOTE}")
+    typer.echo(f"{cost.as_text(found, heading, gpus)}\n{NOTE}")

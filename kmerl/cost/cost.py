@@ -68,15 +68,16 @@ def pretrain(values: Mapping[str, Any], seconds: Seconds) -> float:
 
 
 def encode(values: Mapping[str, Any], seconds: Seconds) -> float:
-    """Every record once for each set of leads, by the trained and, where asked, by an untrained
-    encoder; held-out records are asked for the classes of the corpus that has most."""
+    """Every record of a task once for each set of leads, by the trained and, where asked, by an
+    untrained encoder; those held out are asked for the classes of the corpus that has most."""
     params = build(EncodeParams, values["encode"], "encode")
     sets = lead_sets(params)
     read = [*set(sets.values()), *{sets[key] for key in params.random}]
     names = {c: sum(len(classes(task)) for task in tasks_of(c)) for c in values["corpora"]}
     leads = tuple(sorted(map(len, read)))
-    step = Step("encode", _model(values), params.batch, leads, names=max(names.values()))
-    return seconds(step) * sum(scale.records(values, corpus) for corpus in names if names[corpus])
+    most = max(names.values())
+    step = Step("encode", _model(values), params.batch, leads, params.precision, most)
+    return seconds(step) * sum(scale.members(values, corpus) for corpus in names if names[corpus])
 
 
 def fine_tune(values: Mapping[str, Any], seconds: Seconds) -> float:
@@ -97,15 +98,17 @@ STAGES: Mapping[str, Callable[[Mapping[str, Any], Seconds], float]] = {
 """Seconds of the stages that train or read with a model, by all of params.yaml."""
 
 
-def as_text(found: Mapping[str, Hours], heading: str) -> str:
-    """A table; `=` is shared with a line above."""
+def as_text(found: Mapping[str, Hours], heading: str, gpus: int = 1) -> str:
+    """A table; `=` is shared with a line above. The last column is on several `gpus`."""
     totals = {stage: sum(hours.get(stage) or 0.0 for hours in found.values()) for stage in STAGES}
     width = max(map(len, ["experiment", *found]))
-    lines = [heading, f"{'experiment':{width}}" + "".join(f"{c:>12}" for c in (*STAGES, "hours"))]
+    columns = [*STAGES, "hours", *([f"on {gpus}"] if gpus > 1 else [])]
+    lines = [heading, f"{'experiment':{width}}" + "".join(f"{c:>12}" for c in columns)]
     for name, hours in {**found, "total": totals}.items():
         together = sum(one or 0.0 for one in hours.values())
-        cells = [*(hours.get(stage, 0.0) for stage in STAGES), together]
-        lines.append(f"{name:{width}}" + "".join(f"{_cell(one):>12}" for one in cells))
+        cells = [*(hours.get(stage, 0.0) for stage in STAGES), together, together / gpus]
+        shown = cells[: len(columns)]
+        lines.append(f"{name:{width}}" + "".join(f"{_cell(one):>12}" for one in shown))
     return "\n".join(lines)
 
 

@@ -9,6 +9,8 @@ RECORDS = {  # of the published corpora
     "cpsc2018": 6_877,
     "csn": 45_152,
 }
+MEMBERS = {**RECORDS, "csn": 23_026}
+"""Records that some task trains or tests on (Table 3); of CSN about half."""
 TRAIN_RECORDS = {  # Table 3
     "ptbxl_super": 17_084,
     "ptbxl_sub": 17_084,
@@ -26,6 +28,11 @@ TEXT_WIDTH = 768  # of the three encoders of Table 2e
 def records(values: Mapping[str, Any], corpus: str) -> int:
     """Records of a corpus: those that stage synthesize makes, or the published ones."""
     return int(values["synthesize"]["records"][corpus]) or RECORDS[corpus]
+
+
+def members(values: Mapping[str, Any], corpus: str) -> float:
+    """Records of a corpus that are in a downstream task."""
+    return MEMBERS[corpus] / RECORDS[corpus] * records(values, corpus)
 
 
 def pairs(values: Mapping[str, Any]) -> float:

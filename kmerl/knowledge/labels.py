@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -75,17 +76,17 @@ def label_matrix(
             column still counts for its superclass.
     """
     names = sorted(set(entity.values()))
-    by_statement: dict[int, set[int]] = {}
     place = {name: column for column, name in enumerate(names)}
+    # filled, combined and written a column at a time: each lies in one piece
+    values = np.zeros((len(reports), len(names) + len(hierarchy)), bool, order="F")
+    row = np.repeat(np.arange(len(reports)), [len(one) for one in reports.values()])
+    told = np.fromiter(chain.from_iterable(reports.values()), np.int64, len(row))
+    row, told = row[np.argsort(told, kind="stable")], np.sort(told)
     for statement, expression in stated:
-        if expression not in entity:
-            continue
-        by_statement.setdefault(statement, set()).add(place[entity[expression]])
-    said = np.zeros((len(reports), len(names)), bool)
-    for row, statements in enumerate(reports.values()):
-        for statement in statements:
-            said[row, list(by_statement.get(statement, ()))] = True
-    values = said.copy()
+        if expression in entity:
+            here = slice(*np.searchsorted(told, [statement, statement + 1]))
+            values[row[here], place[entity[expression]]] = True
+    said = values[:, : len(names)].copy(order="F")
     named = [
         (place[name], [place[child] for child in children])
         for superclass, children in hierarchy.items()
@@ -94,11 +95,10 @@ def label_matrix(
     for _ in named:  # so often, as one may stand below another
         for column, children in named:
             values[:, column] |= values[:, children].any(axis=1)
-    above = np.zeros((len(reports), len(hierarchy)), bool)
-    for column, superclass in enumerate(sorted(hierarchy)):
+    for column, superclass in enumerate(sorted(hierarchy), len(names)):
         children = [place[child] for child in hierarchy[superclass]]
-        above[:, column] = values[:, children].any(axis=1)
-    return _frequent(tuple(reports), names, said, values, hierarchy, above, min_records)
+        values[:, column] = values[:, children].any(axis=1)
+    return _frequent(tuple(reports), names, said, values, hierarchy, min_records)
 
 
 def _frequent(
@@ -107,19 +107,19 @@ def _frequent(
     said: np.ndarray,
     values: np.ndarray,
     hierarchy: Mapping[str, Sequence[str]],
-    above: np.ndarray,
     min_records: int,
 ) -> Labels:
     often = values.sum(axis=0) >= min_records
-    often_above = above.sum(axis=0) >= min_records
-    entities = tuple(name for name, keep in zip(names, often, strict=True) if keep)
+    entities = tuple(name for name, keep in zip(names, often[: len(names)], strict=True) if keep)
+    known = set(entities)
     superclasses = {
-        name: tuple(child for child in hierarchy[name] if child in entities)
-        for name, keep in zip(sorted(hierarchy), often_above, strict=True)
+        name: tuple(child for child in hierarchy[name] if child in known)
+        for name, keep in zip(sorted(hierarchy), often[len(names) :], strict=True)
         if keep
     }
-    kept = np.concatenate([values[:, often], above[:, often_above]], axis=1)
-    return Labels(records, entities, superclasses, kept, said[:, often])
+    if not often.all():
+        values, said = values[:, often], said[:, often[: len(names)]]
+    return Labels(records, entities, superclasses, values, said)
 
 
 def readable(labels: Labels, entity: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from kmerl import files
 from kmerl.knowledge import quality
 from kmerl.knowledge.labels import Labels, summary
@@ -25,7 +27,7 @@ def counted(data: Path) -> dict[str, Any]:
 
 def measured(
     labels: Labels,
-    reports: Sequence[Mapping[str, Any]],
+    reports: pa.Table,
     verdicts: Sequence[str],
     entity: Mapping[str, str],
     hedged: str,
@@ -42,8 +44,9 @@ def measured(
         of_truth = quality.against_truth(truth, labels.stated(), hedged, set(labels.records))
         found["truth"] = {key: of_truth[key] for key in ("macro_f1", "records")}
         found["truth"] |= of_truth["micro"]
-    if any(row["codes"] for row in reports):
-        rows = ((row["record"], row["text"], row["codes"]) for row in reports)
+    if len(reports["codes"].combine_chunks().flatten()):
+        columns = (reports[name].to_pylist() for name in ("record", "text", "codes"))
+        rows = zip(*columns, strict=True)
         of_codes = quality.against_codes(rows, labels.stated())
         groups = {"all": of_codes["findings"], **{n: of_codes[n] for n in quality.NAMED_LANGUAGES}}
         found["codes"] = {

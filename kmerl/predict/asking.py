@@ -8,6 +8,9 @@ from jaxtyping import Float
 
 from kmerl.tasks.classes import TASKS, classes
 
+BEFORE = ("record", "start", "seconds", "leads")
+AFTER = ("notes", "left_out")
+"""Columns of a table of answers, before and after those of the names."""
 MOVED = 0.01
 """A probability that other company changes by less is not spoken of."""
 
@@ -19,7 +22,8 @@ def class_names(
     or the model's own entities.
 
     Raises:
-        ValueError: both are given, a name is empty, or the task is unknown.
+        ValueError: both are given, a name is empty or that of another column of the answers, or
+            the task is unknown.
     """
     if listed is not None and task is not None:
         raise ValueError("give --classes or --task, not both")
@@ -31,6 +35,8 @@ def class_names(
     names = [" ".join(name.split()).lower() for name in each]
     if not names or not all(names):
         raise ValueError(f"--classes {listed!r} has an empty name; write names between commas")
+    if clash := {*names} & {*BEFORE, *AFTER}:
+        raise ValueError(f"class {min(clash)!r} is the name of another column; ask in other words")
     return tuple(dict.fromkeys(names))
 
 
@@ -43,7 +49,7 @@ def unknown(names: Sequence[str], entities: Sequence[str]) -> dict[str, str]:
         if name not in known:
             near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
             told = f"; the nearest are {', '.join(near)}" if near else ""
-            found[f"{name!r}"] = f"is no name that this model was trained or tested on{told}"
+            found[name] = f"{name!r} is no name that this model was trained or tested on{told}"
     return found
 
 
@@ -74,3 +80,11 @@ def ranked(
     """(name, probability), likeliest first, equals by name."""
     pairs = zip(names, map(float, probabilities), strict=True)
     return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+
+
+def unused(left_out: Mapping[str, str]) -> str:
+    """The channels that are not used, those of one reason together."""
+    names: dict[str, list[str]] = {}
+    for name, why in left_out.items():
+        names.setdefault(why, []).append(name)
+    return "; ".join(f"{', '.join(those)} ({why})" for why, those in names.items())

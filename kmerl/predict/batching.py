@@ -3,14 +3,14 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from kmerl.predict import preparing
+from kmerl.predict import asking, preparing
 from kmerl.predict.preparing import Cut, Prepared
 from kmerl.recordings import RecordError, Recording, from_array, read
 from kmerl.runtime import in_order
@@ -20,10 +20,6 @@ Recordings = One | Iterable[One]
 Work = Callable[[np.ndarray, tuple[str, ...]], np.ndarray]
 """Of a batch, int16 (record, lead, sample) and its leads: a row each record."""
 
-BEFORE = ("record", "start", "seconds", "leads")
-AFTER = ("notes", "left_out")
-"""Columns before and after the answers."""
-
 
 @dataclass(frozen=True)
 class Told:
@@ -32,7 +28,7 @@ class Told:
     leads: str | Sequence[str] | None = None
     rate: float | None = None
     unit: str | None = None
-    cut: Cut = Cut()
+    cut: Cut = field(default_factory=Cut)
 
 
 def prepared(given: Recordings, told: Told, rate: int, samples: int) -> Iterator[Prepared]:
@@ -90,14 +86,10 @@ def side_by_side(device: str) -> Iterator[int]:
         torch.set_num_threads(before)
 
 
-def frame(found: Sequence[tuple[Prepared, np.ndarray]], names: Sequence[str] | None) -> pd.DataFrame:
-    """A row each answer; a column each name, or one that holds the vectors.
-
-    Raises:
-        ValueError: a name is that of another column.
-    """
-    if clash := set(names or ()) & {*BEFORE, *AFTER}:
-        raise ValueError(f"class {min(clash)!r} is the name of another column; ask in other words")
+def frame(
+    found: Sequence[tuple[Prepared, np.ndarray]], names: Sequence[str] | None
+) -> pd.DataFrame:
+    """A row each answer; a column each name, or one that holds the vectors."""
     columns: dict[str, object] = {
         "record": [item.record for item, _ in found],
         "start": np.array([item.start for item, _ in found], np.float64),
@@ -110,9 +102,7 @@ def frame(found: Sequence[tuple[Prepared, np.ndarray]], names: Sequence[str] | N
         values = np.array([row for _, row in found], np.float32).reshape(len(found), len(names))
         columns |= {name: values[:, place] for place, name in enumerate(names)}
     columns["notes"] = ["; ".join(item.notes) for item, _ in found]
-    columns["left_out"] = [
-        "; ".join(f"{name} ({why})" for name, why in item.left_out.items()) for item, _ in found
-    ]
+    columns["left_out"] = [asking.unused(item.left_out) for item, _ in found]
     return pd.DataFrame(columns)
 
 

@@ -1,28 +1,43 @@
-"""`kmerl predict` and `kmerl leads`: ask a trained model about a recording."""
+"""`kmerl predict`, `kmerl embed` and `kmerl leads`: ask a trained model about recordings."""
+
+from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kmerl import recordings
-from kmerl.leads import LEADS, NAMED_SETS, ORDERS
-from kmerl.predict import asking, preparing, printing
+from kmerl.engines import Engine
+from kmerl.leads import LEADS, NAMED_SETS, ORDERS, parse_leads
+from kmerl.predict import asking, finding, options, preparing, printing
+from kmerl.predict.finding import Said
+from kmerl.predict.pieces import Question
+
+if TYPE_CHECKING:
+    from kmerl.predict.model import Model
+
+SOME_BAD = 3
+"""Status where answers are written, and some recordings could not be used."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What the options say of many recordings."""
+
+    records: list[str]
+    said: Said
+    leads: str | None
+    cut: preparing.Cut
+    engine: Engine
 
 
 def predict_command(
-    record: Annotated[
-        Path,
-        typer.Argument(
-            help="A recording: WFDB, EDF, DICOM, XML of HL7, GE or Philips, SCP-ECG, CSV, MATLAB, "
-            "NumPy or Parquet."
-        ),
-    ],
+    records: options.Records,
     *,
-    leads: Annotated[
-        str | None, typer.Option(help="Leads to use: I,II or limb; by default all there are.")
-    ] = None,
+    leads: options.Leads = None,
     classes: Annotated[
         str | None,
         typer.Option(help='Class names, "atrial fibrillation,left bundle branch block".'),
@@ -30,58 +45,144 @@ def predict_command(
     task: Annotated[
         str | None, typer.Option(help="The classes of a downstream task, such as ptbxl_super.")
     ] = None,
-    model: Annotated[Path, typer.Option(help="Where stage pretrain wrote the model.")] = Path(
-        "models"
-    ),
+    out: options.Out = None,
+    model: options.ModelName = options.MODELS,
+    revision: options.Revision = None,
     picture: Annotated[
         Path | None, typer.Option(help="Draw the leads on ECG paper into this .svg file.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     top: Annotated[int, typer.Option(min=0, help="Print so many classes; 0 prints all.")] = 0,
-    start: Annotated[float, typer.Option(help="Seconds into the recording to begin at.")] = 0.0,
-    rate: Annotated[
-        float | None, typer.Option(help="Samples a second, of a file that does not say it.")
-    ] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="Unit of such a file: mV, uV, V, or of a step: 4.88uV.")
-    ] = None,
-    channels: Annotated[
-        str | None, typer.Option(help="Names of its channels, in order: I,II,V1.")
-    ] = None,
-    named: Annotated[
-        str | None,
-        typer.Option("--map", help='Which channel is which lead: "ECG1=I,ECG2=II,RESP=-".'),
-    ] = None,
-    derive: Annotated[
-        bool, typer.Option("--derive", help="Compute III, aVR, aVL, aVF from two limb leads.")
-    ] = False,
+    start: options.Start = 0.0,
+    window: options.Window = 0.0,
+    step: options.Step = 0.0,
+    rate: options.Rate = None,
+    unit: options.Unit = None,
+    channels: options.Channels = None,
+    named: options.Named = None,
+    derive: options.Derive = False,
+    device: options.Device = "auto",
+    batch: options.Batch = None,
+    workers: options.Workers = 0,
+    backend: options.Engines = "loky",
+    address: options.Address = "",
 ) -> None:
-    """Print the probability of each class, likeliest first.
+    """Print the probability of each class, likeliest first; with --out, for many recordings.
 
     Without --classes and --task the model is asked for every entity it was pretrained on.
-    Probabilities are the model's own and not calibrated.
+    Probabilities are the model's own and not calibrated. With --out, what could not be used is
+    listed in a file beside it (answers.bad.csv), and the status is then 3; whoever runs the same
+    command again after a kill goes on where it was.
     """
     if picture is not None and picture.suffix.lower() != ".svg":
         raise ValueError(f"--picture {picture}: pictures are .svg files")
-    found = recordings.read(
-        record, rate=rate, unit=unit, channels=channels or (), leads=named, derive=derive
-    )
-    recording = preparing.choose(found, leads)
-    from kmerl.predict import scoring  # torch is imported here and not before
+    said = Said(rate, unit, channels or "", named, derive)
+    cut = preparing.Cut(start, window, step)
+    if out is not None:
+        asked = Asked(records, said, leads, cut, Engine(backend, _workers(workers), address))
+        from kmerl.predict import loading  # torch is imported here and not before
 
-    predictor = scoring.load(model)
-    grid = predictor.config.rate, predictor.config.samples
+        loaded = loading.load(model, revision=revision, device=device, batch=batch)
+        names = asking.class_names(classes, task, loaded.entities)
+        for note in asking.unknown(names, loaded.entities).values():
+            typer.echo(f"note: {note}", err=True)
+        loaded.asked(names)  # whatever is wrong with them is said before anything is read
+        _many(loaded, asked, names, out)
+        return
+    if len(records) > 1 or finding.is_many(records[0]) or window:
+        raise ValueError(
+            f"{len(records)} arguments, a folder, a pattern, a list or windows: give "
+            "--out answers.parquet"
+        )
+    (record,) = map(Path, records)
+    found = recordings.read(record, **dataclasses.asdict(said))
+    recording = preparing.choose(found, leads)
+    from kmerl.predict import loading
+
+    loaded = loading.load(model, revision=revision, device=device, batch=batch)
+    grid = loaded.config.rate, loaded.config.samples
     prepared = preparing.prepare(recording, *grid, start)
-    names = asking.class_names(classes, task, predictor.entities)
-    probabilities = predictor.score(prepared.signal, prepared.leads, names)
-    elsewhere = predictor.in_company(prepared.signal, prepared.leads, names)
-    notes = asking.company_notes(names, probabilities, elsewhere)
+    names = asking.class_names(classes, task, loaded.entities)
+    probabilities = loaded.score(prepared.signal, prepared.leads, names)
+    elsewhere = loaded.in_company(prepared.signal, prepared.leads, names)
+    notes = [
+        *asking.unknown(names, loaded.entities).values(),
+        *asking.company_notes(names, probabilities, elsewhere),
+    ]
     prepared = dataclasses.replace(prepared, notes=(*prepared.notes, *notes))
     answers = asking.ranked(names, probabilities)
     if picture is not None:
         printing.draw(picture, record, prepared, grid[0], answers)
     written = printing.as_json if as_json else printing.as_text
     typer.echo(written(record, prepared, answers[:top] if top else answers))
+
+
+def embed_command(
+    records: options.Records,
+    *,
+    out: Annotated[Path, typer.Option(help=options.OUT)],
+    leads: options.Leads = None,
+    model: options.ModelName = options.MODELS,
+    revision: options.Revision = None,
+    start: options.Start = 0.0,
+    window: options.Window = 0.0,
+    step: options.Step = 0.0,
+    rate: options.Rate = None,
+    unit: options.Unit = None,
+    channels: options.Channels = None,
+    named: options.Named = None,
+    derive: options.Derive = False,
+    device: options.Device = "auto",
+    batch: options.Batch = None,
+    workers: options.Workers = 0,
+    backend: options.Engines = "loky",
+    address: options.Address = "",
+) -> None:
+    """Write the encoder's features of recordings: record, start, seconds, leads, vector.
+
+    What could not be used is listed in a file beside it (features.bad.csv), and the status is then
+    3; whoever runs the same command again after a kill goes on where it was.
+    """
+    said = Said(rate, unit, channels or "", named, derive)
+    cut = preparing.Cut(start, window, step)
+    asked = Asked(records, said, leads, cut, Engine(backend, _workers(workers), address))
+    from kmerl.predict import loading
+
+    _many(loading.load(model, revision=revision, device=device, batch=batch), asked, None, out)
+
+
+def _many(loaded: Model, asked: Asked, names: tuple[str, ...] | None, out: Path) -> None:
+    """Answer them all, and say how it went.
+
+    Raises:
+        typer.Exit: some could not be used.
+    """
+    from kmerl.predict import many
+
+    if asked.leads is not None:
+        parse_leads(asked.leads)
+    found = finding.find(asked.records, asked.said)
+    if found.unused:
+        typer.echo(
+            f"note: columns of the list that are not used: {', '.join(found.unused)}", err=True
+        )
+    grid = loaded.config.rate, loaded.config.samples
+    question = Question(*grid, asked.leads, asked.cut)
+    done = many.run(loaded, found.wanted, out, question, names, asked.engine)
+    typer.echo(f"{done.rows} rows of {done.recordings} recordings in {out}")
+    if found.not_tried:
+        kinds = ", ".join(f"{suffix} {count}" for suffix, count in found.not_tried.most_common(8))
+        typer.echo(f"{found.not_tried.total()} files have no recording's suffix: {kinds}")
+    if names is not None:
+        typer.echo(printing.NOTICE)
+    if done.bad:
+        listed = many.bad_file(out)
+        typer.echo(f"{len(done.bad)} could not be used: {listed} has the reasons")
+        raise typer.Exit(SOME_BAD)
+
+
+def _workers(said: int) -> int:
+    return said or len(os.sched_getaffinity(0))
 
 
 def leads_command() -> None:

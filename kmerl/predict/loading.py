@@ -1,5 +1,6 @@
 """Where a model is found: a folder here, or a repository of the Hugging Face Hub."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -49,7 +50,8 @@ def load(
         raise ValueError(f"device {device!r} is not here ({type(error).__name__})") from None
     config, network = model_files.load(folder)
     vectors = read_names(folder / NAMES, config.text_width)
-    return Model(config, network, device=device, batch=batch, vectors=vectors)
+    digest = hashlib.sha256((folder / model_files.CONFIG).read_bytes()).hexdigest()
+    return Model(config, network, device=device, batch=batch, vectors=vectors, digest=digest)
 
 
 def fetch(where: str | Path, revision: str | None = None) -> Path:

@@ -17,7 +17,7 @@ from kmerl.leads import canonical, lead_indices
 from kmerl.methods import Method, Query
 from kmerl.models.inputs import normalised
 from kmerl.models.vit import pool
-from kmerl.predict import asking, batching, explaining
+from kmerl.predict import asking, batching
 from kmerl.predict.preparing import Cut, Prepared
 from kmerl.text import TextTower
 from kmerl.training.model import ModelConfig
@@ -37,6 +37,7 @@ class Model:
         device: "cpu", "cuda", "cuda:1".
         batch: recordings that pass the model at a time; by default what suits the device.
         vectors: text vectors of names that need no text encoder, beside those of the entities.
+        digest: of the weights and of how they are used; names what was made with them.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Model:
         device: str = "cpu",
         batch: int | None = None,
         vectors: Mapping[str, Tensor] | None = None,
+        digest: str = "",
     ) -> None:
         self.config = config
+        self.digest = digest
         self.network = network.eval().to(device)
         self.device = device
         self.batch = batch or BATCH[torch.device(device).type]
@@ -120,10 +123,10 @@ class Model:
             ValueError: an unknown lead, task or model's method; an empty name.
         """
         names = asking.class_names(classes, task, self.entities)
-        for name in asking.unknown(names, self.entities).items():
-            if name[0] not in self._warned:
-                self._warned.add(name[0])
-                warnings.warn(" ".join(name), stacklevel=2)
+        for name, said in asking.unknown(names, self.entities).items():
+            if name not in self._warned:
+                self._warned.add(name)
+                warnings.warn(said, stacklevel=2)
         told = batching.Told(leads, rate, unit, Cut(start, window or 0.0, step or 0.0))
         found = self.answers(self.prepared(recordings, told), self.asked(names))
         return batching.frame(found, names)
@@ -150,39 +153,6 @@ class Model:
         told = batching.Told(leads, rate, unit, Cut(start, window or 0.0, step or 0.0))
         found = self.answers(self.prepared(recordings, told), self.features)
         return batching.frame(found, None)
-
-    def explain(
-        self,
-        recording: batching.One,
-        name: str,
-        leads: str | Sequence[str] | None = None,
-        *,
-        how: explaining.How = "occlusion",
-        rate: float | None = None,
-        unit: str | None = None,
-        start: float = 0.0,
-    ) -> explaining.Explanation:
-        """Which leads and times an answer comes from; the name is asked by itself.
-
-        Args:
-            recording, leads, rate, unit, start: one recording, as `predict` takes them.
-            name: a class name in plain words.
-            how: `occlusion`, by how much the logit falls without a part of a lead; or `attention`,
-                where F_CQ reads, which is 200 times quicker. Which of them is more faithful,
-                docs/explain.md says.
-
-        Raises:
-            RecordError: the recording cannot be read or used.
-            ValueError: an unknown lead or `how`, or a model that cannot be explained.
-        """
-        ((name,), told) = (
-            asking.class_names([name], None, ()),
-            batching.Told(leads, rate, unit, Cut(start)),
-        )
-        vector = self.vectors([name])[0]
-        asked = explaining.Asked(self.network, self.config.signal, vector, self.device)
-        (prepared,) = self.prepared([recording], told)
-        return explaining.explain(asked, prepared, name, how, self.config.rate)
 
     def prepared(self, recordings: batching.Recordings, told: batching.Told) -> Iterator[Prepared]:
         """What the model is given of each recording, in their order."""
@@ -216,6 +186,11 @@ class Model:
         missing = list(dict.fromkeys(name for name in names if name not in self._vectors))
         if missing:
             made = torch.from_numpy(self.tower.embed(missing))
+            if made.shape[1] != self.config.text_width:
+                raise ValueError(
+                    f"text encoder {self.config.text_encoder.model!r} gives vectors of "
+                    f"{made.shape[1]} numbers, the model was trained on {self.config.text_width}"
+                )
             self._vectors |= zip(missing, made, strict=True)
         return torch.stack([self._vectors[name] for name in names])
 

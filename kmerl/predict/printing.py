@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kmerl import files
 from kmerl.errors import printable
+from kmerl.predict.asking import unused
 from kmerl.predict.preparing import Prepared
 from kmerl.report import ecg_paper
 
@@ -21,17 +22,9 @@ def as_text(record: Path, prepared: Prepared, found: list[tuple[str, float]]) ->
     ]
     head = f"{record}: {len(prepared.leads)} leads ({', '.join(prepared.leads)})"
     notes = [f"note: {note}" for note in prepared.notes]
-    out = _left_out(prepared.left_out)
+    told = unused(prepared.left_out)
+    out = [f"left out: {told}"] if told else []
     return "\n".join(map(printable, [head, *out, *notes, *rows, NOTICE]))
-
-
-def _left_out(left_out: dict[str, str]) -> list[str]:
-    """The channels that are not used, those of one reason together."""
-    names: dict[str, list[str]] = {}
-    for name, why in left_out.items():
-        names.setdefault(why, []).append(name)
-    told = "; ".join(f"{', '.join(those)} ({why})" for why, those in names.items())
-    return [f"left out: {told}"] if told else []
 
 
 def as_json(record: Path, prepared: Prepared, found: list[tuple[str, float]]) -> str:

@@ -19,12 +19,13 @@ class ShardWriter:
     temporary path that `kmerl.files.atomic` gives.
     """
 
-    BUFFERED = 16  # row groups encoded at once
+    BUFFERED = 64  # records encoded at once, or a row group where that is more
 
     def __init__(self, path: Path, layout: pa.Schema, group: int) -> None:
         self._layout, self._group = layout, group
         self._rows: list[dict[str, object]] = []
-        self._signals: list[np.ndarray] = []
+        self._held = -(-self.BUFFERED // group) * group
+        self._signals = np.empty((0, 0, 0), np.int16)  # one buffer, written over
         self._file = pq.ParquetWriter(
             path,
             layout,
@@ -46,16 +47,18 @@ class ShardWriter:
 
     def add(self, row: dict[str, object], signal: np.ndarray) -> None:
         """A record: its columns but those of the leads, and int16 (12, samples) in microvolt."""
+        if not self._signals.shape[0]:
+            self._signals = np.empty((len(LEADS), self._held, signal.shape[1]), np.int16)
+        self._signals[:, len(self._rows)] = signal
         self._rows.append(row)
-        self._signals.append(signal)
-        if len(self._rows) == self._group * self.BUFFERED:
+        if len(self._rows) == self._held:
             self._flush()
 
     def _flush(self) -> None:
         if not self._rows:
             return
-        signals = np.stack(self._signals)
-        leads = {lead: _lists(signals[:, i]) for i, lead in enumerate(LEADS)}
+        count = len(self._rows)
+        leads = {lead: _lists(self._signals[i, :count]) for i, lead in enumerate(LEADS)}
         arrays = [
             leads[f.name]
             if f.name in leads
@@ -63,7 +66,7 @@ class ShardWriter:
             for f in self._layout
         ]
         self._file.write_table(pa.Table.from_arrays(arrays, schema=self._layout), self._group)
-        self._rows, self._signals = [], []
+        self._rows = []
 
 
 def _compression(layout: pa.Schema) -> dict[str, str]:
@@ -75,4 +78,4 @@ def _compression(layout: pa.Schema) -> dict[str, str]:
 def _lists(block: np.ndarray) -> pa.ListArray:
     rows, samples = block.shape
     offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * samples)
-    return pa.ListArray.from_arrays(offsets, pa.array(block.ravel()), type=SAMPLES)
+    return pa.ListArray.from_arrays(offsets, pa.array(block.reshape(-1)), type=SAMPLES)

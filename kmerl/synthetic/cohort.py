@@ -6,11 +6,11 @@ Beside them lie the files that MERL released about such corpora, as `merl`.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from joblib import Parallel, delayed
-
+from kmerl.engines import HERE, Engine, Workers
 from kmerl.files import atomic, fresh_directory
 from kmerl.params import CountOrZero, ShareBelowOne, checked
 from kmerl.progress import track
@@ -72,22 +72,21 @@ def synthesize(
     *,
     root: Path,
     truth: Path,
-    workers: int = 1,
-    backend: str = "loky",
+    engine: Engine = HERE,
 ) -> dict[str, int]:
     """Write all corpora and MERL's files below `root`, and the truth tables below `truth`.
 
     The bytes of a corpus depend on `seed`, its own number of records and, for PTB-XL, the two
-    shares; not on the other corpora, the workers or the backend.
+    shares; not on the other corpora, nor on who does it.
 
     Returns:
         The number of recordings of each corpus.
     """
     fresh_directory(truth)
     rows: dict[str, list[dict[str, Any]]] = {}
-    with Parallel(n_jobs=workers, backend=backend, return_as="generator") as parallel:
+    with engine.open() as workers:
         for corpus in CORPORA:
-            written = _write_records(parallel, params.records[corpus], corpus, seed, root / corpus)
+            written = _write_records(workers, params.records[corpus], corpus, seed, root / corpus)
             rows[corpus] = [entry.row for entry in written]
             _write_tables(params, corpus, written, root / corpus)
             _write(truth / f"{corpus}.csv", formats.table(TRUTH_COLUMNS, _truths(written)))
@@ -99,13 +98,14 @@ def synthesize(
 
 
 def _write_records(
-    parallel: Parallel, count: int, corpus: str, seed: int, folder: Path
+    workers: Workers, count: int, corpus: str, seed: int, folder: Path
 ) -> list[Written]:
     fresh_directory(folder)
     planned = list(visits(seed, corpus, count))
     chunks = [planned[start : start + CHUNK] for start in range(0, count, CHUNK)]
-    jobs = (delayed(_write_chunk)(chunk, folder) for chunk in chunks)
-    done = track(parallel(jobs), f"synthesize {corpus}", total=len(chunks), unit="chunks")
+    work = partial(_write_chunk, folder=folder.resolve())
+    done = workers.run(work, chunks, ordered=True)
+    done = track(done, f"synthesize {corpus}", total=len(chunks), unit="chunks")
     return [written for chunk in done for written in chunk]
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from kmerl import params, recordings
-from kmerl.corpora import ingest
+from kmerl.corpora import shards
+from kmerl.corpora.listing import read_listing
 from kmerl.corpora.records import Entry, Scheme
 from kmerl.evaluation import compare, encoded_corpus
 from kmerl.experiments import catalogue, runs, sections
@@ -61,13 +62,13 @@ def ingested(path: str) -> Callable[[Path], object]:
     return read
 
 
-def _form(corpus: str, root: Path, scheme: Scheme) -> ingest.Form:
+def _form(corpus: str, root: Path, scheme: Scheme) -> shards.Form:
     layout = schema(SETTINGS.rate, SETTINGS.samples)
-    return ingest.Form(corpus, root, scheme, layout, SETTINGS)
+    return shards.Form(corpus, root, scheme, layout, SETTINGS)
 
 
-def _row(entry: Entry, form: ingest.Form) -> object:
-    row, stored, _ = ingest.read_record(entry, form)
+def _row(entry: Entry, form: shards.Form) -> object:
+    row, stored, _ = shards.read_record(entry, form)
     assert stored.dtype == np.int16, stored.dtype
     assert stored.shape == (len(LEADS), SETTINGS.samples), stored.shape
     assert not (stored == NAN).any(), "a gap is stored"
@@ -105,7 +106,7 @@ def listed(corpus: str) -> Callable[[Path], object]:
     """A corpus and all its records; one of them may be rejected, with its reason."""
 
     def read(folder: Path) -> object:
-        listing = ingest.read_listing(corpus, folder, SETTINGS)
+        listing = read_listing(corpus, folder, SETTINGS)
         form = _form(corpus, folder, listing.scheme)
         for row in listing.table.to_pylist():
             try:

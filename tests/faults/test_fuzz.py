@@ -87,8 +87,8 @@ CASES = {  # what campaigns found: target, part of the file's name, the damage, 
     "labels in words": ("pairs", "labels.parquet", with_column("normal ecg", pa.array(["yes"])),
                         "DamagedError"),
     "a lead of floats": ("store", "signals", with_column("I", pa.array([[0.5]])), "DamagedError"),
-    "a shard that tells no rate": (
-        "store", "signals", swap(b"kmerl.rate", b"kmerl.rat_"), "DamagedError"),
+    "an index that tells no rate": (
+        "store", "index", swap(b"kmerl.rate", b"kmerl.rat_"), "DamagedError"),
     "no set of leads": ("scores", "a/csn.json", with_json(lead_sets={}), "ValueError"),
     "half a character": ("scores", "csn.json", with_json(corpus="\ud800"), "ValueError"),
     "sets of leads in a list": ("scores", "a/csn.json", with_json(lead_sets=[]), "DamagedError"),
