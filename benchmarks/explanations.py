@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 
 from kmerl import recordings
 from kmerl.predict import asking, explaining, preparing
+from kmerl.predict.explanation import WAYS, Explanation
 from kmerl.predict.loading import load
 from kmerl.predict.model import Model
 from kmerl.progress import track
@@ -49,7 +50,7 @@ def main(
     paths = sorted(folder.rglob("*.hea"))
     drawn = generator.permutation(len(paths))[:records]
     asked, names = load(model), asking.class_names(None, task, ())
-    falls: Curves = {name: [] for name in (*explaining.WAYS, "random")}
+    falls: Curves = {name: [] for name in (*WAYS, "random")}
     explained: list[str] = []
     for place in track(drawn, "recordings", len(drawn)):
         name, found = _falls(asked, paths[place], names, generator)
@@ -71,7 +72,7 @@ def _falls(
     recording = preparing.choose(recordings.read(path), None)
     prepared = preparing.prepare(recording, model.config.rate, model.config.samples)
     name = asking.ranked(names, model.score(prepared.signal, prepared.leads, names))[0][0]
-    explanations = [model.explain(recording, name, how=how) for how in explaining.WAYS]
+    explanations = [model.explain(recording, name, how=how) for how in WAYS]
     vector = model.vectors([name])[0]
     asked = explaining.Asked(model.network, model.config.signal, vector, model.device)
     cells = _cells(explanations[0])
@@ -86,11 +87,11 @@ def _falls(
     logits = asked.logits(prepared.signal, prepared.leads, kept)
     falls = (logits[0] - logits[1:]).reshape(len(orders), len(SHARES))
     by_way = dict(zip(orders, falls, strict=True))
-    found = {how: by_way[how] for how in explaining.WAYS}
+    found = {how: by_way[how] for how in WAYS}
     return name, found | {"random": falls[-DRAWS:].mean(axis=0)}
 
 
-def _cells(explanation: explaining.Explanation) -> list[tuple[int, slice]]:
+def _cells(explanation: Explanation) -> list[tuple[int, slice]]:
     """Parts of single leads: the unit of every order."""
     measured = int(np.isfinite(explanation.values[0]).sum())
     parts = explaining.parts_of(measured, explanation.token)

@@ -13,6 +13,7 @@ from kmerl.evaluation.commands import compare_command
 from kmerl.experiments.commands import app as experiments
 from kmerl.experiments.commands import changed_command
 from kmerl.predict.commands import embed_command, leads_command, predict_command
+from kmerl.predict.explain_command import explain_command
 from kmerl.predict.printing import NOTICE
 from kmerl.report.commands import tables_command
 from kmerl.tasks.commands import splits_command
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.command("predict", epilog=NOTICE)(predict_command)
 app.command("embed", epilog=NOTICE)(embed_command)
+app.command("explain", epilog=NOTICE)(explain_command)
 app.command("leads")(leads_command)
 app.command("tables")(tables_command)
 app.command("compare")(compare_command)

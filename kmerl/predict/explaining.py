@@ -8,9 +8,8 @@ never been recorded.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby, islice
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,64 +21,13 @@ from kmerl.methods import Method, kmerl
 from kmerl.models.inputs import SignalParams, normalised
 from kmerl.models.tokens import LeadTokenizer
 from kmerl.predict import batching
+from kmerl.predict.explanation import WAYS, Explanation, How
 from kmerl.predict.preparing import Prepared
 from kmerl.runtime import in_order
 
-How = Literal["attention", "occlusion"]
-WAYS: tuple[How, ...] = ("occlusion", "attention")
 PART_SECONDS = 0.5
 """Of a part that occlusion leaves out, in whole tokens: three of 0.2 s."""
 AT_ONCE = 8  # recordings with a part left out that pass the model together
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Where an answer comes from, a value a lead and token.
-
-    `values` are NaN where nothing was measured. Of `occlusion` they say by how much the name's
-    logit falls where that part of that lead is left out: above 0 it speaks for the name, below 0
-    against it. Of `attention` they are shares, the mean over F_CQ's layers and heads, and `weights`
-    holds each layer's and head's.
-
-    Attributes:
-        start: seconds into the recording at which the first token begins.
-        token: seconds of a token.
-        of_leads: the same for each lead as a whole, of which occlusion leaves the lead out; NaN
-            where it is the only one.
-        of_times: the same for each token's time in all leads.
-    """
-
-    record: str
-    name: str
-    how: How
-    probability: float
-    leads: tuple[str, ...]
-    start: float
-    token: float
-    values: Float[np.ndarray, "lead token"]
-    of_leads: Float[np.ndarray, " lead"]
-    of_times: Float[np.ndarray, " token"]
-    weights: Float[np.ndarray, "layer head lead token"] | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def times(self) -> Float[np.ndarray, " token"]:
-        """Seconds into the recording at which each token begins."""
-        return self.start + self.token * np.arange(self.values.shape[1])
-
-    def strongest(self, count: int) -> list[tuple[str, float, float, float]]:
-        """(lead, from, to, value) of the parts that speak most for the name, in seconds; equal
-        neighbours are one part."""
-        parts = []
-        for lead, row in zip(self.leads, self.values, strict=True):
-            ends = np.flatnonzero(np.diff(row, append=np.nan) != 0) + 1
-            starts = [0, *ends[:-1]]
-            parts += [
-                (lead, self.start + a * self.token, self.start + b * self.token, float(row[a]))
-                for a, b in zip(starts, ends, strict=True)
-                if row[a] > 0
-            ]
-        return sorted(parts, key=lambda part: -part[3])[:count]
 
 
 class Asked:

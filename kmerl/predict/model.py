@@ -18,6 +18,7 @@ from kmerl.methods import Method, Query
 from kmerl.models.inputs import normalised
 from kmerl.models.vit import pool
 from kmerl.predict import asking, batching, explaining
+from kmerl.predict.explanation import Explanation, How
 from kmerl.predict.preparing import Cut, Prepared
 from kmerl.text import TextTower
 from kmerl.training.model import ModelConfig
@@ -160,11 +161,11 @@ class Model:
         name: str,
         leads: str | Sequence[str] | None = None,
         *,
-        how: explaining.How = "occlusion",
+        how: How = "occlusion",
         rate: float | None = None,
         unit: str | None = None,
         start: float = 0.0,
-    ) -> explaining.Explanation:
+    ) -> Explanation:
         """Which leads and times an answer comes from; the name is asked by itself.
 
         Args:
