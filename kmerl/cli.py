@@ -12,6 +12,7 @@ from kmerl.errors import clear_errors
 from kmerl.evaluation.commands import compare_command
 from kmerl.experiments.commands import app as experiments
 from kmerl.experiments.commands import changed_command
+from kmerl.predict.app import app_command
 from kmerl.predict.commands import embed_command, leads_command, predict_command
 from kmerl.predict.explain_command import explain_command
 from kmerl.predict.printing import NOTICE
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command("predict", epilog=NOTICE)(predict_command)
 app.command("embed", epilog=NOTICE)(embed_command)
 app.command("explain", epilog=NOTICE)(explain_command)
+app.command("app", epilog=NOTICE)(app_command)
 app.command("leads")(leads_command)
 app.command("tables")(tables_command)
 app.command("compare")(compare_command)
