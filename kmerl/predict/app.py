@@ -7,6 +7,8 @@ keeps no upload: a file is deleted when it has been read, what was read goes wit
 import atexit
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,6 +48,7 @@ def app_command(
     if host != HOST:
         typer.echo(f"note: whoever reaches {host} can ask; there is no password", err=True)
     typer.echo(f"http://{host}:{port}   {NOTICE}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that its folder is deleted
     page.launch(server_name=host, server_port=port, **LAUNCH)
 
 

@@ -24,6 +24,10 @@ from kmerl.report.writers.html import rendered
 MOST_FILES = 4  # a WFDB record is a header and its signals
 MOST_NAMES = 100
 MOST_TEXT = 5000  # characters of names
+PAPER = (
+    "<style>.paper svg{width:100%;min-width:640px;height:auto}</style>"
+    '<div class="paper" style="overflow-x:auto">'
+)
 KEPT = 600  # seconds that a download is there
 
 
@@ -128,7 +132,7 @@ class Desk:
         done = rendered(
             "done.html", notes=notes, left_out=asking.unused(prepared.left_out), leads=leads
         )
-        return str(bars), str(drawn.svg), str(done), str(picture), str(table)
+        return str(bars), f"{PAPER}{drawn.svg}</div>", str(done), str(picture), str(table)
 
     def _downloads(self) -> tuple[Path, Path]:
         """Two paths in a new folder; those of older ones are deleted."""
