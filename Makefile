@@ -9,7 +9,7 @@ INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
 FUZZ_INPUTS ?= 100000
 
-.PHONY: repro test test-vllm test-cluster check bench fuzz chaos help setup setup-dev clean lock
+.PHONY: repro test test-vllm test-cluster test-app check bench fuzz chaos help setup setup-dev clean lock
 
 repro: setup  ## the whole chain, then the page
 	python -m kmerl.experiments.after_kill
@@ -38,6 +38,10 @@ chaos: setup-dev  ## kills, full disks, damaged checkpoints, two runs at once: a
 
 test-cluster: setup-dev  ## two nodes of torchrun's, of Dask's and of Ray's, evaluation in two processes, results shared over S3: some minutes
 	python -m pytest --numprocesses=0 --override-ini=python_files='*.py' tests/cluster
+
+test-app: setup-dev  ## the page of `kmerl app` in headless Chromium, with the demo's model
+	$(INSTALL) ".[app]" playwright
+	python -m pytest --numprocesses=0 tests/app_in_chromium.py
 
 bench: setup  ## ratios, one JSON document last
 	python -m benchmarks

@@ -12,12 +12,14 @@ from kmerl.errors import clear_errors
 from kmerl.evaluation.commands import compare_command
 from kmerl.experiments.commands import app as experiments
 from kmerl.experiments.commands import changed_command
+from kmerl.predict.app import app_command
 from kmerl.predict.commands import (
     embed_command,
     export_command,
     leads_command,
     predict_command,
 )
+from kmerl.predict.explain_command import explain_command
 from kmerl.predict.printing import NOTICE
 from kmerl.predict.probe_commands import fine_tune_command, probe_command
 from kmerl.report.commands import tables_command
@@ -44,6 +46,8 @@ app = typer.Typer(
 app.command("predict", epilog=NOTICE)(predict_command)
 app.command("embed", epilog=NOTICE)(embed_command)
 app.command("export")(export_command)
+app.command("explain", epilog=NOTICE)(explain_command)
+app.command("app", epilog=NOTICE)(app_command)
 app.command("leads")(leads_command)
 app.command("probe", epilog=NOTICE)(probe_command)
 app.command("fine-tune", epilog=NOTICE)(fine_tune_command)

@@ -15,7 +15,7 @@ CHOSEN_BY_NAME = {  # modules and data that a module finds through a name it is 
     "kmerl/knowledge/mining.py": ["kmerl/knowledge/lexicon/*.py", "kmerl/knowledge/vllm/*.py"],
     "kmerl/knowledge/lexicon/vocabulary.py": ["kmerl/knowledge/lexicon/*.yaml"],
     "kmerl/recordings/opening.py": ["kmerl/recordings/*.py"],
-    "kmerl/report/ecg_paper.py": ["kmerl/report/templates/ecg.*"],
+    "kmerl/report/ecg_paper.py": ["kmerl/report/templates/ecg.svg"],
     "kmerl/report/paper_page.py": ["kmerl/report/templates/paper.html"],
     "kmerl/report/run_page.py": ["kmerl/report/templates/report.html"],
     "kmerl/report/writers/html.py": [

@@ -253,7 +253,7 @@ def test_a_trace_keeps_every_peak_at_its_place(values, rate):
 
 
 def names_in(picture):
-    return re.findall(r'<text x="[^"]*" y="[^"]*">([^<]*)<', picture)
+    return re.findall(r'<text x="[^"]*" y="[^"]*" font-size="3.1"[^>]*>([^<]*)<', picture)
 
 
 def test_twelve_leads_are_printed_3_by_4_and_fewer_as_strips():

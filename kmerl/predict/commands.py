@@ -12,9 +12,10 @@ import typer
 from kmerl import recordings
 from kmerl.engines import Engine
 from kmerl.leads import LEADS, NAMED_SETS, ORDERS, parse_leads
-from kmerl.predict import asking, finding, options, preparing, printing
+from kmerl.predict import asking, drawing, finding, options, preparing, printing
 from kmerl.predict.finding import Said
 from kmerl.predict.pieces import Question
+from kmerl.report.writers import paper
 
 if TYPE_CHECKING:
     from kmerl.predict.model import Model
@@ -52,8 +53,9 @@ def predict_command(
     model: options.ModelName = options.MODELS,
     revision: options.Revision = None,
     picture: Annotated[
-        Path | None, typer.Option(help="Draw the leads on ECG paper into this .svg file.")
+        Path | None, typer.Option(help="Draw the leads on ECG paper: .svg, .png or .pdf.")
     ] = None,
+    anonymous: options.Anonymous = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     top: Annotated[int, typer.Option(min=0, help="Print so many classes; 0 prints all.")] = 0,
     start: options.Start = 0.0,
@@ -77,8 +79,8 @@ def predict_command(
     listed in a file beside it (answers.bad.csv), and the status is then 3; whoever runs the same
     command again after a kill goes on where it was.
     """
-    if picture is not None and picture.suffix.lower() != ".svg":
-        raise ValueError(f"--picture {picture}: pictures are .svg files")
+    if picture is not None:
+        paper.check(picture)
     said = Said(rate, unit, channels or "", named, derive)
     cut = preparing.Cut(start, window, step)
     if out is not None:
@@ -119,7 +121,8 @@ def predict_command(
     prepared = dataclasses.replace(prepared, notes=(*prepared.notes, *notes))
     answers = asking.ranked(names, probabilities)
     if picture is not None:
-        printing.draw(picture, record, prepared, grid[0], answers)
+        drawn = drawing.drawn(recording, prepared, loaded.seconds, answers, anonymous=anonymous)
+        paper.write(picture, drawn)
     written = printing.as_json if as_json else printing.as_text
     typer.echo(written(record, prepared, answers[:top] if top else answers))
 

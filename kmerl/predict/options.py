@@ -47,6 +47,10 @@ Named = Annotated[
 Derive = Annotated[
     bool, typer.Option("--derive", help="Compute III, aVR, aVL, aVF from two limb leads.")
 ]
+Anonymous = Annotated[
+    bool,
+    typer.Option("--anonymous", help="Leave the file's name, date, id, age and sex out of it."),
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU where there is one.")]
 Batch = Annotated[int | None, typer.Option(min=1, help="Recordings that pass the model at a time.")]
 Workers = Annotated[

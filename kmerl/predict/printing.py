@@ -1,17 +1,18 @@
-"""An answer as a person reads it, as JSON, and as a picture on ECG paper."""
+"""An answer as a person reads it, and as JSON."""
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
-from kmerl import files
 from kmerl.errors import printable
 from kmerl.predict.asking import unused
+from kmerl.predict.explanation import Explanation
 from kmerl.predict.preparing import Prepared
-from kmerl.report import ecg_paper
 
 NOTICE = "For research. Not a medical device: no probability here may guide the care of a patient."
 BAR = 24  # characters of a probability of 1
-CAPTION_CLASSES = 6
+STRONGEST = 5  # parts that are listed
 
 
 def as_text(record: Path, prepared: Prepared, found: list[tuple[str, float]]) -> str:
@@ -39,15 +40,33 @@ def as_json(record: Path, prepared: Prepared, found: list[tuple[str, float]]) ->
     return json.dumps(answer, indent=1)
 
 
-def draw(
-    path: Path,
-    record: Path,
-    prepared: Prepared,
-    rate: int,
-    found: list[tuple[str, float]],
-) -> None:
-    signals = dict(zip(prepared.leads, prepared.signal, strict=True))
-    title = f"{record.name}, {', '.join(prepared.leads)}"
-    caption = [f"{p:.2f}  {name}" for name, p in found[:CAPTION_CLASSES]]
-    svg = ecg_paper.picture(signals, rate, title, [title, *caption, NOTICE])
-    files.write_text(path, f"{svg}\n")
+def as_explained(found: Explanation) -> str:
+    """Which leads and which parts of them speak most for a name."""
+    what = "share of the attention" if found.how == "attention" else "fall of the logit without it"
+    lines = [f"{found.name}  {found.probability:.3f}  by {found.how}: {what}"]
+    lines += [
+        f"  lead {lead:4} {value:+.3f}"
+        for lead, value in zip(found.leads, found.of_leads, strict=True)
+        if math.isfinite(value)
+    ]
+    lines += [
+        f"  {lead} from {begin:g} to {end:g} s  {value:+.3f}"
+        for lead, begin, end, value in found.strongest(STRONGEST)
+    ]
+    return "\n".join(map(printable, lines))
+
+
+def explained_json(found: Explanation) -> dict[str, Any]:
+    """Null where nothing was measured."""
+    values = [
+        [round(float(v), 6) if math.isfinite(v) else None for v in row] for row in found.values
+    ]
+    of_leads = [round(float(v), 6) if math.isfinite(v) else None for v in found.of_leads]
+    return {
+        "name": found.name,
+        "probability": round(found.probability, 6),
+        "how": found.how,
+        "leads": dict(zip(found.leads, of_leads, strict=True)),
+        "times": [round(float(time), 6) for time in found.times],
+        "values": dict(zip(found.leads, values, strict=True)),
+    }
