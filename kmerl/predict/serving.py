@@ -116,7 +116,7 @@ class Desk:
             (name,) = asking.class_names([explained or answers[0][0]], None, ())
             explanation = self.model.explain(chosen, name, how=way)
         seconds = self.model.seconds
-        look = {"explanation": explanation, "anonymous": anonymous}
+        look: dict[str, Any] = {"explanation": explanation, "anonymous": anonymous}
         drawn = drawing.drawn(chosen, prepared, seconds, answers, **look)
         notes = [
             *asking.unknown(names, self.model.entities).values(),
