@@ -90,8 +90,8 @@ def _figure(sheet: Sheet) -> Any:
                 axes.plot([strip.x] * 2, [row.baseline + above, row.baseline + above + 1.5], **ink)
     words = f"25 mm/s, {MM_PER_MILLIVOLT} mm/mV"
     _text(axes, width - 2, paper - 1.6, words, 2.7, ha="right", color=COLOURS["note"])
-    for number, line in enumerate(sheet.caption, 1):
-        _text(axes, 2, paper + 5 * number, line, 3.4)
+    for number, words in enumerate(sheet.caption, 1):
+        _text(axes, 2, paper + 5 * number, words, 3.4)
     return figure
 
 
