@@ -123,6 +123,8 @@ class Desk:
             *(explanation or prepared).notes,
         ]
         told = json.loads(printing.as_json(Path(prepared.record), prepared, answers))
+        if anonymous:
+            del told["record"]
         if explanation is not None:
             told["explanation"] = printing.explained_json(explanation)
         picture, table = self._downloads()
