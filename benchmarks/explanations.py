@@ -76,7 +76,7 @@ def _falls(
     vector = model.vectors([name])[0]
     asked = explaining.Asked(model.network, model.config.signal, vector, model.device)
     cells = _cells(explanations[0])
-    orders = {
+    orders: dict[str, np.ndarray] = {
         one.how: np.argsort(-np.array([one.values[c].mean() for c in cells]), kind="stable")
         for one in explanations
     }

@@ -42,7 +42,7 @@ def model(monkeypatch):
         SimpleNamespace(rate=500, samples=5000),
         ("sinus rhythm", "atrial fibrillation"),
     )
-    fake = SimpleNamespace(config=config, entities=entities, asked=asked, score=score)
+    fake = SimpleNamespace(config=config, seconds=10.0, entities=entities, asked=asked, score=score)
     fake.in_company = lambda *_: {}
     monkeypatch.setattr("kmerl.predict.model.load", lambda *_, **__: fake)
     return fake

@@ -116,13 +116,15 @@ class Desk:
             (name,) = asking.class_names([explained or answers[0][0]], None, ())
             explanation = self.model.explain(chosen, name, how=way)
         seconds = self.model.seconds
-        look = {"explanation": explanation, "anonymous": anonymous}
+        look: dict[str, Any] = {"explanation": explanation, "anonymous": anonymous}
         drawn = drawing.drawn(chosen, prepared, seconds, answers, **look)
         notes = [
             *asking.unknown(names, self.model.entities).values(),
             *(explanation or prepared).notes,
         ]
         told = json.loads(printing.as_json(Path(prepared.record), prepared, answers))
+        if anonymous:
+            del told["record"]
         if explanation is not None:
             told["explanation"] = printing.explained_json(explanation)
         picture, table = self._downloads()

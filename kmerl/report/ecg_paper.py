@@ -147,7 +147,7 @@ def _row(
     marks: Mapping[str, Sequence[Mark]],
 ) -> Row:
     """Each lead, `seconds` of it."""
-    values = np.concatenate([[0.0], *(s[np.isfinite(s)] for s in map(signals.get, leads))])
+    values = np.concatenate([[0.0], *(signals[lead][np.isfinite(signals[lead])] for lead in leads)])
     highest, lowest = (float(end) / 1000 * MM_PER_MILLIVOLT for end in (values.max(), values.min()))
     least, most = ROW_MM
     above = min(max(_up_to_5(highest + 5), least), most)  # 5 mm for the lead name

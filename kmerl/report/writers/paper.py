@@ -65,7 +65,7 @@ def _figure(sheet: Sheet) -> Any:
     axes.set_ylim(height, 0)
     axes.add_patch(Rectangle((0, 0), width, paper, color=COLOURS["sheet"], linewidth=0))
     for step, name, line in ((1, "fine", 0.1), (5, "coarse", 0.18)):
-        look = {"colors": COLOURS[name], "linewidth": line * POINT}
+        look: dict[str, Any] = {"colors": COLOURS[name], "linewidth": line * POINT}
         axes.vlines(range(0, width + 1, step), 0, paper, **look)
         axes.hlines(range(0, paper + 1, step), 0, width, **look)
     ink: dict[str, Any] = {
@@ -76,8 +76,8 @@ def _figure(sheet: Sheet) -> Any:
         for strip in row.strips:
             for x, wide, which, opacity in strip.marks:
                 corner = (x, row.top + 0.5)
-                look = {"color": COLOURS[which], "alpha": opacity, "linewidth": 0}
-                axes.add_patch(Rectangle(corner, wide, row.height - 1, zorder=2, **look))
+                shade: dict[str, Any] = {"color": COLOURS[which], "alpha": opacity, "linewidth": 0}
+                axes.add_patch(Rectangle(corner, wide, row.height - 1, zorder=2, **shade))
         pulse = row.baseline - MM_PER_MILLIVOLT
         ends = [row.baseline, row.baseline, pulse, pulse, row.baseline]
         axes.plot([2.5, 5, 5, CALIBRATION, CALIBRATION], ends, **ink)
@@ -90,8 +90,8 @@ def _figure(sheet: Sheet) -> Any:
                 axes.plot([strip.x] * 2, [row.baseline + above, row.baseline + above + 1.5], **ink)
     words = f"25 mm/s, {MM_PER_MILLIVOLT} mm/mV"
     _text(axes, width - 2, paper - 1.6, words, 2.7, ha="right", color=COLOURS["note"])
-    for number, line in enumerate(sheet.caption, 1):
-        _text(axes, 2, paper + 5 * number, line, 3.4)
+    for number, words in enumerate(sheet.caption, 1):
+        _text(axes, 2, paper + 5 * number, words, 3.4)
     return figure
 
 
