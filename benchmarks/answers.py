@@ -30,7 +30,6 @@ import typer
 from torch import Tensor
 
 from kmerl import params, seeds
-from kmerl.evaluation.encode import held_out
 from kmerl.evaluation.encode import members
 from kmerl.files import parse_yaml
 from kmerl.leads import LEADS, lead_indices, parse_leads
@@ -47,7 +46,6 @@ from kmerl.training.session import Session
 DATA = Path("data")
 COUNTS = ("1", "2", "3", "6", "9", "12")
 WAYS = ("task", "alone", "beside", "shuffled", "foreign", "context")
-WAYS = ("task", "alone", "beside", "shuffled", "foreign")
 WAYS_ON = ("1", "2", "12")
 FOREIGN = (
     "broken femur", "acute appendicitis", "migraine", "asthma", "cataract", "eczema", "tonsillitis",
@@ -99,26 +97,28 @@ def trained(changes: list[str], seed: int) -> tuple[ModelConfig, Method, np.ndar
 
 
 @torch.inference_mode()
-def answers(config: ModelConfig, model: Method) -> Scores:
+def answers(config: ModelConfig, model: Method, company: bool, quick: bool) -> Scores:
     """Logits (record, class) by "split/task/leads/way", with truth and patients; the leads
-    "singles" are the mean over the twelve, each asked on its own."""
+    "singles" are the mean over the twelve, each asked on its own (not if `quick`). With `company`,
+    every way."""
     foreign = torch.from_numpy(TextTower(config.text_encoder).embed(list(FOREIGN)))
     found: Scores = {}
     for corpus in sorted(set(TASKS.values())):
         cohorts = [read_cohort(DATA / "splits", task) for task in tasks_of(corpus)]
         every, first = (_ask(model, foreign, tasks_of(corpus), ways) for ways in (WAYS, WAYS[:1]))
-        records = sorted(held_out(cohorts))
+        records = sorted(members(cohorts)[1])
         if not records:
             continue
         scores: Scores = {}
-        for key in COUNTS:
-            ask = every if key in WAYS_ON else first
+        for key in WAYS_ON if quick else COUNTS:
+            ask = every if company and key in WAYS_ON else first
             here = _of_leads(model, config.signal, corpus, records, parse_leads(key), ask)
             scores |= {f"{key}/{way}": values for way, values in here.items()}
         single = [
-            _of_leads(model, config.signal, corpus, records, (lead,), first) for lead in LEADS
+            _of_leads(model, config.signal, corpus, records, (lead,), first)
+            for lead in ([] if quick else LEADS)
         ]
-        for name in single[0]:
+        for name in single[0] if single else ():
             scores[f"singles/{name}"] = np.mean([one[name] for one in single], axis=0)
         for cohort in cohorts:
             found |= _of_task(cohort, records, scores)
@@ -126,7 +126,7 @@ def answers(config: ModelConfig, model: Method) -> Scores:
 
 
 def _of_task(cohort: Cohort, records: list[str], scores: Scores) -> Scores:
-    found = {}
+    found: Scores = {}
     for split in ("val", "test"):
         part, here = cohort.split(split), f"{split}/{cohort.task}"
         rows = np.searchsorted(records, part.records)
@@ -143,36 +143,46 @@ Ask = Callable[[Tensor], dict[str, Tensor]]
 
 def _ask(model: Method, foreign: Tensor, tasks: Sequence[str], ways: Sequence[str]) -> Ask:
     """Tokens of some records to logits (record, class) by "way/task"."""
-    classes = {task: torch.from_numpy(read_asked(DATA / "asked", "names").of(task)) for task in tasks}
-    if not isinstance(model, Query):
-        assert isinstance(model, Cosine)
-        return lambda tokens: {f"task/{t}": model.similarity(tokens, a) for t, a in classes.items()}
-    asked: list[Tensor] = []
-    parts: dict[str, Callable[[list[Tensor]], Tensor]] = {}
-
-    def add(name: str, sets: Sequence[Tensor], back: Tensor | slice) -> None:
-        here = slice(len(asked), len(asked) + len(sets))
-        asked.extend(sets)
-        parts[name] = lambda logits: torch.cat(logits[here], dim=1)[:, back]
-
-    for task, names in classes.items():
-        count = len(names)
-        order = torch.from_numpy(seeds.generator(0, "shuffled", count).permutation(count))
-        entities = model.get_buffer("entities")
-        sets = {
-            "task": ([names], slice(None)),
-            "alone": (names.split(1), slice(None)),
-            "beside": ([torch.cat([names, entities])], slice(count)),
-            "shuffled": ([names[order]], order.argsort()),
-            "foreign": ([torch.cat([names, foreign])], slice(count)),
+    classes = {one: torch.from_numpy(read_asked(DATA / "asked", "names").of(one)) for one in tasks}
+    if isinstance(model, kmerl.Method):
+        asked = {
+            f"{way}/{task}": _sets(model, names, foreign)[way]
+            for task, names in classes.items()
+            for way in ways
         }
-        for way in ways:
-            add(f"{way}/{task}", *sets[way])
-    query: Query = model
-    return lambda tokens: {
-        name: part(logits)
-        for logits in [query.score(tokens, *asked)]
-        for name, part in parts.items()
+        return lambda tokens: _query(model, tokens, asked)
+    assert isinstance(model, Cosine)
+    return lambda tokens: {f"task/{t}": model.similarity(tokens, a) for t, a in classes.items()}
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Names asked, each set on its own; `back` are the columns of their logits that are wanted."""
+
+    names: Sequence[Tensor]
+    back: Tensor | slice = field(default_factory=lambda: slice(None))
+    context: Tensor | None = None
+
+
+def _sets(model: kmerl.Method, names: Tensor, foreign: Tensor) -> dict[str, Sets]:
+    count, entities = len(names), model.entities
+    order = torch.from_numpy(seeds.generator(0, "shuffled", count).permutation(count))
+    return {
+        "task": Sets([names]),
+        "alone": Sets(names.split(1)),
+        "beside": Sets([torch.cat([names, entities])], slice(count)),
+        "shuffled": Sets([names[order]], order.argsort()),
+        "foreign": Sets([torch.cat([names, foreign])], slice(count)),
+        "context": Sets([names], context=entities if model.query_network.self_attention else None),
+    }
+
+
+def _query(model: kmerl.Method, tokens: Tensor, asked: Mapping[str, Sets]) -> dict[str, Tensor]:
+    network = model.query_network
+    memory = network.read(tokens)
+    return {
+        key: torch.cat([network.answer(n, memory, one.context) for n in one.names], 1)[:, one.back]
+        for key, one in asked.items()
     }
 
 

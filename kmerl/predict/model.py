@@ -180,7 +180,7 @@ class Model:
             asking.class_names([name], None, ()),
             batching.Told(leads, rate, unit, Cut(start)),
         )
-        vector = self.vectors([name])[0]
+        vector = self.vocabulary.vectors([name])[0]
         asked = explaining.Asked(self.network, self.config.signal, vector, self.device)
         (prepared,) = self.prepared([recording], told)
         return explaining.explain(asked, prepared, name, how, self.config.rate)
