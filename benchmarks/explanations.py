@@ -17,12 +17,11 @@ from typing import Annotated
 import numpy as np
 import typer
 from jaxtyping import Float, Int
-from kmerl.predict.loading import load
 
 from kmerl import recordings
 from kmerl.predict import asking, explaining, preparing
 from kmerl.predict.explanation import WAYS, Explanation
-from kmerl.predict.model import Model
+from kmerl.predict.model import Model, load
 from kmerl.progress import track
 from kmerl.report.charts import Chart, Point, Series
 from kmerl.report.writers import manuscript
@@ -73,7 +72,7 @@ def _falls(
     prepared = preparing.prepare(recording, model.config.rate, model.config.samples)
     name = asking.ranked(names, model.score(prepared.signal, prepared.leads, names))[0][0]
     explanations = [model.explain(recording, name, how=how) for how in WAYS]
-    vector = model.vectors([name])[0]
+    vector = model.vocabulary.vectors([name])[0]
     asked = explaining.Asked(model.network, model.config.signal, vector, model.device)
     cells = _cells(explanations[0])
     orders: dict[str, np.ndarray] = {

@@ -56,10 +56,7 @@ def explain_command(
     names = asking.class_names(classes, None, loaded.entities)
     answers = asking.ranked(names, loaded.score(prepared.signal, prepared.leads, names))
     wanted = answers if classes is not None else answers[:1]
-    explanations = [
-        loaded.explain(recording, name, start=start, how=how)  # type: ignore[arg-type]
-        for name, _ in wanted
-    ]
+    explanations = [loaded.explain(recording, name, start=start, how=how) for name, _ in wanted]
     if picture is not None:
         for number, one in enumerate(explanations):
             several = f"-{number + 1}" if len(explanations) > 1 else ""
