@@ -49,14 +49,14 @@ def explain_command(
         record, rate=rate, unit=unit, channels=channels or (), leads=named, derive=derive
     )
     recording = preparing.choose(found, leads)
-    from kmerl.predict import loading  # torch is imported here and not before
+    from kmerl.predict import model as models  # torch is imported here and not before
 
-    loaded = loading.load(model, revision=revision, device=device)
+    loaded = models.load(model, revision=revision, device=device)
     prepared = preparing.prepare(recording, loaded.config.rate, loaded.config.samples, start)
     names = asking.class_names(classes, None, loaded.entities)
     answers = asking.ranked(names, loaded.score(prepared.signal, prepared.leads, names))
     wanted = answers if classes is not None else answers[:1]
-    explanations = [loaded.explain(recording, name, start=start, how=how) for name, _ in wanted]
+    explanations = [loaded.explain(recording, name, start=start, how=how)  # type: ignore[arg-type] for name, _ in wanted]
     if picture is not None:
         for number, one in enumerate(explanations):
             several = f"-{number + 1}" if len(explanations) > 1 else ""
