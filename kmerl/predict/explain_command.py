@@ -3,12 +3,13 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from kmerl import recordings
 from kmerl.predict import asking, drawing, options, preparing, printing
+from kmerl.predict.explanation import How
 from kmerl.report.writers import paper
 
 
@@ -56,7 +57,9 @@ def explain_command(
     names = asking.class_names(classes, None, loaded.entities)
     answers = asking.ranked(names, loaded.score(prepared.signal, prepared.leads, names))
     wanted = answers if classes is not None else answers[:1]
-    explanations = [loaded.explain(recording, name, start=start, how=how)  # type: ignore[arg-type] for name, _ in wanted]
+    explanations = [
+        loaded.explain(recording, name, start=start, how=cast(How, how)) for name, _ in wanted
+    ]
     if picture is not None:
         for number, one in enumerate(explanations):
             several = f"-{number + 1}" if len(explanations) > 1 else ""
