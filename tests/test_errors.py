@@ -89,7 +89,9 @@ def arguments(name):
     command = typer.main.get_command(cli.app)
     for part in name.split():
         command = command.commands[part]
-    return [*name.split(), *("x" for one in command.params if one.required)]
+    needed = [one for one in command.params if one.required]
+    flags = {one.name: one.opts[:1] if one.param_type_name == "option" else [] for one in needed}
+    return [*name.split(), *(word for one in needed for word in [*flags[one.name], "x"])]
 
 
 @pytest.mark.parametrize("kind", IN)

@@ -57,7 +57,7 @@ def test_attention_is_shares_of_each_head(model, recording):
 
 def test_its_weights_are_those_that_the_network_mixes_by(model, recording):
     """What leaves the first cross-attention is made again from weights and values."""
-    vector = model.vectors([FEW[0]])[0]
+    vector = model.vocabulary.vectors([FEW[0]])[0]
     asked = Asked(model.network, model.config.signal, vector, "cpu")
     prepared = preparing.prepare(recording, model.config.rate, model.config.samples)
     attention = model.network.query_network.layers[0].attend_tokens
