@@ -72,12 +72,12 @@ def build(model: str = "models", *, revision: str | None = None, device: str = "
         import gradio
     except ImportError as error:
         raise ImportError(f'kmerl app needs {error.name}: pip install "kmerl[app]"') from None
-    from kmerl.predict import loading
+    from kmerl.predict.model import load
     from kmerl.predict.serving import Desk
 
     downloads = folder / "answers"
     downloads.mkdir()
-    desk = Desk(loading.load(model, revision=revision, device=device), downloads)
+    desk = Desk(load(model, revision=revision, device=device), downloads)
     LAUNCH["theme"] = gradio.themes.Default(font=FONTS, font_mono=("ui-monospace", "monospace"))
     LAUNCH["allowed_paths"] = [str(downloads)]
     with gradio.Blocks(
