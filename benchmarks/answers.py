@@ -36,7 +36,8 @@ from kmerl.leads import LEADS, lead_indices, parse_leads
 from kmerl.methods import Cosine, Method, kmerl
 from kmerl.models.inputs import SignalParams, normalised
 from kmerl.store import read_signals, read_table, whole_range
-from kmerl.tasks.classes import TASKS, tasks_of
+from kmerl.tasks import of_run
+from kmerl.tasks.classes import Task
 from kmerl.tasks.cohort import Cohort, read_cohort
 from kmerl.tasks.prompts import read_asked
 from kmerl.text import TextTower
@@ -103,9 +104,11 @@ def answers(config: ModelConfig, model: Method, company: bool, quick: bool) -> S
     every way."""
     foreign = torch.from_numpy(TextTower(config.text_encoder).embed(list(FOREIGN)))
     found: Scores = {}
-    for corpus in sorted(set(TASKS.values())):
-        cohorts = [read_cohort(DATA / "splits", task) for task in tasks_of(corpus)]
-        every, first = (_ask(model, foreign, tasks_of(corpus), ways) for ways in (WAYS, WAYS[:1]))
+    known = of_run.read(DATA / "tasks.json")
+    for corpus in of_run.corpora_of(known):
+        tasks = [task for task in known if task.corpus == corpus]
+        cohorts = [read_cohort(DATA / "splits", task) for task in tasks]
+        every, first = (_ask(model, foreign, tasks, ways) for ways in (WAYS, WAYS[:1]))
         records = sorted(members(cohorts)[1])
         if not records:
             continue
@@ -141,9 +144,10 @@ def _of_task(cohort: Cohort, records: list[str], scores: Scores) -> Scores:
 Ask = Callable[[Tensor], dict[str, Tensor]]
 
 
-def _ask(model: Method, foreign: Tensor, tasks: Sequence[str], ways: Sequence[str]) -> Ask:
+def _ask(model: Method, foreign: Tensor, tasks: Sequence[Task], ways: Sequence[str]) -> Ask:
     """Tokens of some records to logits (record, class) by "way/task"."""
-    classes = {one: torch.from_numpy(read_asked(DATA / "asked", "names").of(one)) for one in tasks}
+    names = read_asked(DATA / "asked", "names", tasks)
+    classes = {one.name: torch.from_numpy(names.of(one.name, one.classes)) for one in tasks}
     if isinstance(model, kmerl.Method):
         asked = {
             f"{way}/{task}": _sets(model, names, foreign)[way]

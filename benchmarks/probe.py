@@ -28,6 +28,7 @@ from kmerl.leads import LEADS
 from kmerl.models.inputs import normalised
 from kmerl.models.vit import pool
 from kmerl.store import read_signals, read_table
+from kmerl.tasks.classes import official
 from kmerl.tasks.cohort import Cohort, read_cohort
 from kmerl.training.model import load
 from kmerl.training.schedule import learning_rate
@@ -59,7 +60,7 @@ def measure() -> dict[str, float]:
 
 
 def _measure(settings: LinearProbe) -> dict[str, float]:
-    cohort = read_cohort(DATA / "splits", TASK)
+    cohort = read_cohort(DATA / "splits", official(TASK))
     parts = [cohort.split(name) for name in ("train", "val", "test")]
     config, model = load(MODELS)
     signals = [_signals(part, config.signal) for part in parts]

@@ -10,7 +10,8 @@ from safetensors.numpy import save_file
 
 from kmerl import files, params, runtime
 from kmerl.errors import clear_errors
-from kmerl.tasks import prompts
+from kmerl.tasks import of_run, prompts
+from kmerl.tasks.classes import TASKS, official
 from kmerl.text import TextEncoderParams, TextTower
 
 OUT, ASKED = "data/text", "data/asked"
@@ -20,18 +21,23 @@ BEGUN = Path(".checkpoints")
 def main() -> None:
     devices = runtime.devices(runtime.load())
     tower = TextTower(params.load("text_encoder", TextEncoderParams), devices)
-    by_name = prompts.by_name()
+    tasks = of_run.read(Path("data/tasks.json"))
+    by_name = prompts.by_name(tasks)
     ckepe = Path(params.value(params.read(), "splits.merl", str)) / prompts.CKEPE
-    by_ckepe = prompts.by_ckepe(ckepe)
+    by_ckepe = prompts.by_ckepe(ckepe, tasks)
     out = files.fresh_directory(OUT)
     entities = pq.read_schema("data/labels/labels.parquet").names[1:]
-    names = sorted(set(by_name.values()))
+    # Apart from one's own, whose company would move their last bits, and with them a pretraining.
+    names = sorted(set(prompts.by_name(map(official, TASKS)).values()))
     vectors = tower.embed(names)
     with files.atomic(out / "names.safetensors") as path:
         save_file({"entities": tower.embed(entities), "classes": vectors}, path)
     listed = json.dumps({"entities": entities, "classes": names}, indent=1)
     files.write_text(out / "names.json", listed)
     asked = files.fresh_directory(ASKED)
+    more = sorted(set(by_name.values()) - set(names))
+    if more:
+        names, vectors = [*names, *more], np.concatenate([vectors, tower.embed(more)])
     rows = [names.index(name) for name in by_name.values()]
     table = "kmerl/tasks/classes.csv"
     prompts.Asked(table, by_name, vectors[rows]).write(asked, "names")

@@ -6,9 +6,8 @@ from pathlib import Path
 from kmerl import files, params, runtime
 from kmerl.errors import clear_errors
 from kmerl.evaluation import pieces
-from kmerl.evaluation.encode import ON_GPU, Corpus, CorpusEncoder, EncodeParams, members
-from kmerl.tasks import prompts
-from kmerl.tasks.classes import TASKS, tasks_of
+from kmerl.evaluation.encode import ON_GPU, Corpus, CorpusEncoder, EncodeParams
+from kmerl.tasks import of_run, prompts
 from kmerl.tasks.cohort import read_cohort
 from kmerl.training.launch import run
 from kmerl.training.model import initial, load
@@ -26,13 +25,14 @@ def encode(device: str) -> None:
     config, model = load(MODELS, device)
     untrained = initial(config, seed).encoder.eval().to(device)
     kind = prompts.chosen(params.read()["prompts"])
-    asked = prompts.read_asked(ASKED, kind)
+    tasks = of_run.read(Path("data/tasks.json"))
+    asked = prompts.read_asked(ASKED, kind, tasks)
     threads = runtime.side_by_side(runtime.load(), device, ON_GPU)
     encoder = CorpusEncoder(model, untrained, settings, config.signal, asked, device, threads)
     corpora = []
-    for name in sorted(set(TASKS.values())):
-        wanted = members(read_cohort(SPLITS, task) for task in tasks_of(name))
-        corpora.append(Corpus.read(name, STORE / name, *wanted))
+    for name in of_run.corpora_of(tasks):
+        cohorts = [read_cohort(SPLITS, task) for task in tasks if task.corpus == name]
+        corpora.append(Corpus.read(name, STORE / name, cohorts))
     parts = {corpus.name: corpus.pieces(settings.batch) for corpus in corpora}
     every = {name: piece for of_corpus in parts.values() for name, piece in of_corpus.items()}
     sizes = {name: float(len(piece.rows)) for name, piece in every.items()}

@@ -9,7 +9,7 @@ from kmerl.evaluation import fine_tune, metric_files, metric_rows, pieces
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.fine_tune_fit import FineTune, Start
 from kmerl.files import fresh_directory, write_csv
-from kmerl.tasks.classes import TASKS
+from kmerl.tasks import of_run
 from kmerl.tasks.cohort import Cohort, read_cohort
 from kmerl.training.launch import run
 from kmerl.training.model import load
@@ -25,10 +25,11 @@ def main() -> None:
 
 def train(device: str) -> None:
     settings, seed = params.load("fine_tune", FineTune), params.seed()
-    cohorts = [read_cohort(SPLITS, task) for task in TASKS]
+    tasks = of_run.read(Path("data/tasks.json"))
+    cohorts = [read_cohort(SPLITS, task) for task in tasks]
     jobs = {job.name: job for job in fine_tune.plan(cohorts, settings, seed)}
     sizes = {name: fine_tune.size(job, settings) for name, job in jobs.items()}
-    inputs = [MODELS, SPLITS, *(STORE / corpus for corpus in sorted(set(TASKS.values())))]
+    inputs = [MODELS, SPLITS, *(STORE / corpus for corpus in of_run.corpora_of(tasks))]
 
     def work(names: Sequence[str]) -> Iterator[tuple[str, pieces.Arrays]]:
         config, model = load(MODELS)

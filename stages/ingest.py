@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 from kmerl import params, runtime
-from kmerl.corpora.ingest import Ingest, corpus_files, ingest, own_table
+from kmerl.corpora.entries import corpus_files, own_table
+from kmerl.corpora.ingest import Ingest, ingest
 from kmerl.errors import clear_errors
 
 

@@ -10,7 +10,7 @@ from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.encoded_corpus import open_encoded
 from kmerl.files import fresh_directory, write_csv
 from kmerl.progress import track
-from kmerl.tasks.classes import TASKS
+from kmerl.tasks import of_run
 from kmerl.tasks.cohort import read_cohort
 from kmerl.tasks.subsets import RATIOS, SUBSET_COLUMNS, subset_rows
 from kmerl.training.launch import run
@@ -24,8 +24,9 @@ def main() -> None:
 
 def probe(device: str) -> None:
     settings, seed = params.load("linear_probe", linear_probe.LinearProbe), params.seed()
-    cohorts = [read_cohort(SPLITS, task) for task in TASKS]
-    encoded = {corpus: open_encoded(ENCODED, corpus) for corpus in set(TASKS.values())}
+    tasks = of_run.read(Path("data/tasks.json"))
+    cohorts = [read_cohort(SPLITS, task) for task in tasks]
+    encoded = {corpus: open_encoded(ENCODED, corpus) for corpus in of_run.corpora_of(tasks)}
     jobs = {
         ratio: [
             linear_probe.Probing(cohort, encoded[cohort.corpus], ratio, settings, seed)

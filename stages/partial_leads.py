@@ -9,15 +9,16 @@ from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.metric_rows import Row, evaluate, over_seeds
 from kmerl.evaluation.scores import read_scores, read_seeds
 from kmerl.files import write_csv, write_json
-from kmerl.tasks.classes import TASKS
+from kmerl.tasks import of_run
 
 
 def main() -> None:
     settings = params.load("partial_leads", partial_leads.PartialLeads)
     statistics, seed = params.load("statistics", Statistics), params.seed()
+    tasks = [task.name for task in of_run.read(Path("data/tasks.json"))]
     by_seed = {
-        "linear_probe": read_seeds(Path("data/linear_probe") / str(settings.ratio), TASKS),
-        "zero_shot": [[read_scores(Path("data/zero_shot"), task) for task in TASKS]],
+        "linear_probe": read_seeds(Path("data/linear_probe") / str(settings.ratio), tasks),
+        "zero_shot": [[read_scores(Path("data/zero_shot"), task) for task in tasks]],
     }
     curves: dict[str, dict[str, Row]] = {}
     rows = []

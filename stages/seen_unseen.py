@@ -12,7 +12,8 @@ from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.metric_rows import evaluate
 from kmerl.evaluation.scores import read_scores
 from kmerl.files import fresh_directory, read_json, reading, write_csv
-from kmerl.tasks.classes import TASKS
+from kmerl.tasks import of_run, prompts
+from kmerl.tasks.classes import averaged
 
 
 def main() -> None:
@@ -20,11 +21,14 @@ def main() -> None:
     statistics = params.load("statistics", Statistics)
     names, path = read_json("data/text/names.json"), "data/text/names.safetensors"
     with reading(path, "run `dvc repro embed_text` again"):
-        vectors = load_file(path)
-        classes, entities = ((names[kind], vectors[kind]) for kind in ("classes", "entities"))
-    found = seen_unseen.overlaps(*classes, *entities, settings.threshold)
-    mined = seen_unseen.overlaps(*entities, *classes, settings.threshold)
-    scores = [read_scores(Path("data/zero_shot"), task) for task in TASKS]
+        entities = names["entities"], load_file(path)["entities"]
+    tasks = of_run.read(Path("data/tasks.json"))
+    asked = prompts.read_asked(Path("data/asked"), "names", tasks)
+    measured = averaged(task.name for task in tasks)
+    found = seen_unseen.overlaps(*asked.named(tasks), *entities, settings.threshold)
+    kept = [task for task in tasks if task.name in measured]
+    mined = seen_unseen.overlaps(*entities, *asked.named(kept), settings.threshold)
+    scores = [read_scores(Path("data/zero_shot"), task) for task in measured]
     evaluations = evaluate(scores, statistics, params.seed(), [seen_unseen.ALL_LEADS])
     groups = seen_unseen.group_metrics(found, mined, scores, evaluations, statistics.level)
     metric_files.write("seen_unseen", groups)

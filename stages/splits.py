@@ -1,12 +1,11 @@
-"""Stage splits: records, split and labels of the six tasks (Table 3), and what is in them."""
+"""Stage splits: records, split and labels of the tasks (Table 3), and what is in them."""
 
 from pathlib import Path
 
 from kmerl import params
 from kmerl.errors import clear_errors
 from kmerl.files import fresh_directory, write_csv, write_json
-from kmerl.tasks import data_report
-from kmerl.tasks.classes import TASKS
+from kmerl.tasks import data_report, of_run
 from kmerl.tasks.merl_splits import CELL_COLUMNS
 from kmerl.tasks.simulated import simulated
 from kmerl.tasks.splits import MISSING_COLUMNS, Splits, read_task
@@ -17,11 +16,11 @@ OUT = "data/splits"
 
 def main() -> None:
     settings = params.load("splits", Splits)
-    not_real = simulated(params.read()["corpora"])
-    tasks = [read_task(STORE, task, settings, not_real) for task in TASKS]
+    corpora = params.read()["corpora"]
+    not_real, named = simulated(corpora), of_run.read(Path("data/tasks.json"))
+    tasks = [read_task(STORE, task, settings, not_real) for task in named]
     cohorts = [found.cohort for found in tasks]
-    corpora = sorted(path.stem for path in INGESTED.glob("*.json"))
-    entries = data_report.corpora_report(INGESTED, STORE, corpora, cohorts)
+    entries = data_report.corpora_report(INGESTED, STORE, sorted(corpora), cohorts)
     report = {found.cohort.task: data_report.task_report(found) for found in tasks}
     out = fresh_directory(OUT)
     for cohort in cohorts:

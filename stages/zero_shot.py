@@ -1,5 +1,6 @@
 """Stage zero_shot: scores of class names on held-out records (Sec. 4.2, Fig. 4)."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from kmerl import params
@@ -9,8 +10,8 @@ from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.encoded_corpus import ScoreKind, open_encoded
 from kmerl.evaluation.scores import Scores
 from kmerl.files import fresh_directory, write_csv
-from kmerl.tasks.classes import TASKS
-from kmerl.tasks.cohort import read_cohort
+from kmerl.tasks import of_run
+from kmerl.tasks.cohort import Cohort, read_cohort
 
 ENCODED, OUT = Path("data/encode"), Path("data/zero_shot")
 
@@ -19,11 +20,13 @@ def main() -> None:
     settings = params.load("zero_shot", zero_shot.ZeroShot)
     statistics = params.load("statistics", Statistics)
     fresh_directory(OUT)
-    given = open_encoded(ENCODED, next(iter(TASKS.values()))).score_kinds
+    tasks = of_run.read(Path("data/tasks.json"))
+    cohorts = [read_cohort(Path("data/splits"), task) for task in tasks]
+    given = open_encoded(ENCODED, tasks[0].corpus).score_kinds
     kind, other = settings.kinds(given)
-    scores = score(kind, OUT)
+    scores = score(cohorts, kind, OUT)
     evaluations = metric_rows.evaluate(scores, statistics, params.seed())
-    others = score(other, OUT / other)
+    others = score(cohorts, other, OUT / other)
     beside = metric_rows.evaluate(others, statistics, params.seed())
     table = zero_shot.table(evaluations, beside, other, statistics)
     metric_files.write("zero_shot", table)
@@ -31,12 +34,11 @@ def main() -> None:
     write_csv("plots/zero_shot_classes.csv", metric_rows.CLASS_COLUMNS, rows)
 
 
-def score(kind: ScoreKind, directory: Path) -> list[Scores]:
+def score(cohorts: Iterable[Cohort], kind: ScoreKind, directory: Path) -> list[Scores]:
     """Every task by one kind of score, kept in `directory`."""
     found = []
-    for task, corpus in TASKS.items():
-        cohort = read_cohort(Path("data/splits"), task)
-        found.append(zero_shot.score_task(cohort, open_encoded(ENCODED, corpus), kind))
+    for cohort in cohorts:
+        found.append(zero_shot.score_task(cohort, open_encoded(ENCODED, cohort.corpus), kind))
         found[-1].write(directory)
     return found
 

@@ -10,8 +10,10 @@ from safetensors.numpy import save_file
 from kmerl.files import read_yaml, write_json
 from kmerl.leads import parse_leads
 from kmerl.store import label_column, read_table
-from kmerl.tasks.classes import TASKS, classes, tasks_of
+from kmerl.tasks import of_run
+from kmerl.tasks.classes import TASKS, classes, official, tasks_of
 from kmerl.tasks.cohort import SPLITS
+from kmerl.tasks.prompts import Asked, by_name
 from kmerl.tasks.splits import from_store
 from tests.cohorts import merl_row, write_merl, write_signals
 
@@ -80,8 +82,10 @@ def build(root: Path) -> Path:
         write_encoded(root / "data/encode", corpus, table.to_pydict())
         counts = {corpus: {"records": rows, "rejected": 2, "rejected_flat": 2}}
         write_json(root / f"metrics/ingest/{corpus}.json", counts)
+    tasks = [official(task) for task in TASKS]
+    of_run.write(tasks, root / "data/tasks.json")
     for task in TASKS:
-        cohort = from_store(root / "data/ecg", task)
+        cohort = from_store(root / "data/ecg", official(task))
         cohort.write(root / "data/splits")
         parts = {name: cohort.split(name) for name in SPLITS}
         codes = np.array([kind.code for kind in cohort.classes])
@@ -96,6 +100,9 @@ def build(root: Path) -> Path:
         write_merl(root / "raw/merl", task, rows if len(cohort.records) else nobody)
     names = sorted({kind.name for task in TASKS for kind in classes(task)})
     vectors = np.eye(len(names), dtype=np.float32)
+    asked = by_name(tasks)
+    rows = [names.index(name) for name in asked.values()]
+    Asked("by name", asked, vectors[rows]).write(root / "data/asked", "names")
     text = {"classes": names, "entities": [f"entity {i:02}" for i in range(20)]}
     write_json(root / "data/text/names.json", text)
     tensors = {"classes": vectors, "entities": 2 * vectors[:20]}

@@ -11,6 +11,8 @@ import numpy as np
 from kmerl.experiments import catalogue, runs
 from kmerl.files import read_json, write_csv, write_json, write_text
 from kmerl.leads import LEADS
+from kmerl.tasks.classes import TASKS, official
+from kmerl.tasks.cohort import read_cohort
 from stages import zero_shot
 from tests.experiment_runs import made_up
 from tests.import_closure import ROOT
@@ -32,7 +34,8 @@ def write_run(root: Path, cohort: Path) -> None:
     write_text(root / "params.yaml", params.replace("  leads: I+II  ", '  leads: "2"  '))
     with contextlib.chdir(root):
         Path("data/zero_shot").mkdir()
-        zero_shot.score("query", Path("data/zero_shot"))
+        cohorts = [read_cohort(Path("data/splits"), official(task)) for task in TASKS]
+        zero_shot.score(cohorts, "query", Path("data/zero_shot"))
         ran = ("kmerl", "simclr", "tokens-50", "no-segment-masking")
         runs.write(made_up(catalogue.read(), ran))
 

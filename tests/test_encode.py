@@ -18,7 +18,8 @@ from kmerl.models.inputs import SignalParams
 from kmerl.models.vit import SIZES
 from kmerl.predict.model import load as load_model
 from kmerl.store import read_signals, read_table
-from kmerl.tasks.classes import classes
+from kmerl.tasks.classes import classes, official
+from kmerl.tasks.cohort import Cohort
 from kmerl.tasks.prompts import Asked
 from kmerl.text import TextEncoderParams
 from kmerl.training.model import ModelConfig, create, initial, load, save, sections_of
@@ -102,7 +103,11 @@ def store(tmp_path_factory, signals):
 
 def write_encoded(encoder, store, out, wanted=EVERYONE, scored=EVERYONE):
     """data/encode of one corpus."""
-    corpus = Corpus.read(CORPUS, store, frozenset(wanted), frozenset(scored))
+    people = np.array(wanted)
+    splits = np.array(["test" if record in scored else "train" for record in wanted])
+    truth = np.zeros((len(people), len(CLASSES)), bool)
+    cohort = Cohort(*official(TASK), people, people, splits, truth)
+    corpus = Corpus.read(CORPUS, store, [cohort])
     pieces = corpus.pieces(encoder.params.batch)
     made = dict(encoder.encode(pieces, list(pieces)))
     encoder.write(corpus, [made[name] for name in pieces], out)

@@ -17,7 +17,7 @@ from kmerl.evaluation.zero_shot import score_task
 from kmerl.files import read_json, write_json
 from kmerl.store import write_index
 from kmerl.tasks import data_report
-from kmerl.tasks.classes import TASKS, classes
+from kmerl.tasks.classes import TASKS, classes, official
 from kmerl.tasks.cohort import read_cohort
 from kmerl.tasks.splits import from_store
 from kmerl.tasks.subsets import RATIOS
@@ -111,7 +111,7 @@ def test_class_rows_are_counted_and_sorted(metrics):
     assert len(listed) == sum(len(classes(task)) for task in TASKS) * len(LEAD_SETS)
     keys = [(row["task"], row["leads"], row["code"]) for row in listed]
     assert keys == sorted(keys)
-    test = read_cohort(Path("data/splits"), "csn").split("test")
+    test = read_cohort(Path("data/splits"), official("csn")).split("test")
     found = {(r["leads"], r["code"]): r for r in listed if r["task"] == "csn"}
     for i, kind in enumerate(test.classes):
         row = found["limb", kind.code]
@@ -122,7 +122,7 @@ def test_probe_subsets_are_listed_and_nested(metrics):
     listed = read_rows("data/linear_probe/subsets.csv")
     probe = metrics["linear_probe"]
     for task in TASKS:
-        train = read_cohort(Path("data/splits"), task).split("train")
+        train = read_cohort(Path("data/splits"), official(task)).split("train")
         seeds = [[r for r in listed if (r["task"], r["seed"]) == (task, s)] for s in ("0", "1")]
         for mine in seeds:
             assert [row["record"] for row in mine] == train.records.tolist()
@@ -219,7 +219,7 @@ def test_partial_leads_curves_are_paired_and_have_every_order_and_named_set(metr
     ],
 )
 def test_faults_of_what_was_encoded_are_named(world, name, change, message):
-    path, cohort = Path("data/encode/csn.json"), read_cohort(Path("data/splits"), "csn")
+    path, cohort = Path("data/encode/csn.json"), read_cohort(Path("data/splits"), official("csn"))
     index = read_json(path)
     changed = {name: change(index.pop(name))} if change else index.pop(name) and {}
     write_json(path, index | changed)
@@ -255,7 +255,7 @@ def test_the_data_report_counts_splits_and_classes(metrics):
     entry = metrics["ingest"]["ptb-xl"]
     assert (entry["records"], entry["rejected_flat"], entry["patients"]) == (80, 2, 40)
     assert sum(entry[f"records_{split}"] for split in ("train", "val", "test")) == 80
-    cohort = read_cohort(Path("data/splits"), "ptbxl_sub")
+    cohort = read_cohort(Path("data/splits"), official("ptbxl_sub"))
     test = cohort.split("test").truth
     found = entry["tasks"]["ptbxl_sub"]["test"]
     assert (found["rows"], found["positives"]) == (len(test), test.sum())
@@ -283,5 +283,5 @@ def test_faults_of_the_store_are_named(world, column, change, message):
     pq.write_table(table.set_column(place, column, pa.array(values, kind)), path)
     write_index(path.parent)
     with pytest.raises(ValueError, match=message):
-        from_store(Path("data/ecg"), "csn")
+        from_store(Path("data/ecg"), official("csn"))
         data_report.corpora_report(Path("metrics/ingest"), Path("data/ecg"), ["csn"], [])

@@ -13,7 +13,7 @@ import yaml
 from typer.main import get_command
 
 from kmerl import cli, methods
-from kmerl.corpora.ingest import corpus_files, own_table
+from kmerl.corpora.entries import corpus_files, own_table
 from kmerl.corpora.table import listing
 from kmerl.experiments import catalogue
 from kmerl.leads import LEADS

@@ -23,7 +23,8 @@ from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams, normalised
 from kmerl.models.vit import SIZES, EncoderParams, LeadEncoder, Size
 from kmerl.store import StoreError
-from kmerl.tasks.classes import TASKS, tasks_of
+from kmerl.tasks import of_run
+from kmerl.tasks.classes import TASKS, official, tasks_of
 from kmerl.tasks.cohort import Cohort, read_cohort
 from kmerl.tasks.splits import from_store
 from kmerl.tasks.subsets import subset_size, training_order
@@ -132,7 +133,8 @@ def finished(tmp_path_factory) -> Path:
     for corpus, records in {"ptb-xl": 24, "cpsc2018": 0, "csn": 24}.items():
         write_signals(root / "data/ecg", corpus, records)
         for task in tasks_of(corpus):
-            from_store(root / "data/ecg", task).write(root / "data/splits")
+            from_store(root / "data/ecg", official(task)).write(root / "data/splits")
+    of_run.write(map(official, TASKS), root / "data/tasks.json")
     save(root / "models", *enlarged("millivolt", encoder__token_samples=50))
     values = {
         "seed": 3,
@@ -156,7 +158,7 @@ def run_stage(root: Path, values: dict) -> None:
 
 @pytest.fixture
 def people(finished) -> Cohort:
-    return read_cohort(finished / "data/splits", "csn")
+    return read_cohort(finished / "data/splits", official("csn"))
 
 
 def test_metrics_and_scores_are_there_and_nulls_where_a_corpus_has_no_records(finished):

@@ -19,6 +19,7 @@ from kmerl.evaluation.metrics import auroc, macro
 from kmerl.evaluation.probe_fit import LinearProbe, Part, fit
 from kmerl.seeds import generator
 from kmerl.tasks import subsets
+from kmerl.tasks.classes import official
 from kmerl.tasks.cohort import Cohort, read_cohort
 from tests.evaluation_cohort import LEAD_SETS, RANDOM_SETS
 from tests.plain_training import plain_training
@@ -146,7 +147,7 @@ def test_subsets_nest_are_never_empty_and_are_of_each_seed_s_own_order(records, 
 
 @pytest.fixture(scope="module")
 def world(evaluation_cohort: Path) -> tuple[Cohort, EncodedCorpus]:
-    cohort = read_cohort(evaluation_cohort / "data/splits", "ptbxl_super")
+    cohort = read_cohort(evaluation_cohort / "data/splits", official("ptbxl_super"))
     return cohort, open_encoded(evaluation_cohort / "data/encode", "ptb-xl")
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from kmerl.cli import app
 from kmerl.files import read_yaml, write_csv, write_text
 from kmerl.tasks import data_report, merl_splits
-from kmerl.tasks.classes import TASKS, classes, tasks_of
+from kmerl.tasks.classes import TASKS, classes, official, tasks_of
 from kmerl.tasks.cohort import SPLITS, Cohort, read_cohort
 from kmerl.tasks.merl_splits import MerlError, MerlTask, path, read
 from kmerl.tasks.splits import TaskSplits, from_merl
@@ -76,7 +76,7 @@ def test_table_3_is_what_stage_splits_keeps(tasks, tmp_path):
                 found = sum(told["positives"][split][code] for split in SPLITS)
                 assert found == both[labels == "corrected"]
         cohort.write(tmp_path)
-        kept = read_cohort(tmp_path, task)
+        kept = read_cohort(tmp_path, official(task))
         for name in ("records", "patients", "splits", "truth"):
             assert np.array_equal(getattr(kept, name), getattr(cohort, name))
 

@@ -16,19 +16,20 @@ from kmerl import params
 from kmerl.evaluation.encode import Corpus, CorpusEncoder
 from kmerl.models.inputs import SignalParams
 from kmerl.synthetic.layouts import merl
-from kmerl.tasks import prompts
-from kmerl.tasks.classes import TASKS, classes
+from kmerl.tasks import of_run, prompts
+from kmerl.tasks.classes import TASKS, classes, official
 from stages import embed_text, encode
 from tests.methods import small
 from tests.test_encode import FakeTower
 from tests.test_merl_splits import ROOT, released
 
+OFFICIAL = [official(task) for task in TASKS]
 KEYS = [f"{task}/{kind.code}" for task in TASKS for kind in classes(task)]
 
 
 @released
 def test_merls_file_has_a_text_for_every_class():
-    found = prompts.by_ckepe(ROOT / prompts.CKEPE)
+    found = prompts.by_ckepe(ROOT / prompts.CKEPE, OFFICIAL)
     assert list(found) == KEYS
     assert found["ptbxl_super/NORM"].startswith("normal ecg, normal electrocardiogram, sinus")
     assert found["csn/AF"] == found["csn/AF"].lower()
@@ -38,7 +39,7 @@ def test_merls_file_has_a_text_for_every_class():
 def by_ckepe(folder: Path, texts: object) -> dict[str, str]:
     path = folder / prompts.CKEPE
     path.write_text(texts if isinstance(texts, str) else json.dumps(texts))
-    return prompts.by_ckepe(path)
+    return prompts.by_ckepe(path, OFFICIAL)
 
 
 def test_the_synthetic_file_has_a_text_for_every_class(tmp_path):
@@ -74,6 +75,7 @@ def embedded(tmp_path, monkeypatch):
     monkeypatch.setattr(embed_text, "TextTower", lambda *_: FakeTower())
     demo = params.read(Path(__file__).parents[1] / "params/demo.yaml")
     Path("params.yaml").write_text(yaml.safe_dump(demo | {"splits": {"merl": "raw/merl"}}))
+    of_run.write(OFFICIAL, Path("data/tasks.json"))
     for folder in ("raw/merl", "data/labels", "data/reports"):
         Path(folder).mkdir(parents=True)
     texts = merl.prompts() | {"JEB": " "}
@@ -87,7 +89,7 @@ def embedded(tmp_path, monkeypatch):
 
 def test_both_kinds_are_embedded_whatever_is_asked_and_missing_ones_are_named(embedded):
     """A name is asked by the vector that seen and unseen compare."""
-    asked = prompts.read_asked(Path("data/asked"), "names")
+    asked = prompts.read_asked(Path("data/asked"), "names", OFFICIAL)
     names = json.loads(Path("data/text/names.json").read_text())["classes"]
     vectors = load_file("data/text/names.safetensors")["classes"]
     assert list(asked.texts) == KEYS
@@ -100,7 +102,7 @@ def test_both_kinds_are_embedded_whatever_is_asked_and_missing_ones_are_named(em
     np.testing.assert_array_equal(vectors, FakeTower().embed(list(texts.values())))
     message = r"raw/merl/CKEPE_prompt\.json has no text for class 'JEB' .* of csn"
     with pytest.raises(ValueError, match=message):
-        prompts.read_asked(Path("data/asked"), "ckepe")
+        prompts.read_asked(Path("data/asked"), "ckepe", OFFICIAL)
 
 
 @pytest.mark.parametrize("kind", ["names", "ckepe"])
@@ -113,10 +115,10 @@ def test_encoding_asks_with_what_is_chosen(embedded, monkeypatch, kind):
     described = SimpleNamespace(signal=SignalParams("zscore", "available"))
     monkeypatch.setattr(encode, "load", lambda *_: (described, model))
     monkeypatch.setattr(encode, "initial", lambda *_: model)
-    monkeypatch.setattr(encode, "members", lambda *_: (set(), set()))
+    monkeypatch.setattr(encode, "read_cohort", lambda *_: None)
     nobody = np.arange(0)
-    nothing = lambda name, *_: Corpus(name, Path("models"), [], nobody, nobody, (nobody, nobody))  # noqa: E731
-    monkeypatch.setattr(Corpus, "read", nothing)
+    nothing = [], nobody, nobody, (nobody, nobody), {}
+    monkeypatch.setattr(Corpus, "read", lambda name, *_: Corpus(name, Path("models"), *nothing))
     monkeypatch.setattr(CorpusEncoder, "write", lambda self, *_: given.append(self.asked))
     for folder in ("models", "data/splits"):
         Path(folder).mkdir()
@@ -125,16 +127,16 @@ def test_encoding_asks_with_what_is_chosen(embedded, monkeypatch, kind):
     asked = {"names": "left bundle branch block", "ckepe": merl.prompts()["CLBBB"].lower()}
     row = [one.code for one in classes("cpsc2018")].index("CLBBB")
     for one in given:
-        vector = one.of("cpsc2018")[row]
+        vector = one.of("cpsc2018", classes("cpsc2018"))[row]
         np.testing.assert_array_equal(vector, FakeTower().embed([asked[kind]])[0])
 
 
 def test_files_that_do_not_belong_together_are_refused(embedded):
     shutil.copy("data/asked/ckepe.safetensors", "data/asked/names.safetensors")
     with pytest.raises(ValueError, match=r"names\.safetensors has other rows"):
-        prompts.read_asked(Path("data/asked"), "names")
+        prompts.read_asked(Path("data/asked"), "names", OFFICIAL)
     Path("data/asked/names.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match=r"names\.safetensors is damaged"):
-        prompts.read_asked(Path("data/asked"), "names")
+        prompts.read_asked(Path("data/asked"), "names", OFFICIAL)
     with pytest.raises(FileNotFoundError, match="dvc repro embed_text"):
-        prompts.read_asked(Path("data"), "names")
+        prompts.read_asked(Path("data"), "names", OFFICIAL)

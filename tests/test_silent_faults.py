@@ -19,6 +19,7 @@ from kmerl.evaluation.scores import scored
 from kmerl.losses import contrastive_loss
 from kmerl.models.vit import pool
 from kmerl.store import read_table
+from kmerl.tasks.classes import official
 from kmerl.tasks.cohort import read_cohort
 from kmerl.tasks.subsets import subset_rows
 from kmerl.training import loop
@@ -31,13 +32,12 @@ from tests.import_closure import ROOT
 from tests.methods import TEXT_WIDTH, batch, config, small
 from tests.test_training import train
 
-ECGS = {f"data/ecg/{corpus}" for corpus in ("ptb-xl", "cpsc2018", "csn")}
 READ = {  # of what other stages write, where no literal path in a script says it
     "reports": {"data/ecg/mimic-iv-ecg"},
     "label_matrix": {"data/reports", "data/extract", "data/verify", "data/merge", "data/aggregate"},
     "pretrain": {"data/ecg/mimic-iv-ecg", "data/labels", "data/text"},
-    "encode": {"models", "data/asked", "data/splits", *ECGS},
-    "fine_tune": {"models", "data/splits", *ECGS},
+    "encode": {"models", "data/asked", "data/splits", "data/ecg"},
+    "fine_tune": {"models", "data/splits", "data/ecg"},
     "linear_probe": {"data/encode", "data/splits"},
 }
 
@@ -114,7 +114,7 @@ def test_a_checkpoint_of_other_labels_is_not_taken_up(here, monkeypatch):
 
 def test_the_probe_trains_on_the_records_that_it_lists(evaluation_cohort, monkeypatch):
     monkeypatch.chdir(evaluation_cohort)
-    cohort = read_cohort(Path("data/splits"), "csn")
+    cohort = read_cohort(Path("data/splits"), official("csn"))
     settings = dataclasses.replace(
         params.load("linear_probe", LinearProbe, ROOT / "params/demo.yaml"),
         epochs=2,
@@ -137,7 +137,7 @@ def test_the_probe_trains_on_the_records_that_it_lists(evaluation_cohort, monkey
 
 
 def test_thresholds_are_chosen_on_validation_alone(evaluation_cohort):
-    cohort = read_cohort(evaluation_cohort / "data/splits", "csn")
+    cohort = read_cohort(evaluation_cohort / "data/splits", official("csn"))
     validation, test = cohort.split("val"), cohort.split("test")
     random = np.random.default_rng(0)
     held, asked = (random.normal(size=part.truth.shape) for part in (validation, test))

@@ -12,7 +12,7 @@ import yaml
 from kmerl import params
 from kmerl.files import read_json
 from kmerl.tasks import merl_splits
-from kmerl.tasks.classes import TASKS, classes
+from kmerl.tasks.classes import TASKS, classes, official
 from kmerl.tasks.cohort import SPLITS, Cohort, read_cohort
 from kmerl.tasks.splits import ABSENT, Splits, read_task
 from stages import splits as stage
@@ -25,7 +25,7 @@ def run(**changes: str) -> dict[str, Cohort]:
     values = PARAMS | {"splits": PARAMS["splits"] | changes}
     Path("params.yaml").write_text(yaml.safe_dump(values))
     stage.main()
-    return {task: read_cohort(Path("data/splits"), task) for task in TASKS}
+    return {task: read_cohort(Path("data/splits"), official(task)) for task in TASKS}
 
 
 def listed(name: str) -> list[dict[str, str]]:
@@ -101,11 +101,11 @@ def test_a_store_without_any_of_merls_records_is_an_error(world):
 def test_simulated_records_have_no_labels_in_the_real_files(world):
     settings = Splits("merl", "merl", "raw/merl")
     with pytest.raises(params.ParamsError, match=r"corpus csn is simulated.*lists real records"):
-        read_task(Path("data/ecg"), "csn", settings, {"csn"})
+        read_task(Path("data/ecg"), official("csn"), settings, {"csn"})
     synthetic = dataclasses.replace(settings, merl="raw/synthetic/merl")
     with pytest.raises(params.ParamsError, match=r"corpus csn is real.*lists simulated records"):
-        read_task(Path("data/ecg"), "csn", synthetic, {"ptb-xl"})
-    found = read_task(Path("data/ecg"), "cpsc2018", settings, {"cpsc2018"})
+        read_task(Path("data/ecg"), official("csn"), synthetic, {"ptb-xl"})
+    found = read_task(Path("data/ecg"), official("cpsc2018"), settings, {"cpsc2018"})
     assert len(found.cohort.records) == 0  # no record, so none with another's labels
 
 
@@ -124,6 +124,6 @@ def test_a_file_that_no_stage_wrote_is_refused(tmp_path, change, message):
     truth = np.zeros((3, 38), dtype=bool)
     Cohort("csn", "csn", given["classes"], records, records, splits, truth).write(tmp_path)
     with pytest.raises(ValueError, match=message):
-        read_cohort(tmp_path, "csn")
+        read_cohort(tmp_path, official("csn"))
     with pytest.raises(FileNotFoundError, match="dvc repro splits"):
-        read_cohort(tmp_path, "cpsc2018")
+        read_cohort(tmp_path, official("cpsc2018"))

@@ -40,7 +40,7 @@ STALE = {  # a key, or the section of one, and the stages that run again when it
     **{name: {name, "report"} for name in ("fine_tune", "partial_leads")},
     "seen_unseen": {"seen_unseen", "report", "paper"},
     "statistics": after("zero_shot"),
-    "report": {"report"},
+    "report": {"report", "check"},
 }
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kmerl.corpora.csv_files import read_rows
-from kmerl.corpora.ingest import CorpusFiles, corpus_files, own_table
+from kmerl.corpora.entries import CorpusFiles, corpus_files, own_table
 from kmerl.corpora.ptbxl import COLUMNS
 from kmerl.corpora.records import CorpusError
 from kmerl.files import write_csv

@@ -17,7 +17,8 @@ from safetensors.numpy import load_file
 
 from kmerl import params
 from kmerl.synthetic.layouts import merl
-from kmerl.tasks import prompts
+from kmerl.tasks import of_run, prompts
+from kmerl.tasks.classes import TASKS, official
 from kmerl.text import TextEncoderParams, TextTower, model_source
 from stages import embed_text
 
@@ -186,6 +187,8 @@ def test_stage_embed_text(tmp_path, monkeypatch):
     values["text_encoder"] = dataclasses.asdict(named(model, "cls"))
     values["splits"]["merl"] = "raw/merl"
     Path("params.yaml").write_text(yaml.safe_dump(values))
+    tasks = [official(task) for task in TASKS]
+    of_run.write(tasks, Path("data/tasks.json"))
     for folder in ("raw/merl", "data/labels", "data/reports"):
         Path(folder).mkdir(parents=True)
     Path("raw/merl", prompts.CKEPE).write_text(json.dumps(merl.prompts()))
@@ -199,7 +202,7 @@ def test_stage_embed_text(tmp_path, monkeypatch):
     np.testing.assert_allclose(entities, np.stack(expected), atol=1e-5)
     found = load_file("data/text/reports.safetensors")["reports"]
     assert found.shape == (2, WIDTH)
-    assert prompts.read_asked(Path("data/asked"), "ckepe").vectors.shape[1] == WIDTH
+    assert prompts.read_asked(Path("data/asked"), "ckepe", tasks).vectors.shape[1] == WIDTH
 
 
 def test_weights_without_a_pooler_can_be_pooled_otherwise(tmp_path):

@@ -12,77 +12,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import pyarrow as pa
 
-from kmerl import params
 from kmerl.corpora.conform import Ingest
+from kmerl.corpora.entries import OwnTable, official_codes
 from kmerl.corpora.listing import read_listing
-from kmerl.corpora.records import CORPORA, CorpusError, CorpusName, Entry, Listing, Rejection
+from kmerl.corpora.records import CorpusError, Entry, Listing, Rejection
 from kmerl.corpora.shards import Form, Shard, write_shard
 from kmerl.corpora.staging import Staging, alone, staging
-from kmerl.corpora.table import OwnTable
 from kmerl.engines import Engine, LostError, code
 from kmerl.files import write_csv, write_json
-from kmerl.params import checked
 from kmerl.progress import track
 from kmerl.store import NAME, label_column, schema
-from kmerl.tasks.classes import OwnTasks, classes, tasks_of
-
-
-@checked
-class CorpusFiles:
-    """One entry of the `corpora` section: where a corpus lies, and its own list of files.
-
-    A `kind` is said of one's own alone: table, whose `manifest` is the table
-    (`kmerl.corpora.table`) and `tasks` what its labels are: {task: {class code: full name}}.
-    """
-
-    root: str
-    manifest: str
-    kind: Literal["table"] | None = None
-    tasks: OwnTasks | None = None
-
-    def __post_init__(self) -> None:
-        if self.tasks is not None and self.kind is None:
-            raise ValueError(
-                "tasks are given, but kind is not table: an official corpus has its own"
-            )
-
-
-Corpora = dict[CorpusName, CorpusFiles]
-
-
-def corpus_files(corpus: str, path: Path | str = "params.yaml") -> CorpusFiles:
-    """`corpora.<corpus>` of params.yaml.
-
-    Raises:
-        ParamsError: the corpus is not in the file, or has no layout.
-    """
-    known = params.load("corpora", Corpora, path)
-    found = known.get(corpus)
-    if found is None:
-        raise params.ParamsError(f"unknown corpus {corpus!r}; {path} has {', '.join(known)}")
-    if found.kind is None and corpus not in CORPORA:
-        raise params.ParamsError(
-            f"{path}: corpora.{corpus}: the official layouts are of {', '.join(CORPORA)}; a table "
-            f"of your own has kind: table"
-        )
-    return found
-
-
-def own_table(corpus: str, files: CorpusFiles) -> OwnTable | None:
-    """The table of a corpus that is one's own. Under the name of an official corpus it has the
-    tasks of that, too."""
-    if files.kind is None:
-        return None
-    own = {task: list(kinds) for task, kinds in (files.tasks or {}).items()}
-    return OwnTable(files.manifest, _official(corpus) | own)
-
-
-def _official(corpus: str) -> dict[str, list[str]]:
-    return {task: [kind.code for kind in classes(task)] for task in tasks_of(corpus)}
 
 
 def ingest(
@@ -102,7 +45,7 @@ def ingest(
 
     Args:
         engine: who does it; what is written does not depend on it.
-        own: the table, of a corpus that is one's own (`own_table`).
+        own: the table, of a corpus that is one's own (`entries.own_table`).
 
     Raises:
         CorpusError: the root, an official file or a column of one is missing; another ingest
@@ -111,7 +54,7 @@ def ingest(
     """
     with alone(out):
         listing = read_listing(corpus, root, settings, own)
-        tasks = own.tasks if own else _official(corpus)
+        tasks = own.tasks if own else official_codes(corpus)
         labels = [label_column(task, code) for task, codes in tasks.items() for code in codes]
         layout = schema(settings.rate, settings.samples, labels)
         form = Form(corpus, root.resolve(), listing.scheme, layout, settings)

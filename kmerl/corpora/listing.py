@@ -10,12 +10,11 @@ import pyarrow.compute as pc
 
 from kmerl.corpora import table
 from kmerl.corpora.conform import Ingest
+from kmerl.corpora.entries import OwnTable
 from kmerl.corpora.records import CORPORA, CorpusError, Listing, Rejection
 
 
-def read_listing(
-    corpus: str, root: Path, settings: Ingest, own: table.OwnTable | None = None
-) -> Listing:
+def read_listing(corpus: str, root: Path, settings: Ingest, own: OwnTable | None = None) -> Listing:
     """The records of a corpus in store order, without duplicates and unreported ones.
 
     Args:

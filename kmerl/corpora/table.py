@@ -9,8 +9,8 @@ where there are tasks to test on, else 98/2, to pretrain on.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+from kmerl.corpora.entries import OwnTable
 from kmerl.corpora.folders import MERL_TRAIN, MERL_VAL
 from kmerl.corpora.mimic import TRAIN, VAL
 from kmerl.corpora.own_table import column_names, read_own, told, truth_of
@@ -27,13 +27,6 @@ from kmerl.recordings.rejecting import RejectedRecord
 from kmerl.store import label_column
 
 SPLITS = ("train", "val", "test")
-
-
-class OwnTable(NamedTuple):
-    """Where a table lies below its corpus's root, and the class codes of its tasks."""
-
-    manifest: str
-    tasks: Mapping[str, Sequence[str]]
 
 
 def listing(corpus: str, root: Path, own: OwnTable) -> Listing:

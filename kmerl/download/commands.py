@@ -132,7 +132,7 @@ def _wanted(records: str) -> int | Iterable[str]:
 
 def _say_root(corpus: str, root: Path) -> None:
     """What params.yaml must say for the chain to read it, where it says something else."""
-    from kmerl.corpora.ingest import CorpusFiles, corpus_files
+    from kmerl.corpora.entries import CorpusFiles, corpus_files
     from kmerl.download.sums import MANIFEST
 
     wanted = CorpusFiles(root=str(root), manifest=MANIFEST)

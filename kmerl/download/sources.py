@@ -81,7 +81,7 @@ def source(corpus: str) -> Source:
 def root_of(corpus: str, path: Path | str = "params.yaml") -> str:
     """Where the chain looks for a corpus: its root in params.yaml, if that is not the place of the
     synthetic one; otherwise where params/paper.yaml has it."""
-    from kmerl.corpora.ingest import corpus_files  # heavy
+    from kmerl.corpora.entries import corpus_files  # heavy
 
     if Path(path).exists():
         root = corpus_files(corpus, path).root

@@ -9,7 +9,7 @@ from kmerl.evaluation.metric_rows import Row, draw_weights, mean
 from kmerl.evaluation.metrics import Weights
 from kmerl.evaluation.paired_rows import Ranked, Ranking, difference_row, differences, rankings
 from kmerl.evaluation.scores import Scores, read_scores, read_seeds
-from kmerl.tasks.classes import TASKS
+from kmerl.tasks.classes import averaged, in_order
 
 
 def ahead(a: Sequence[Ranked], b: Sequence[Ranked]) -> float:
@@ -55,7 +55,9 @@ def compare(
         scores.task: {key: _row([x[key]], [y[key]], level) for key in keys}
         for scores, x, y in zip(first, *sides, strict=True)
     }
-    means = ([[task[key] for task in side] for side in sides] for key in keys)
+    names = averaged(table)
+    kept = [[x for x, one in zip(side, first, strict=True) if one.task in names] for side in sides]
+    means = ([[task[key] for task in side] for side in kept] for key in keys)
     average = {key: _row(x, y, level) for key, (x, y) in zip(keys, means, strict=True)}
     return table | {"average": average}
 
@@ -84,7 +86,7 @@ def read_folder(directory: Path) -> list[list[Scores]]:
         FileNotFoundError: the folder holds no scores of any task.
     """
     for folder in (directory, directory / "0"):
-        tasks = [task for task in TASKS if (folder / f"{task}.json").exists()]
+        tasks = in_order(path.stem for path in folder.glob("*.json"))
         if tasks and folder == directory:
             return [[read_scores(directory, task) for task in tasks]]
         if tasks:

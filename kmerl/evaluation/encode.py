@@ -1,7 +1,7 @@
 """The frozen encoder, run once over each corpus for each set of leads."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -25,7 +25,7 @@ from kmerl.params import Count, checked
 from kmerl.progress import Meter
 from kmerl.runtime import in_order
 from kmerl.store import read_signals, read_table, whole_range
-from kmerl.tasks.classes import classes, tasks_of
+from kmerl.tasks.classes import ClassName
 from kmerl.tasks.cohort import Cohort
 from kmerl.tasks.prompts import Asked
 from kmerl.training.optimiser import autocast
@@ -88,7 +88,8 @@ def score_kinds(model: Method) -> list[str]:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is encoded of a corpus's store: `rows` ascending, of which those `asked` are scored."""
+    """What is encoded of a corpus's store: `rows` ascending, of which those `asked` are scored for
+    the classes of `tasks`."""
 
     name: str
     directory: Path
@@ -96,20 +97,22 @@ class Corpus:
     rows: Int[np.ndarray, " row"]
     asked: Int[np.ndarray, " asked"]
     whole_range: tuple[np.ndarray, np.ndarray]
+    tasks: dict[str, tuple[ClassName, ...]]
 
     @classmethod
-    def read(cls, name: str, directory: Path, wanted: Set[str], scored: Set[str]) -> "Corpus":
+    def read(cls, name: str, directory: Path, cohorts: Sequence[Cohort]) -> "Corpus":
         """
         Args:
-            wanted: ids of the records that are encoded, where the store has them.
-            scored: those of them whose scores are wanted (see `members`).
+            cohorts: of its tasks; their records are encoded, where the store has them.
         """
+        wanted, scored = members(cohorts)
         records = read_table(directory, ["record"])["record"].to_pylist()
         rows, asked = (
             np.array([row for row, record in enumerate(records) if record in ids], dtype=np.int64)
             for ids in (wanted, wanted & scored)
         )
-        return cls(name, directory, records, rows, asked, whole_range(directory))
+        tasks = {cohort.task: cohort.classes for cohort in cohorts}
+        return cls(name, directory, records, rows, asked, whole_range(directory), tasks)
 
     def pieces(self, batch: int) -> "dict[str, Piece]":
         """The records asked about come first, so that their batches are full."""
@@ -168,7 +171,7 @@ class CorpusEncoder:
             Batch(name, block, tuple(ends[rows] for ends in piece.corpus.whole_range), vectors)
             for name in names
             for piece in (pieces[name],)
-            for vectors in (self._vectors(piece.corpus.name) if piece.asked else {},)
+            for vectors in (self._vectors(piece.corpus) if piece.asked else {},)
             for rows, block in read_signals(
                 piece.corpus.directory, LEADS, self.params.batch, piece.rows
             )
@@ -204,7 +207,7 @@ class CorpusEncoder:
             "lead_sets": sets,
             "random_sets": self.params.random,
             "score_kinds": score_kinds(self.model),
-            "tasks": {task: [c.code for c in classes(task)] for task in tasks_of(corpus.name)},
+            "tasks": {task: [c.code for c in kinds] for task, kinds in corpus.tasks.items()},
         }
         files.write_text(out / f"{corpus.name}.json", json.dumps(description, indent=1) + "\n")
 
@@ -218,10 +221,10 @@ class CorpusEncoder:
         ordered = sorted(found.items(), key=lambda one: (len(one[0]), one[0]))
         return {k[0]: (leads, not {*k}.isdisjoint(self.params.random)) for leads, k in ordered}
 
-    def _vectors(self, corpus: str) -> dict[str, Tensor]:
+    def _vectors(self, corpus: Corpus) -> dict[str, Tensor]:
         """Of what each task's classes are asked as, on the device."""
-        tasks = tasks_of(corpus)
-        return {task: torch.from_numpy(self.asked.of(task)).to(self.device) for task in tasks}
+        found = {task: self.asked.of(task, kinds) for task, kinds in corpus.tasks.items()}
+        return {task: torch.from_numpy(values).to(self.device) for task, values in found.items()}
 
     @torch.inference_mode()
     def _encode(self, batch: Batch) -> tuple[str, Arrays]:

@@ -19,6 +19,7 @@ from kmerl.evaluation.metrics import Replicates, Weights
 from kmerl.evaluation.scores import Scores
 from kmerl.progress import track
 from kmerl.seeds import generator
+from kmerl.tasks.classes import averaged
 
 Row = dict[str, float | int | None]
 
@@ -106,12 +107,12 @@ def metric_table(
     statistics: Statistics,
     more: Callable[[list[str], str], Row] = lambda tasks, leads: {},
 ) -> dict[str, dict[str, Row]]:
-    """{task: {leads: row}}, with the mean over the tasks as task "average".
+    """{task: {leads: row}}, with the mean over the tasks (`averaged`) as task "average".
 
     Args:
         more: further keys of the row that stands for some tasks and a lead set.
     """
-    groups = {task: [task] for task in evaluations} | {"average": list(evaluations)}
+    groups = {task: [task] for task in evaluations} | {"average": averaged(evaluations)}
     return {
         name: {
             leads: summarise([evaluations[task][leads] for task in tasks], statistics)

@@ -7,6 +7,7 @@ from kmerl.evaluation.metric_rows import Evaluations, Row
 from kmerl.evaluation.paired_rows import auroc_row, difference_row
 from kmerl.leads import LEADS, ORDERS, parse_leads
 from kmerl.params import checked
+from kmerl.tasks.classes import averaged
 from kmerl.tasks.subsets import Ratio
 
 COUNTS = tuple(str(count) for count in range(1, len(LEADS) + 1))
@@ -74,10 +75,11 @@ def curve(evaluations: Evaluations, wanted: Sequence[Point], level: float) -> di
 
     `below_full` is paired: both scores of a replicate come from the same patients.
     """
-    full = [by_leads[COUNTS[-1]] for by_leads in evaluations.values()]
+    tasks = [evaluations[task] for task in averaged(evaluations)]
+    full = [by_leads[COUNTS[-1]] for by_leads in tasks]
     rows = {}
     for point in wanted:
-        part = [by_leads[point.scored] for by_leads in evaluations.values()]
+        part = [by_leads[point.scored] for by_leads in tasks]
         rows[point.key] = auroc_row("auroc", part, level) | difference_row(
             "below_full", full, part, level
         )
@@ -89,7 +91,7 @@ def curve_rows(
 ) -> list[list[object]]:
     """Rows of `COLUMNS`: each task and their "average", sorted by task, then as `wanted`."""
     groups = {task: [by_leads] for task, by_leads in evaluations.items()}
-    groups["average"] = list(evaluations.values())
+    groups["average"] = [evaluations[task] for task in averaged(evaluations)]
     rows: list[list[object]] = []
     for task, members in sorted(groups.items()):
         for point in wanted:

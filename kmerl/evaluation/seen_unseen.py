@@ -76,7 +76,7 @@ def group_metrics(
 ) -> dict[str, Row]:
     """{group: row} with all leads: means over the classes of all tasks that belong to a group.
 
-    `classes` counts the group's names; `entities` those of the mined ones, 35 of the paper's 277
+    `classes` counts the group's names of these tasks; `entities` those of the mined ones, 35 of the paper's 277
     seen; `scored` the task-class pairs with a defined AUROC.
 
     Args:
@@ -87,15 +87,16 @@ def group_metrics(
         ValueError: a task has a class that `found` does not know.
     """
     group_of = {overlap.name: overlap.group for overlap in found}
-    missing = sorted({name for task in scores for name in task.names} - group_of.keys())
+    names = {name for task in scores for name in task.names}
+    missing = sorted(names - group_of.keys())
     if missing:
         raise ValueError(f"class {missing[0]!r} has no vector; run `dvc repro embed_text` again")
     groups = [np.array([group_of[name] for name in task.names]) for task in scores]
     return {
         group: {
-            "classes": sum(overlap.group == group for overlap in found),
+            "classes": sum(group_of[name] == group for name in names),
             "entities": sum(overlap.group == group for overlap in mined),
-            **_metrics(scores, evaluations, [names == group for names in groups], level),
+            **_metrics(scores, evaluations, [one == group for one in groups], level),
         }
         for group in GROUPS
     }

@@ -12,7 +12,7 @@ from kmerl.training.model import checked_sections, sections_of
 
 CLASSES = {
     "seed": "builtins:int",
-    "corpora": "kmerl.corpora.ingest:Corpora",
+    "corpora": "kmerl.corpora.entries:Corpora",
     "synthesize": "kmerl.synthetic.cohort:Synthesize",
     "ingest": "kmerl.corpora.conform:Ingest",
     "splits": "kmerl.tasks.splits:Splits",

@@ -7,7 +7,7 @@ from typing import Any
 from kmerl import files, params
 from kmerl.download.sources import sources
 from kmerl.predict.printing import NOTICE
-from kmerl.report.run_tables import CORPUS_TITLES
+from kmerl.report.run_tables import corpus_title
 from kmerl.training.model import ModelConfig
 
 SIMULATED = "raw/synthetic"
@@ -72,7 +72,7 @@ def _data(ingested: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[st
     yield "|---|---|---|---|---|---|---|---|"
     made = []
     for corpus, counts in ingested.items():
-        title = CORPUS_TITLES.get(corpus, corpus)
+        title = corpus_title(corpus)
         if str(values["corpora"].get(corpus, {}).get("root", "")).startswith(SIMULATED):
             made.append(title)
         parts = [counts[f"records_{split}"] for split in ("train", "val", "test")]

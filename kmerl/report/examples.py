@@ -14,7 +14,6 @@ from kmerl.evaluation.encoded_corpus import EncodedCorpus, open_encoded
 from kmerl.evaluation.scores import Scores, read_scores
 from kmerl.leads import LEADS
 from kmerl.report.ecg_paper import picture
-from kmerl.tasks.classes import TASKS, tasks_of
 
 ALL_LEADS = "12"
 EXAMPLES_AT_ONCE = 32  # records read together
@@ -62,11 +61,11 @@ def examples(task: str, few_leads: str, top: int, data: Path) -> list[Example]:
         top: classes to list for each task, beside those that the labels name.
         data: where the stages keep their outputs.
     """
-    corpus = TASKS[task]
+    corpus = read_scores(data / "zero_shot", task).corpus
     encoded = open_encoded(data / "encode", corpus)
     if "query" not in encoded.score_kinds:
         return []
-    scores = {name: read_scores(data / "zero_shot", name) for name in tasks_of(corpus)}
+    scores = {name: read_scores(data / "zero_shot", name) for name in encoded.tasks}
     chosen = first_positives(scores[task])
     rate, signals = read_signals(data / "ecg" / corpus, list(chosen))
     found = []

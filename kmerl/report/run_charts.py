@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from kmerl.leads import LEADS
 from kmerl.report.charts import Chart, Point, Series
-from kmerl.report.run_tables import TASK_TITLES, WORDS
-from kmerl.tasks.classes import TASKS
+from kmerl.report.run_tables import WORDS, in_order, task_title
 
 Rows = Sequence[Mapping[str, str]]
 
@@ -42,14 +41,15 @@ def partial_leads(rows: Rows, ratio: int, printed: Mapping[str, float]) -> Chart
 
 def by_task(rows: Rows) -> dict[str, Chart]:
     """The same curve task by task, on one scale, by the task's title."""
-    found = {task: _by_count(rows, task, PROTOCOLS) for task in TASKS}
+    tasks = in_order({row["task"] for row in rows} - {"average"})
+    found = {task: _by_count(rows, task, PROTOCOLS) for task in tasks}
     points = [point for many in found.values() for one in many for point in one.points]
     known = [0.5, *(value for _, *three in points for value in three if value is not None)]
     limits = (min(known) - 0.02, max(known) + 0.02)
     charts = {}
     for task, many in found.items():
-        title = f"{TASK_TITLES[task]}: macro AUROC by number of leads"
-        charts[TASK_TITLES[task]] = Chart(
+        title = f"{task_title(task)}: macro AUROC by number of leads"
+        charts[task_title(task)] = Chart(
             title, "Leads", "AUROC", many, (1, 2, 3, 6, 9, 12), y_limits=limits, y_rule=0.5
         )
     return charts

@@ -9,17 +9,31 @@ from kmerl.evaluation.metric_files import flat
 from kmerl.files import read_yaml
 from kmerl.leads import parse_leads
 from kmerl.report.grid import NONE, NOT_RUN, Cell, Column, Grid, Group, Row
+from kmerl.tasks.classes import in_order as tasks_in_order
 
 Metrics = Mapping[str, Any]
 
 WORDS: dict[str, Any] = read_yaml(resources.files("kmerl.report") / "run.yaml")
-TASK_TITLES: dict[str, str] = WORDS["tasks"]
-CORPUS_TITLES: dict[str, str] = WORDS["corpora"]
 LEAD_COLUMNS = {"12 leads": "12", "I and II": "I+II", "I alone": "1"}
 CLASS_WORDS = ("task", "leads", "code", "name")
 FEW = 5
 """Fewer positives than this say nothing about a class; its scores are marked."""
 NO_RECORDS = Cell(text="no records")
+
+
+def task_title(task: str) -> str:
+    """What the page calls a task; one's own by its name."""
+    return str(WORDS["tasks"].get(task, task.replace("_", " ")))
+
+
+def corpus_title(corpus: str) -> str:
+    return str(WORDS["corpora"].get(corpus, corpus))
+
+
+def in_order(tasks: Iterable[str]) -> list[str]:
+    """The tasks that were measured, "average" last."""
+    named = set(tasks)
+    return [*tasks_in_order(named - {"average"}), *sorted(named & {"average"})]
 
 
 def count(value: int | None) -> Cell:
@@ -59,10 +73,10 @@ def zero_shot(metrics: Metrics, printed: Mapping[str, float]) -> Grid:
         printed: the paper's values by metric, in per cent (`Catalogue.printed`).
     """
     rows = {}
-    for task in _in_order(metrics):
+    for task in in_order(metrics):
         sets = by_columns(metrics[task])
         cells = _cells("zero_shot", sets, printed, task=task)
-        rows[task] = [Row(TASK_TITLES[task], [*cells, *_behind(sets["12 leads"])])]
+        rows[task] = [Row(task_title(task), [*cells, *_behind(sets["12 leads"])])]
     return _grid("zero_shot", _with_mean(rows))
 
 
@@ -73,26 +87,26 @@ def linear_probe(metrics: Metrics, printed: Mapping[str, float]) -> Grid:
         printed: the paper's values by metric, in per cent (`Catalogue.printed`).
     """
     groups = []
-    for task in _in_order(metrics):
+    for task in in_order(metrics):
         by_ratio = {ratio: by_columns(results) for ratio, results in _by_ratio(metrics[task])}
         rows = [
             Row(f"{ratio} %", _cells("linear_probe", sets, printed, task=task, ratio=ratio))
             for ratio, sets in by_ratio.items()
         ]
         behind = _behind_in_words([*by_ratio.values()][-1]["12 leads"])
-        groups.append(Group(rows, TASK_TITLES[task], behind, total=task == "average"))
+        groups.append(Group(rows, task_title(task), behind, total=task == "average"))
     return _grid("linear_probe", groups)
 
 
 def fine_tune(metrics: Metrics) -> Grid:
     """All weights trained on a task, beside the same network from random weights."""
-    rows: dict[str, list[Row]] = {task: [] for task in _in_order(metrics)}
+    rows: dict[str, list[Row]] = {task: [] for task in in_order(metrics)}
     for task, same in rows.items():
         for ratio, by_key in _by_ratio(metrics[task]):
             for leads, row in by_key.items():
                 words = [Cell(text=f"{ratio} %"), Cell(text=" ".join(parse_leads(leads)))]
                 cells = _cells("fine_tune", {"12 leads": row})
-                same.append(Row(TASK_TITLES[task], [*words, *cells]))
+                same.append(Row(task_title(task), [*words, *cells]))
     return _grid("fine_tune", _with_mean(rows))
 
 
@@ -121,10 +135,10 @@ def classes(rows: Iterable[Mapping[str, str]]) -> dict[str, Grid]:
         numbers = {k: float(v) if v else None for k, v in row.items() if k not in CLASS_WORDS}
         tasks.setdefault(row["task"], {}).setdefault(row["name"], {})[row["leads"]] = numbers
     found = {}
-    for task in _in_order(tasks):
+    for task in in_order(tasks):
         whole = [_class_row(name, results) for name, results in tasks[task].items()]
         whole.sort(key=lambda row: (-(row.cells[0].value or 0), row.label))
-        found[TASK_TITLES[task]] = _grid("classes", [Group(whole)], task=TASK_TITLES[task])
+        found[task_title(task)] = _grid("classes", [Group(whole)], task=task_title(task))
     return found
 
 
@@ -142,21 +156,23 @@ def seen_unseen(metrics: Metrics) -> Grid:
 
 def ingest(metrics: Metrics) -> Grid:
     """Records of each corpus: kept, patients, splits, left out."""
-    found = {title: metrics[c] for c, title in CORPUS_TITLES.items() if c in metrics}
-    rows = [Row(title, _cells("ingest", {"12 leads": row})) for title, row in found.items()]
+    rows = [
+        Row(corpus_title(corpus), _cells("ingest", {"12 leads": metrics[corpus]}))
+        for corpus in _corpora(metrics)
+    ]
     return _grid("ingest", [Group(rows)])
 
 
 def rejections(metrics: Metrics) -> Grid:
     """Records left out, by corpus and reason; only reasons that occur."""
     groups = []
-    for corpus, title in CORPUS_TITLES.items():
+    for corpus in _corpora(metrics):
         rows = [
             Row(key.removeprefix("rejected_").replace("_", " ").replace("nan", "NaN"), [count(n)])
-            for key, n in sorted(metrics.get(corpus, {}).items())
+            for key, n in sorted(metrics[corpus].items())
             if key.startswith("rejected_") and n
         ]
-        groups += [Group(rows, title)] if rows else []
+        groups += [Group(rows, corpus_title(corpus))] if rows else []
     return _grid("rejections", groups)
 
 
@@ -202,9 +218,10 @@ def _cells(
     return cells
 
 
-def _in_order(metrics: Metrics) -> list[str]:
-    """The tasks that were measured, "average" last."""
-    return [task for task in TASK_TITLES if task in metrics]
+def _corpora(metrics: Metrics) -> list[str]:
+    """Those with an official layout in the order of the page's words, then others by name."""
+    known = [corpus for corpus in WORDS["corpora"] if corpus in metrics]
+    return [*known, *sorted(metrics.keys() - set(known))]
 
 
 def _by_ratio(results: Metrics) -> list[tuple[str, Metrics]]:

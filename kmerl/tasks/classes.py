@@ -1,4 +1,4 @@
-"""The classes of the six downstream tasks and the full names by which F_CQ is asked for them.
+"""The classes of the six official tasks and the full names by which F_CQ is asked for them.
 
 Zero-shot classification asks by full class name, never by an acronym or an LLM's description
 (Sec. 3.3, Sec. 4.1). `classes.csv` holds them: codes in the order of MERL's split files, names
@@ -16,6 +16,7 @@ lower-cased in the manner of Table 5. Its `source` column says where a name come
 """
 
 import csv
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from typing import Annotated, NamedTuple
@@ -35,9 +36,12 @@ TASKS: dict[str, str] = {
 
 OwnTasks = dict[
     Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")],
-    dict[
-        Annotated[str, Field(pattern=r"^[A-Za-z0-9_./()-]{1,32}$")],
-        Annotated[str, Field(pattern=r"\S")],
+    Annotated[
+        dict[
+            Annotated[str, Field(pattern=r"^[A-Za-z0-9_./()-]{1,32}$")],
+            Annotated[str, Field(pattern=r"\S")],
+        ],
+        Field(min_length=1),
     ],
 ]
 """Tasks of one's own, of params.yaml: {task: {class code: full name}}."""
@@ -48,6 +52,14 @@ class ClassName(NamedTuple):
 
     code: str
     name: str
+
+
+class Task(NamedTuple):
+    """A task: the corpus that carries its labels, and its classes, in their order."""
+
+    name: str
+    corpus: str
+    classes: tuple[ClassName, ...]
 
 
 @cache
@@ -62,8 +74,29 @@ def classes(task: str) -> tuple[ClassName, ...]:
     return tuple(ClassName(row["code"], row["name"]) for row in _rows() if row["task"] == task)
 
 
+def official(task: str) -> Task:
+    """A task of `TASKS`.
+
+    Raises:
+        ValueError: the task is none of them.
+    """
+    return Task(task, TASKS.get(task, ""), classes(task))
+
+
+def averaged(tasks: Iterable[str]) -> list[str]:
+    """The tasks behind the mean over tasks: those of `TASKS`, so that it stands beside the paper's
+    whatever tasks of one's own are measured too; in a run without any of them, all."""
+    every = list(tasks)
+    return [task for task in every if task in TASKS] or every
+
+
+def in_order(tasks: Iterable[str]) -> list[str]:
+    """Official tasks in the order of Table 3, then others by name."""
+    return sorted(tasks, key=lambda task: (task not in TASKS, [*TASKS, task].index(task), task))
+
+
 def tasks_of(corpus: str) -> tuple[str, ...]:
-    """The tasks whose labels a corpus carries; none for a pretraining corpus."""
+    """The official tasks whose labels a corpus carries; none for a pretraining corpus."""
     return tuple(task for task, home in TASKS.items() if home == corpus)
 
 

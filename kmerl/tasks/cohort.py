@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int, Shaped
 
 from kmerl.files import atomic
 from kmerl.store import read_parquet
-from kmerl.tasks.classes import TASKS, ClassName, classes
+from kmerl.tasks.classes import ClassName, Task
 
 SPLITS = ("train", "val", "test")
 _KEYS = ("record", "patient", "split")
@@ -52,7 +52,7 @@ class Cohort:
             pq.write_table(pa.table(columns), partial, compression="zstd")
 
 
-def read_cohort(directory: Path, task: str) -> Cohort:
+def read_cohort(directory: Path, task: Task) -> Cohort:
     """The members of a task as stage `splits` wrote them.
 
     Raises:
@@ -61,13 +61,12 @@ def read_cohort(directory: Path, task: str) -> Cohort:
         ValueError: other classes than the task's, an unknown split, or records that are not in
             ascending order or stand twice.
     """
-    path = directory / f"{task}.parquet"
+    path = directory / f"{task.name}.parquet"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run `dvc repro splits`")
     table = read_parquet(path, _AGAIN, dict.fromkeys(_KEYS, pa.string()), others=pa.bool_())
-    kinds = classes(task)
-    if table.column_names != [*_KEYS, *(kind.code for kind in kinds)]:
-        raise ValueError(f"{path} has not the classes that {task} has now; {_AGAIN}")
+    if table.column_names != [*_KEYS, *(kind.code for kind in task.classes)]:
+        raise ValueError(f"{path} has not the classes that {task.name} has now; {_AGAIN}")
     records, patients, splits = (np.array(table[key].to_pylist(), dtype=str) for key in _KEYS)
     for one, two in pairwise(records.tolist()):
         if one >= two:
@@ -75,8 +74,8 @@ def read_cohort(directory: Path, task: str) -> Cohort:
     for record, split in zip(records.tolist(), splits.tolist(), strict=True):
         if split not in SPLITS:
             raise ValueError(f"{path}: record {record!r} is in split {split!r}; {_AGAIN}")
-    truth = np.array([table[kind.code].to_pylist() for kind in kinds], dtype=bool).T
-    return Cohort(task, TASKS[task], kinds, records, patients, splits, truth)
+    truth = np.array([table[kind.code].to_pylist() for kind in task.classes], dtype=bool).T
+    return Cohort(*task, records, patients, splits, truth)
 
 
 _AGAIN = "run `dvc repro splits` again"

@@ -10,7 +10,6 @@ from jaxtyping import Shaped
 
 from kmerl import files, store
 from kmerl.tasks import merl_splits
-from kmerl.tasks.classes import TASKS
 from kmerl.tasks.cohort import SPLITS, Cohort
 from kmerl.tasks.splits import TaskSplits
 
@@ -45,7 +44,7 @@ def corpora_report(
         }
     for cohort in cohorts:
         truths = {name: cohort.split(name).truth for name in SPLITS}
-        entries[TASKS[cohort.task]]["tasks"][cohort.task] = {
+        entries[cohort.corpus]["tasks"][cohort.task] = {
             name: {
                 "rows": len(truth),
                 "positives": int(truth.sum()),

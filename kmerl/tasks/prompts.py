@@ -1,10 +1,11 @@
-"""What F_CQ is asked for each class of the six tasks: its name, or MERL's prompt (Fig. 5c).
+"""What F_CQ is asked for each class of the tasks: its name, or MERL's prompt (Fig. 5c).
 
 K-MERL asks by full class name (Sec. 4.1). MERL asks by CKEPE_prompt.json, where an LLM listed
 subtypes and attributes of each class code; a code that two tasks share has one text.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -15,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from kmerl.files import atomic, read_json, reading, write_text
 from kmerl.params import ParamsError
-from kmerl.tasks.classes import TASKS, classes
+from kmerl.tasks.classes import ClassName, Task
 
 Kind = Literal["names", "ckepe"]
 CKEPE = "CKEPE_prompt.json"
@@ -34,10 +35,17 @@ class Asked:
     texts: dict[str, str]
     vectors: Float[np.ndarray, "text width"]
 
-    def of(self, task: str) -> Float[np.ndarray, "class width"]:
+    def of(self, task: str, kinds: Iterable[ClassName]) -> Float[np.ndarray, "class width"]:
         """The vectors of a task's classes."""
         place = {name: row for row, name in enumerate(self.texts)}
-        return self.vectors[[place[class_key(task, kind.code)] for kind in classes(task)]]
+        return self.vectors[[place[class_key(task, kind.code)] for kind in kinds]]
+
+    def named(self, tasks: Iterable[Task]) -> tuple[list[str], Float[np.ndarray, "text width"]]:
+        """The different texts of some tasks, sorted, and their vectors."""
+        place = {name: row for row, name in enumerate(self.texts)}
+        rows = {name: place[key] for key, name in by_name(tasks).items()}
+        names = sorted(rows)
+        return names, self.vectors[[rows[name] for name in names]]
 
     def write(self, directory: Path, kind: Kind) -> None:
         """`directory/<kind>.safetensors` for the vectors, `<kind>.json` for the texts."""
@@ -62,12 +70,12 @@ def class_key(task: str, code: str) -> str:
     return f"{task}/{code}"
 
 
-def by_name() -> dict[str, str]:
+def by_name(tasks: Iterable[Task]) -> dict[str, str]:
     """{"task/class code": full class name}."""
-    return {class_key(task, kind.code): kind.name for task in TASKS for kind in classes(task)}
+    return {class_key(t.name, code): name for t in tasks for code, name in t.classes}
 
 
-def by_ckepe(path: Path) -> dict[str, str]:
+def by_ckepe(path: Path, tasks: Iterable[Task]) -> dict[str, str]:
     """{"task/class code": MERL's prompt}, lower-cased as MERL does; codes without one are left out.
 
     Raises:
@@ -76,7 +84,7 @@ def by_ckepe(path: Path) -> dict[str, str]:
     prompts = read_json(path)
     if not isinstance(prompts, dict) or not all(isinstance(v, str) for v in prompts.values()):
         raise ValueError(f"{path} must map each class code to one text, as MERL's {CKEPE} does")
-    codes = [(task, kind.code) for task in TASKS for kind in classes(task)]
+    codes = [(task.name, kind.code) for task in tasks for kind in task.classes]
     return {
         class_key(task, code): prompts[code].lower()
         for task, code in codes
@@ -84,7 +92,7 @@ def by_ckepe(path: Path) -> dict[str, str]:
     }
 
 
-def read_asked(directory: Path, kind: Kind) -> Asked:
+def read_asked(directory: Path, kind: Kind, tasks: Iterable[Task]) -> Asked:
     """What stage `embed_text` wrote of one kind.
 
     Raises:
@@ -101,11 +109,11 @@ def read_asked(directory: Path, kind: Kind) -> Asked:
         asked = Asked(index["source"], index["texts"], vectors)
     if len(asked.texts) != len(asked.vectors):
         raise ValueError(f"{path} has other rows than {index_path}; run `dvc repro embed_text`")
-    for task in TASKS:
-        for kind_of in classes(task):
-            if class_key(task, kind_of.code) not in asked.texts:
+    for task in tasks:
+        for kind_of in task.classes:
+            if class_key(task.name, kind_of.code) not in asked.texts:
                 raise ValueError(
                     f"{asked.source} has no text for class {kind_of.code!r} ({kind_of.name}) of "
-                    f"{task}: add one, or set prompts to names"
+                    f"{task.name}: add one, or set prompts to names"
                 )
     return asked

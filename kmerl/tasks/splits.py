@@ -16,7 +16,7 @@ from jaxtyping import Shaped
 from kmerl import store
 from kmerl.params import ParamsError, checked
 from kmerl.tasks import merl_splits
-from kmerl.tasks.classes import TASKS, classes
+from kmerl.tasks.classes import TASKS, Task, official
 from kmerl.tasks.cohort import SPLITS, Cohort
 from kmerl.tasks.merl_splits import MerlTask
 from kmerl.tasks.simulated import is_simulated
@@ -54,8 +54,8 @@ class TaskSplits:
     missing: list[tuple[str, str, str, str]]
 
 
-def read_task(store_root: Path, task: str, settings: Splits, simulated: set[str]) -> TaskSplits:
-    """A task from the source that `settings` names.
+def read_task(store_root: Path, task: Task, settings: Splits, simulated: set[str]) -> TaskSplits:
+    """A task from the source that `settings` names; one's own is always from the store.
 
     Args:
         store_root: holds the store of each corpus, `store_root/<corpus>`.
@@ -66,9 +66,13 @@ def read_task(store_root: Path, task: str, settings: Splits, simulated: set[str]
         ParamsError: MERL's files belong to real recordings and the corpus is simulated, or the
             other way round.
     """
+    if task.name not in TASKS:
+        cohort = from_store(store_root, task)
+        check_own(cohort)
+        return TaskSplits(cohort, None, [])
     if settings.source == "official":
         return TaskSplits(from_store(store_root, task), None, [])
-    corpus, folder = TASKS[task], Path(settings.merl)
+    corpus, folder = task.corpus, Path(settings.merl)
     some = store.read_table(store_root / corpus, ["record"]).num_rows > 0
     if some and is_simulated(folder) != (corpus in simulated):
         kinds = ("simulated", "real") if corpus in simulated else ("real", "simulated")
@@ -76,29 +80,31 @@ def read_task(store_root: Path, task: str, settings: Splits, simulated: set[str]
             f"corpus {corpus} is {kinds[0]}, but splits.merl ({folder}) lists {kinds[1]} records: "
             f"set splits.merl, or corpora.{corpus}.root, so that both are of one kind"
         )
-    found = merl_splits.read(folder, task)
+    found = merl_splits.read(folder, task.name)
     cohort, missing = from_merl(store_root, found, settings.labels)
     return TaskSplits(cohort, found, missing)
 
 
-def from_store(store_root: Path, task: str) -> Cohort:
+def from_store(store_root: Path, task: Task) -> Cohort:
     """The members of a task, their splits and labels as the corpus itself gives them.
 
     Raises:
         ValueError: a record has labels for some classes only, an unknown split, or comes twice.
     """
-    corpus = TASKS[task]
-    columns = [store.label_column(task, kind.code) for kind in classes(task)]
+    corpus = task.corpus
+    columns = [store.label_column(task.name, kind.code) for kind in task.classes]
     table = store.read_table(store_root / corpus, ["record", "patient", "split", *columns])
     known = np.array([table[c].is_valid().to_pylist() for c in columns], dtype=bool).T
     truth = np.array([table[c].fill_null(False).to_pylist() for c in columns], dtype=bool).T
     names = ("record", "patient", "split")
     records, patients, splits = (np.array(table[c].to_pylist(), dtype=str) for c in names)
-    _reject(records[known.any(axis=1) != known.all(axis=1)], corpus, f"labels of {task} in part")
+    _reject(
+        records[known.any(axis=1) != known.all(axis=1)], corpus, f"labels of {task.name} in part"
+    )
     _reject(records[~np.isin(splits, SPLITS)], corpus, f"a split that is none of {SPLITS}")
     order = np.argsort(records, kind="stable")
     _reject(records[order][1:][records[order][1:] == records[order][:-1]], corpus, "two rows")
-    everyone = Cohort(task, corpus, classes(task), records, patients, splits, truth)
+    everyone = Cohort(*task, records, patients, splits, truth)
     return everyone.take(order[known[order].all(axis=1)])
 
 
@@ -112,7 +118,8 @@ def from_merl(
     Raises:
         ValueError: the store has records, and none of them is MERL's.
     """
-    corpus = TASKS[merl.task]
+    task = official(merl.task)
+    corpus = task.corpus
     table = store.read_table(store_root / corpus, ["record", "patient"])
     patient_of = dict(zip(table["record"].to_pylist(), table["patient"].to_pylist(), strict=True))
     held = np.array([record in patient_of for record in merl.records.tolist()], dtype=bool)
@@ -132,8 +139,33 @@ def from_merl(
     records = merl.records[rows]
     patients = np.array([patient_of[record] for record in records.tolist()], dtype=str)
     truth = {"merl": merl.given, "corrected": merl.truth}[labels][rows]
-    kinds = classes(merl.task)
-    return Cohort(merl.task, corpus, kinds, records, patients, merl.splits[rows], truth), missing
+    return Cohort(*task, records, patients, merl.splits[rows], truth), missing
+
+
+def check_own(cohort: Cohort) -> None:
+    """That something can be learned and measured of a task of one's own. Official ones may lack
+    anything: what has no records, or no positive one, has no metric.
+
+    Raises:
+        ValueError: a split has no record of the task, or a class no positive one.
+    """
+    where = f"corpora.{cohort.corpus}.tasks.{cohort.task}"
+    for name in SPLITS:
+        if not len(cohort.split(name).records):
+            raise ValueError(
+                f"{where}: of {len(cohort.records)} records with its labels in "
+                f"corpora.{cohort.corpus}.manifest none is in split {name}; name some in the "
+                f"column 'split', or give more patients (data/ecg/{cohort.corpus}/rejected.csv "
+                f"has what was left out)"
+            )
+    for (code, name), labels in zip(cohort.classes, cohort.truth.T, strict=True):
+        if not labels.any():
+            raise ValueError(
+                f"{where}.{code} ({name}): none of the {len(cohort.records)} records with labels "
+                f"of this task has a 1 in this column of corpora.{cohort.corpus}.manifest; leave "
+                f"the class out, or correct the column (data/ecg/{cohort.corpus}/rejected.csv has "
+                f"what was left out)"
+            )
 
 
 def _rejections(directory: Path) -> dict[str, str]:

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import yaml
 
+from kmerl.tasks.classes import TASKS, official
 from kmerl.tasks.prompts import Asked, by_name
 from kmerl.training.model import save
 from tests.cohorts import TEXT_WIDTH, files_below
@@ -33,7 +34,7 @@ def cohort(tmp_path_factory) -> Path:
     """Where splits, embed_text and pretrain have run."""
     root = build(tmp_path_factory.mktemp("cohort"))
     save(root / "models", *enlarged(encoder__token_samples=50))
-    texts = by_name()
+    texts = by_name(map(official, TASKS))
     vectors = np.random.default_rng(0).normal(size=(len(texts), TEXT_WIDTH)).astype(np.float32)
     Asked("by name", texts, vectors).write(root / "data/asked", "names")
     changes = {

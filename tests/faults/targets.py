@@ -30,6 +30,7 @@ from kmerl.report import results
 from kmerl.signal import NAN
 from kmerl.store import read_signals, read_table, row_groups, schema, whole_range
 from kmerl.tasks import cohort, merl_splits
+from kmerl.tasks.classes import official
 from kmerl.training import data, model
 from kmerl.training.checkpoint import Checkpoint
 from tests.faults import inputs
@@ -251,7 +252,7 @@ def compared(folder: Path) -> object:
 
 
 def members(folder: Path) -> object:
-    return cohort.read_cohort(folder / "data/splits", "csn")
+    return cohort.read_cohort(folder / "data/splits", official("csn"))
 
 
 def merl(folder: Path) -> object:
