@@ -18,7 +18,8 @@ OUT = "data/check.txt"
 
 def main() -> None:
     values = params.read()
-    method, task = (params.value(values, key, str) for key in ("method", "report.task"))
+    method = params.value(values, "method", str)
+    task = params.value(values, "report.task", str)
     found = find_spec("kmerl.methods")  # imports none of them, nor torch
     places = found.submodule_search_locations if found else None
     names = sorted(module.name for module in pkgutil.iter_modules(places))

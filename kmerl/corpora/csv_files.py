@@ -71,6 +71,7 @@ def read_rows(path: Path, columns: Mapping[str, str]) -> Rows:
     if table is None or len(table) != len(lines):
         raise CorpusError(f"{path} cannot be read as UTF-8 CSV; restore the corpus's official file")
     fitting = _fitting(table, lines, columns, faults)
+    named = _named(table, lines, columns, faults)
     if faults and len(faults) == len(numbers):
         first = min(faults)
         raise CorpusError(
@@ -78,7 +79,9 @@ def read_rows(path: Path, columns: Mapping[str, str]) -> Rows:
             f"corpus's official file"
         )
     table, lines = table.filter(fitting), [n for n in lines if n not in faults]
-    return Rows(table, lines, _rejections(path, raw, names, table, columns, faults), len(numbers))
+    return Rows(
+        table, lines, _rejections(path, raw, names, table, columns, faults, named), len(numbers)
+    )
 
 
 def read_codes(path: Path, columns: Mapping[str, str]) -> list[dict[str, str]]:
@@ -183,6 +186,23 @@ def _fitting(
     return fitting
 
 
+def _named(
+    table: pa.Table, lines: Sequence[int], columns: Mapping[str, str], faults: Mapping[int, str]
+) -> dict[int, str]:
+    """The record of each line that is a row, and at fault for a column that does not name it."""
+    key, pattern = next(iter(columns.items()))
+    rows = [row for row, line in enumerate(lines) if line in faults] if faults else []
+    records = {
+        lines[row]: record
+        for row, record in zip(
+            rows, table[key].take(pa.array(rows, pa.int64())).to_pylist(), strict=True
+        )
+    }
+    return {
+        line: record for line, record in records.items() if pattern and re.match(pattern, record)
+    }
+
+
 def _rejections(
     path: Path,
     raw: bytes,
@@ -190,8 +210,10 @@ def _rejections(
     table: pa.Table,
     columns: Mapping[str, str],
     faults: Mapping[int, str],
+    named: Mapping[int, str],
 ) -> list[Rejection]:
-    """One for each fault. A torn line tells its record where that is a name which no row has."""
+    """One for each fault. A torn line, which is not `named`, tells its record where that looks like
+    one; neither does where another row has the name."""
     if not faults:
         return []
     key = next(iter(columns))
@@ -200,6 +222,7 @@ def _rejections(
     found = []
     for number, fault in faults.items():
         record = b"".join(torn[number]).strip(b'" \r\n').decode(errors="replace")
-        told = record if re.match(RECORD, record) and record not in known else ""
+        told = named.get(number, record if re.match(RECORD, record) else "")
+        told = "" if told in known else told
         found.append(Rejection(told, "unreadable_row", f"{path.name} line {number}: {fault}"))
     return found

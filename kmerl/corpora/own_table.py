@@ -7,6 +7,7 @@ does not say itself: `map`, which channel is which lead ("ECG1=I,ECG2=II"), `cha
 """
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -137,7 +138,9 @@ def _parquet(path: Path, columns: dict[str, str]) -> Rows:
             good = pc.match_substring_regex(table[name], pattern).combine_chunks()
             for row in pc.indices_nonzero(pc.and_(fitting, pc.invert(good))).to_pylist():
                 detail = f"{path.name} row {row + 1}: column {name!r} holds what it may not"
-                rejected.append(Rejection("", "unreadable_row", detail))
+                record = table[0][row].as_py()
+                told = record if re.match(NAME, record) else ""
+                rejected.append(Rejection(told, "unreadable_row", detail))
             fitting = pc.and_(fitting, good)
     lines = [row + 1 for row in pc.indices_nonzero(fitting).to_pylist()]
     return Rows(table.filter(fitting), lines, rejected, len(table))

@@ -76,8 +76,8 @@ def group_metrics(
 ) -> dict[str, Row]:
     """{group: row} with all leads: means over the classes of all tasks that belong to a group.
 
-    `classes` counts the group's names of these tasks; `entities` those of the mined ones, 35 of the paper's 277
-    seen; `scored` the task-class pairs with a defined AUROC.
+    `classes` counts the group's names of these tasks; `entities` those of the mined ones, 35 of the
+    paper's 277 seen; `scored` the task-class pairs with a defined AUROC.
 
     Args:
         found: of the classes.
