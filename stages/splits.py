@@ -17,6 +17,12 @@ OUT = "data/splits"
 def main() -> None:
     settings = params.load("splits", Splits)
     corpora = params.read()["corpora"]
+    for corpus in corpora:
+        if not (INGESTED / f"{corpus}.json").exists():
+            raise FileNotFoundError(
+                f"corpora.{corpus} is not ingested: `ingest` of dvc.yaml has a line for each "
+                f"corpus, `{corpus}: ${{corpora.{corpus}}}`; run `dvc repro ingest@{corpus}`"
+            )
     not_real, named = simulated(corpora), of_run.read(Path("data/tasks.json"))
     tasks = [read_task(STORE, task, settings, not_real) for task in named]
     cohorts = [found.cohort for found in tasks]

@@ -123,6 +123,7 @@ def test_steps_name_the_lead_they_add():
         for protocol in run_charts.PROTOCOLS
         for key, v in sets.items()
     ]
+    rows.append(rows[0] | {"task": "cpsc2018", "auroc": ""})
     printed = {"zero_shot.average.12.auroc": 76.52}
     chart = run_charts.partial_leads(rows, 100, printed)
     assert chart.x_names == ["I", "II", "aVF", *[""] * 9]

@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import json
 import re
 import runpy
 from pathlib import Path
@@ -12,12 +13,13 @@ import torch
 import yaml
 from typer.main import get_command
 
-from kmerl import cli, methods
-from kmerl.corpora.entries import corpus_files, own_table
+from kmerl import cli, methods, params
+from kmerl.corpora.entries import corpus_files, own_table, own_tasks
 from kmerl.corpora.table import listing
 from kmerl.experiments import catalogue
 from kmerl.leads import LEADS
 from kmerl.tasks import classes as tasks
+from kmerl.tasks import of_run
 from tests import methods as small_methods
 from tests.cohorts import read_rows
 from tests.import_closure import ROOT
@@ -29,7 +31,7 @@ PAGE = BLOCK.findall((ROOT / "docs/extend.md").read_text(encoding="utf-8"))
 
 
 def block(name: str) -> str:
-    (found,) = [body for _, body in PAGE if body.startswith(f"# {name}\n")]
+    (found,) = [body for _, body in PAGE if body.startswith((f"# {name}\n", f"// {name}\n"))]
     return found
 
 
@@ -102,6 +104,10 @@ def test_the_corpus_is_one_and_dvc_yaml_has_its_place(own):
     found = listing("mine", Path(files.root), own_table("mine", files))
     assert found.listed == len(found.table) == 40
     (line,) = yaml.safe_load(block("dvc.yaml"))["stages"]["ingest"]["foreach"].items()
+    own_line = block("data/tasks.json").split("\n", 1)[1]
+    of_run.write(of_run.tasks_of_run(own_tasks()), own / "data/tasks.json")
+    assert (own / "data/tasks.json").read_text() == own_line
+    assert params.read()["report"]["task"] in json.loads(own_line)
     chain = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     form = dict(chain["stages"]["ingest"]["foreach"])
     assert form["csn"] == line[1].replace("mine", "csn")

@@ -98,6 +98,12 @@ def test_a_store_without_any_of_merls_records_is_an_error(world):
         run(source="merl")
 
 
+def test_a_corpus_that_dvc_yaml_does_not_list_is_named(world):
+    Path("metrics/ingest/csn.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"`csn: \$\{corpora\.csn\}`"):
+        run()
+
+
 def test_simulated_records_have_no_labels_in_the_real_files(world):
     settings = Splits("merl", "merl", "raw/merl")
     with pytest.raises(params.ParamsError, match=r"corpus csn is simulated.*lists real records"):

@@ -32,7 +32,7 @@ def partial_leads(rows: Rows, ratio: int, printed: Mapping[str, float]) -> Chart
         title="Macro AUROC by number of leads, mean over the tasks",
         x_label="Leads, and the lead each step adds",
         y_label="Macro AUROC",
-        series=[*_by_count(rows, "average", titles), reference],
+        series=[*_by_count(rows, "average", titles), *([reference] if theirs else [])],
         x_ticks=range(1, len(LEADS) + 1),
         x_names=_added_leads(rows),
         y_rule=0.5,
