@@ -6,9 +6,10 @@ from kmerl import params
 from kmerl.errors import clear_errors
 from kmerl.files import fresh_directory, write_csv, write_json
 from kmerl.tasks import data_report, of_run
+from kmerl.tasks.classes import TASKS
 from kmerl.tasks.merl_splits import CELL_COLUMNS
 from kmerl.tasks.simulated import simulated
-from kmerl.tasks.splits import MISSING_COLUMNS, Splits, read_task
+from kmerl.tasks.splits import MISSING_COLUMNS, Splits, check_own, read_task
 
 INGESTED, STORE = Path("metrics/ingest"), Path("data/ecg")
 OUT = "data/splits"
@@ -24,8 +25,17 @@ def main() -> None:
                 f"corpus, `{corpus}: ${{corpora.{corpus}}}`; run `dvc repro ingest@{corpus}`"
             )
     not_real, named = simulated(corpora), of_run.read(Path("data/tasks.json"))
+    if not named:
+        raise params.ParamsError(
+            "corpora has no corpus with tasks, so that nothing can be measured: add "
+            f"{', '.join(sorted({*TASKS.values()}))}, or `tasks` to a table of your own"
+        )
     tasks = [read_task(STORE, task, settings, not_real) for task in named]
     cohorts = [found.cohort for found in tasks]
+    for cohort in cohorts:
+        if cohort.task not in TASKS:
+            place = corpora[cohort.corpus]
+            check_own(cohort, Path(place["root"], place["manifest"]))
     entries = data_report.corpora_report(INGESTED, STORE, sorted(corpora), cohorts)
     report = {found.cohort.task: data_report.task_report(found) for found in tasks}
     out = fresh_directory(OUT)

@@ -18,7 +18,7 @@ from kmerl.store import label_column, read_table
 from kmerl.tasks import of_run
 from kmerl.tasks.classes import Task, classes, official, tasks_of
 from kmerl.tasks.prompts import Asked, by_name
-from kmerl.tasks.splits import Splits, read_task
+from kmerl.tasks.splits import Splits, check_own, read_task
 from kmerl.training.model import save
 from tests.cohorts import TEXT_WIDTH, read_rows, write_signals, write_store
 from tests.evaluation_cohort import DEMO
@@ -131,7 +131,6 @@ WRONG = {
     "name of the chain's own": {"mine": {"average": {"AF": "fibrillation"}}},
     "corpora.one has a task of that name": {"one": {"t": {"A": "a"}}, "two": {"t": {"A": "a"}}},
     "corpora.mine.tasks.t.patient: a column": {"mine": {"t": {"patient": "a"}}},
-    "no corpus with tasks": {"mimic-iv-ecg": None, "mine": None},
 }
 
 
@@ -144,8 +143,11 @@ def test_names_that_cannot_be(message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"split": ["train", "train", "val", "val"]}, r"tasks\.t: .* none is in split test"),
-        ({"label.t.B": [False] * 4}, r"tasks\.t\.B \(b\): none of the 4 .*has a 1 in this column"),
+        (
+            {"split": ["train", "train", "val", "val"]},
+            r"own\.csv: of 4 records .*task t none is in split test",
+        ),
+        ({"label.t.B": [False] * 4}, r"own\.csv: none of 4 .*has a 1 in column 'B' \(b\)"),
     ],
 )
 def test_a_task_that_cannot_be_measured(tmp_path, change, message):
@@ -155,10 +157,23 @@ def test_a_task_that_cannot_be_measured(tmp_path, change, message):
     } | change  # fmt: skip
     write_store(tmp_path / "mine", np.ones((4, 12, 500), np.int16), columns, [*columns][3:])
     (task,) = of_run.tasks_of_run({"mine": {"t": {"A": "A", "B": " b "}}})
+    found = read_task(tmp_path, task, Splits("official", "corrected", ""), set())
     with pytest.raises(ValueError, match=message):
-        read_task(tmp_path, task, Splits("official", "corrected", ""), set())
+        check_own(found.cohort, Path("own.csv"))
 
 
 def test_a_task_without_classes_is_refused():
     with pytest.raises(ParamsError, match=r"tasks\.t"):
         params.build(CorpusFiles, TABLE | {"tasks": {"t": {}}}, "corpora.mine")
+
+
+def test_a_run_without_tasks_pretrains_and_measures_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = {name: value for name, value in TABLE.items() if name != "tasks"}
+    Path("params.yaml").write_text(yaml.safe_dump(DEMO | {"corpora": {"mine": table}}))
+    write_json("metrics/ingest/mine.json", {})
+    for name in ("check", "tasks"):
+        importlib.import_module(f"stages.{name}").main()
+    assert of_run.read(Path("data/tasks.json")) == ()
+    with pytest.raises(ParamsError, match="no corpus with tasks"):
+        importlib.import_module("stages.splits").main()

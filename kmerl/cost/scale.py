@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kmerl.params import ParamsError
+
 RECORDS = {  # of the published corpora
     "mimic-iv-ecg": 800_035,
     "ptb-xl": 21_799,  # 1.0.3; the paper counts the 21,837 of 1.0.1
@@ -27,6 +29,8 @@ TEXT_WIDTH = 768  # of the three encoders of Table 2e
 
 def records(values: Mapping[str, Any], corpus: str) -> int:
     """Records of a corpus: those that stage synthesize makes, or the published ones."""
+    if corpus not in RECORDS:
+        raise ParamsError(f"how many records corpora.{corpus} has is not known here")
     return int(values["synthesize"]["records"][corpus]) or RECORDS[corpus]
 
 
@@ -38,8 +42,8 @@ def members(values: Mapping[str, Any], corpus: str) -> float:
 def pairs(values: Mapping[str, Any]) -> float:
     """Pairs that an epoch of pretraining shows."""
     corpus, share = values["pretrain"]["corpus"], values["pretrain"]["share"] / 100
-    published = PAIRS.get(corpus, RECORDS[corpus])
-    return published / RECORDS[corpus] * records(values, corpus) * share
+    some = records(values, corpus)
+    return PAIRS.get(corpus, RECORDS[corpus]) / RECORDS[corpus] * some * share
 
 
 def train_records(values: Mapping[str, Any], task: str, corpus: str) -> float:

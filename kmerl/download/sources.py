@@ -81,10 +81,11 @@ def source(corpus: str) -> Source:
 def root_of(corpus: str, path: Path | str = "params.yaml") -> str:
     """Where the chain looks for a corpus: its root in params.yaml, if that is not the place of the
     synthetic one; otherwise where params/paper.yaml has it."""
-    from kmerl.corpora.entries import corpus_files  # heavy
+    from kmerl.corpora.entries import Corpora  # heavy
 
-    if Path(path).exists():
-        root = corpus_files(corpus, path).root
+    known = params.load("corpora", Corpora, path) if Path(path).exists() else {}
+    if corpus in known:
+        root = known[corpus].root
         if not Path(root).is_relative_to("raw/synthetic"):
             return root
     return f"raw/{corpus}"

@@ -60,7 +60,7 @@ def card(config: ModelConfig, metrics: Path, params_file: Path, licence: str) ->
         f"Weights: {licence}. Code: MIT. The data are under licences of their own. {NOTICE}",
         "",
         "## Names that travel with the weights",
-        f"{', '.join(config.entities)}; and the class names of the six tasks.",
+        f"{', '.join(config.entities)}; and the class names of the tasks.",
     ]
     return "\n".join(lines) + "\n"
 

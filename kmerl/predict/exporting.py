@@ -7,10 +7,12 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from kmerl import files
+from kmerl.corpora.entries import own_tasks
 from kmerl.methods import Method, Query
 from kmerl.predict import card, hub
 from kmerl.predict.vocabulary import Vocabulary
-from kmerl.tasks.classes import TASKS, classes
+from kmerl.tasks.classes import TASKS, official
+from kmerl.tasks.of_run import tasks_of_run
 from kmerl.training import model as model_files
 from kmerl.training.model import ModelConfig
 
@@ -27,8 +29,8 @@ def export(
 ) -> None:
     """Write `folder`: model.safetensors, config.json, names.safetensors and README.md.
 
-    `hf upload ORGANISATION/NAME FOLDER` pushes it. With the names of all tasks' classes in it, and
-    those of its entities, it answers them without a text encoder.
+    `hf upload ORGANISATION/NAME FOLDER` pushes it. With the names of all tasks' classes in it,
+    one's own too, and those of its entities, it answers them without a text encoder.
 
     Args:
         metrics, params: of the run that made the model: its numbers, and which data it saw.
@@ -41,7 +43,8 @@ def export(
     text = card.card(config, Path(metrics), Path(params), licence)
     model_files.save(folder, config, network)
     if isinstance(network, Query):
-        named = [one.name for task in TASKS for one in classes(task)]
+        own = [task for task in tasks_of_run(own_tasks(params)) if task.name not in TASKS]
+        named = [one.name for task in [*map(official, TASKS), *own] for one in task.classes]
         names = sorted({*named, *config.entities})
         vectors = vocabulary.vectors(names).cpu().contiguous()
         with files.atomic(folder / hub.NAMES) as partial:

@@ -19,13 +19,14 @@ COLUMNS = ("record", "patient", "split")
 
 
 def tasks_of_run(corpora: Mapping[str, OwnTasks | None]) -> tuple[Task, ...]:
-    """The tasks of Table 3 whose corpus is there, in its order, then one's own in that of the file.
+    """The tasks of Table 3 whose corpus is there, in its order, then one's own in that of the file;
+    none where a run pretrains alone.
 
     Args:
         corpora: of each corpus of params.yaml, its own tasks.
 
     Raises:
-        ParamsError: there is none, or a name cannot be a task's or a class's.
+        ParamsError: a name cannot be a task's or a class's.
     """
     found = [official(task) for task, corpus in TASKS.items() if corpus in corpora]
     for corpus, tasks in corpora.items():
@@ -45,11 +46,6 @@ def tasks_of_run(corpora: Mapping[str, OwnTasks | None]) -> tuple[Task, ...]:
                     f"column, otherwise"
                 )
             found.append(Task(name, corpus, tuple(_own(*kind) for kind in kinds.items())))
-    if not found:
-        raise params.ParamsError(
-            "corpora has no corpus with tasks, so that nothing can be measured: add "
-            f"{', '.join(sorted({*TASKS.values()}))}, or `tasks` to a table of your own"
-        )
     return tuple(found)
 
 

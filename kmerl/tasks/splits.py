@@ -66,11 +66,7 @@ def read_task(store_root: Path, task: Task, settings: Splits, simulated: set[str
         ParamsError: MERL's files belong to real recordings and the corpus is simulated, or the
             other way round.
     """
-    if task.name not in TASKS:
-        cohort = from_store(store_root, task)
-        check_own(cohort)
-        return TaskSplits(cohort, None, [])
-    if settings.source == "official":
+    if settings.source == "official" or task.name not in TASKS:
         return TaskSplits(from_store(store_root, task), None, [])
     corpus, folder = task.corpus, Path(settings.merl)
     some = store.read_table(store_root / corpus, ["record"]).num_rows > 0
@@ -142,29 +138,30 @@ def from_merl(
     return Cohort(*task, records, patients, merl.splits[rows], truth), missing
 
 
-def check_own(cohort: Cohort) -> None:
+def check_own(cohort: Cohort, table: Path) -> None:
     """That something can be learned and measured of a task of one's own. Official ones may lack
     anything: what has no records, or no positive one, has no metric.
+
+    Args:
+        table: where its labels are from, to name it.
 
     Raises:
         ValueError: a split has no record of the task, or a class no positive one.
     """
-    where = f"corpora.{cohort.corpus}.tasks.{cohort.task}"
+    members = f"{len(cohort.records)} records with labels of task {cohort.task}"
+    left_out = f"what was left out of it is in data/ecg/{cohort.corpus}/rejected.csv"
     for name in SPLITS:
         if not len(cohort.split(name).records):
             raise ValueError(
-                f"{where}: of {len(cohort.records)} records with its labels in "
-                f"corpora.{cohort.corpus}.manifest none is in split {name}; name some in the "
-                f"column 'split', or give more patients (data/ecg/{cohort.corpus}/rejected.csv "
-                f"has what was left out)"
+                f"{table}: of {members} none is in split {name}; name some in the column 'split', "
+                f"or have more patients ({left_out})"
             )
     for (code, name), labels in zip(cohort.classes, cohort.truth.T, strict=True):
         if not labels.any():
             raise ValueError(
-                f"{where}.{code} ({name}): none of the {len(cohort.records)} records with labels "
-                f"of this task has a 1 in this column of corpora.{cohort.corpus}.manifest; leave "
-                f"the class out, or correct the column (data/ecg/{cohort.corpus}/rejected.csv has "
-                f"what was left out)"
+                f"{table}: none of {members} has a 1 in column {code!r} ({name}); correct the "
+                f"column, or leave the class out of corpora.{cohort.corpus}.tasks.{cohort.task} "
+                f"({left_out})"
             )
 
 
