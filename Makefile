@@ -41,7 +41,7 @@ test-cluster: setup-dev  ## two nodes of torchrun's, of Dask's and of Ray's, eva
 
 test-app: setup-dev  ## the page of `kmerl app` in headless Chromium, with the demo's model
 	$(INSTALL) ".[app]" playwright
-	python -m pytest --numprocesses=0 tests/app_in_chromium.py
+	python -m pytest --numprocesses=0 -W default tests/app_in_chromium.py
 
 bench: setup  ## ratios, one JSON document last
 	python -m benchmarks

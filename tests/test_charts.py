@@ -268,6 +268,8 @@ def test_twelve_leads_are_printed_3_by_4_and_fewer_as_strips():
     assert width == 10 + 250 + 5  # 10 s at 25 mm/s
     assert height % 5 == 0
     assert ecg_paper.picture(dict(reversed(beats.items())), RATE, "t") == twelve
+    deep = ecg_paper.sheet({"I": -8 * np.abs(beats["I"])}, RATE, "t")
+    assert deep.size[1] >= 8 * np.abs(beats["I"]).max() / 1000 * 10  # never over the caption
 
 
 @pytest.mark.parametrize("lengths", [[5, 6], [], [0]])

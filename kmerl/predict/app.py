@@ -43,7 +43,7 @@ def app_command(
     port: Annotated[int, typer.Option(min=1, max=65535)] = PORT,
     device: options.Device = "auto",
 ) -> None:
-    """Open a page to drop a recording on, at http://127.0.0.1:7860 (kmerl[app])."""
+    """Open a page to drop a recording on, at http://127.0.0.1:7860; needs the extra `app`."""
     page = build(model, revision=revision, device=device)
     if host != HOST:
         typer.echo(f"note: whoever reaches {host} can ask; there is no password", err=True)

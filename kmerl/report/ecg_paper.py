@@ -22,7 +22,8 @@ TWELVE = (
 CALIBRATION = 10  # mm of paper left of the traces, for the 1 mV pulse
 UNITS_PER_MM = 20  # whole units of 0.05 mm (5 microvolt) keep the paths short
 BUCKET = 0.010  # s; of each 10 ms the lowest and the highest sample are drawn, so no R peak is lost
-ROW_MM = (5, 30)  # least and most paper above and below a baseline
+ROW_MM = (5, 30)  # least and most paper above and below a baseline; taller traces cross rows
+LAST_MM = 100  # most paper below the last baseline, where no row follows but the caption
 COLOURS = {
     "sheet": "#fffafa",
     "fine": "#f6d5d5",
@@ -124,9 +125,11 @@ def sheet(
     printed = leads == LEADS and marks is None and length > 0.99 * seconds
     rows: list[Row] = []
     top = 0
-    for some in TWELVE if printed else [(lead,) for lead in leads]:
+    layout = TWELVE if printed else [(lead,) for lead in leads]
+    for some in layout:
         part = seconds if len(some) == 1 else seconds / 4
-        rows.append(_row(some, centred, rate, part, top, marks or {}))
+        deepest = LAST_MM if some is layout[-1] else ROW_MM[1]
+        rows.append(_row(some, centred, rate, part, top, deepest, marks or {}))
         top += rows[-1].height
     size = (CALIBRATION + _up_to_5(seconds * MM_PER_SECOND) + 5, top + 5)
     return Sheet(size, rows, title, caption)
@@ -144,14 +147,15 @@ def _row(
     rate: float,
     seconds: float,
     top: int,
+    deepest: int,
     marks: Mapping[str, Sequence[Mark]],
 ) -> Row:
-    """Each lead, `seconds` of it."""
+    """Each lead, `seconds` of it, on at most `deepest` mm below the baseline."""
     values = np.concatenate([[0.0], *(signals[lead][np.isfinite(signals[lead])] for lead in leads)])
     highest, lowest = (float(end) / 1000 * MM_PER_MILLIVOLT for end in (values.max(), values.min()))
     least, most = ROW_MM
     above = min(max(_up_to_5(highest + 5), least), most)  # 5 mm for the lead name
-    below = min(max(_up_to_5(-lowest), least), most)
+    below = min(max(_up_to_5(-lowest), least), deepest)
     count, width = round(seconds * rate), seconds * MM_PER_SECOND
     strips = [
         Strip(
