@@ -122,6 +122,8 @@ def test_the_papers_scale_is_the_papers_and_the_demos_its_own():
     assert scale.pairs(changed(PAPER, {"pretrain.share": 1.0})) == pytest.approx(7_716.93)
     assert (scale.records(DEMO, "csn"), scale.records(PAPER, "csn")) == (180, 45_152)
     assert scale.train_records(PAPER, "csn", "csn") == pytest.approx(16_546)
+    with pytest.raises(params.ParamsError, match=r"how many records corpora\.mine has"):
+        scale.pairs(changed(DEMO, {"pretrain.corpus": "mine"}))
     assert scale.pairs(DEMO) == pytest.approx(1_200 * 771_693 / 800_035)
 
 

@@ -340,3 +340,5 @@ def test_a_real_corpus_never_goes_into_the_place_of_the_synthetic_one():
     text = (ROOT / "params/paper.yaml").read_text().replace("raw/csn", "/data/csn")
     Path("params.yaml").write_text(text)
     assert root_of("csn") == "/data/csn"
+    Path("params.yaml").write_text("corpora: {mine: {root: r, manifest: m, kind: table}}")
+    assert root_of("csn") == "raw/csn"  # left out

@@ -10,6 +10,7 @@ import pytest
 
 from kmerl.corpora.csv_files import read_rows
 from kmerl.corpora.entries import CorpusFiles, corpus_files, own_table
+from kmerl.corpora.own_table import read_own
 from kmerl.corpora.ptbxl import COLUMNS
 from kmerl.corpora.records import CorpusError
 from kmerl.files import write_csv
@@ -116,6 +117,13 @@ def test_bad_rows_cost_themselves_alone(tmp_path):
     for name, (_, reason, part) in BAD.items():
         assert rejected[name][0] == reason and part in rejected[name][1]
         assert str(tmp_path) not in rejected[name][1]
+
+
+def test_a_bad_row_of_a_parquet_file_tells_its_record(tmp_path):
+    rows = {"record": ["x", "y"], "path": ["a", "b"], "patient": ["p", "q"], "AF": ["1", "yes"]}
+    pq.write_table(pa.table(rows), tmp_path / "own.parquet")
+    (bad,) = read_own(tmp_path / "own.parquet", ["AF"]).rejected
+    assert bad.record == "y" and "own.parquet row 2: column 'AF'" in bad.detail
 
 
 def test_patients_are_split_whole(tmp_path):
