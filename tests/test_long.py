@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import kmerl
 from kmerl import recordings
-from kmerl.predict import preparing
+from kmerl.predict import preparing, timeline
+from kmerl.predict.pieces import Bad
 from kmerl.recordings import long
 from kmerl.signal import NAN
 from tests.recordings_written import RATE, WRITTEN, beats
@@ -104,3 +106,21 @@ def test_windows_of_a_day_are_those_of_the_five_minutes_alone(tmp_path):
         assert here.notes == there.notes
     with pytest.raises(recordings.RecordError, match="lead II has no measured sample"):
         preparing.prepare(whole, 500, 5000, 60.0, 10.0)
+
+
+def test_a_timeline_is_empty_where_nothing_was_answered():
+    """41 windows of 10 s, one every 5 s, of which two could not be used."""
+    recording = kmerl.from_array({"I": beats()["I"].repeat(21)}, rate=RATE, unit="uV")
+    cut = preparing.Cut(0.0, 10.0, 5.0)
+    starts = [one for one in cut.starts(210.0) if one not in (50.0, 55.0)]
+    answers = pd.DataFrame({"start": starts, "a": np.linspace(0, 1, len(starts)), "b": 0.5})
+    bad = [Bad("array", start, "array: lead I is off") for start in (50.0, 55.0)]
+    drawn = timeline.timeline(recording, answers, bad, ["a", "b"], cut)
+    assert (drawn.start, drawn.end, drawn.width) == (0.0, 205.0, 5.0)
+    assert drawn.empty == [(50.0, 60.0, "lead I is off")]
+    for low, mean, high in drawn.values.values():
+        assert np.flatnonzero(np.isnan(mean)).tolist() == [10, 11]
+        np.testing.assert_array_equal(low, high)
+    assert len(drawn.rates) == 41
+    found = timeline.figure(recording, drawn, cut, anonymous=False)
+    assert [axes.get_xlim() for axes in found.axes] == [(0.0, 205.0)] * 3
