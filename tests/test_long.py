@@ -122,5 +122,7 @@ def test_a_timeline_is_empty_where_nothing_was_answered():
         assert np.flatnonzero(np.isnan(mean)).tolist() == [10, 11]
         np.testing.assert_array_equal(low, high)
     assert len(drawn.rates) == 41
-    found = timeline.figure(recording, drawn, cut, anonymous=False)
-    assert [axes.get_xlim() for axes in found.axes] == [(0.0, 205.0)] * 3
+    for anonymous, said in ((False, "array, I, times"), (True, "ECG, I, times")):
+        found = timeline.figure(recording, drawn, cut, anonymous=anonymous)
+        assert [axes.get_xlim() for axes in found.axes] == [(0.0, 205.0)] * 3
+        assert found.texts[0].get_text().startswith(said)
