@@ -12,6 +12,7 @@ from kmerl.engines import Engine
 from kmerl.predict import many, pieces
 from kmerl.predict.finding import Said, find
 from kmerl.predict.preparing import Cut
+from kmerl.predict.printing import NOTICE
 from kmerl.training.model import save
 from tests.cohorts import RATE, SAMPLES
 from tests.many_recordings import BAD, TWELVE, write
@@ -130,6 +131,12 @@ def test_windows_read_all_of_a_recording_and_a_part_without_electrode_is_listed(
     out = tmp_path / "w.parquet"
     windows = "--window", seconds, "--step", seconds / 2
     predict(tmp_path / "*.hea", model, out, *windows, status=3)
+    drawn = tmp_path / "t.svg"
+    alone = tmp_path / "long.hea", model, tmp_path / "w.csv", *windows
+    predict(*alone, "--timeline", drawn, status=3)
+    shown = drawn.read_text()
+    assert f"1: no answer 0:00:{3 * seconds} to 0:00:{9 * seconds // 2}: lead II has no" in shown
+    assert all(said in shown for said in (*CLASSES[:3], "long, I, II", NOTICE))
     frame, listed = pd.read_parquet(out), pd.read_csv(out.with_suffix(".bad.csv"))
     long = frame[frame["record"].str.endswith("long")]
     assert list(listed["start"]) == [3 * seconds, 3.5 * seconds, 4 * seconds]
@@ -154,6 +161,8 @@ def test_windows_read_all_of_a_recording_and_a_part_without_electrode_is_listed(
         (("--out", "a.csv", "--leads", "IX"), "unknown lead 'IX'"),
         (("--out", "a.csv", "--window", 1e6), "the model reads"),
         (("--out", "a.csv", "--step", 5), "--step needs --window"),
+        (("--out", "a.csv", "--window", 5, "--timeline", "a.svg"), "--timeline draws one"),
+        (("--out", "a.csv", "--timeline", "a.gif"), "pictures are .svg, .png, .pdf"),
         (("--out", "a.csv", "--classes", "record"), "is the name of another column"),
     ],
 )

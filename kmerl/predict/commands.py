@@ -14,7 +14,7 @@ from kmerl.engines import Engine
 from kmerl.leads import LEADS, NAMED_SETS, ORDERS, parse_leads
 from kmerl.predict import asking, drawing, finding, options, preparing, printing
 from kmerl.predict.finding import Said
-from kmerl.predict.pieces import Question
+from kmerl.predict.pieces import Bad, Question
 from kmerl.report.writers import paper
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ def predict_command(
     picture: Annotated[
         Path | None, typer.Option(help="Draw the leads on ECG paper: .svg, .png or .pdf.")
     ] = None,
+    timeline: Annotated[
+        Path | None,
+        typer.Option(help="Draw a recording's windows over time: .svg, .png or .pdf."),
+    ] = None,
     anonymous: options.Anonymous = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     top: Annotated[int, typer.Option(min=0, help="Print so many classes; 0 prints all.")] = 0,
@@ -81,10 +85,16 @@ def predict_command(
     """
     if picture is not None:
         paper.check(picture)
+    if timeline is not None:
+        paper.check(timeline)
+        if len(records) > 1 or finding.is_many(records[0]) or not window or out is None:
+            raise ValueError("--timeline draws one recording: give one file, --window and --out")
     said = Said(rate, unit, channels or "", named, derive)
     cut = preparing.Cut(start, window, step)
     if out is not None:
         asked = Asked(records, said, leads, cut, Engine(backend, _workers(workers), address))
+        from kmerl.predict import tables
+        from kmerl.predict import timeline as timelines
         from kmerl.predict.model import load  # torch is imported here and not before
         from kmerl.predict.probing import with_probe
 
@@ -94,7 +104,13 @@ def predict_command(
         for note in asking.unknown(names, loaded.entities).values():
             typer.echo(f"note: {note}", err=True)
         loaded.asked(names)  # whatever is wrong with them is said before anything is read
-        _many(loaded, asked, names, out)
+        bad = _many(loaded, asked, names, out)
+        if timeline is not None and all(one.start is not None for one in bad):
+            found = recordings.read(records[0], **dataclasses.asdict(said))
+            shown = preparing.choose(found, leads)
+            over_time = timelines.timeline(shown, tables.read(out), bad, names, cut)
+            paper.save(timeline, timelines.figure(shown, over_time, cut, anonymous=anonymous))
+        _end(bad)
         return
     if len(records) > 1 or finding.is_many(records[0]) or window:
         raise ValueError(
@@ -158,15 +174,11 @@ def embed_command(
     asked = Asked(records, said, leads, cut, Engine(backend, _workers(workers), address))
     from kmerl.predict.model import load
 
-    _many(load(model, revision=revision, device=device, batch=batch), asked, None, out)
+    _end(_many(load(model, revision=revision, device=device, batch=batch), asked, None, out))
 
 
-def _many(loaded: Model, asked: Asked, names: tuple[str, ...] | None, out: Path) -> None:
-    """Answer them all, and say how it went.
-
-    Raises:
-        typer.Exit: some could not be used.
-    """
+def _many(loaded: Model, asked: Asked, names: tuple[str, ...] | None, out: Path) -> list[Bad]:
+    """Answer them all, and say how it went; what could not be used."""
     from kmerl.predict import many
 
     if asked.leads is not None:
@@ -188,6 +200,15 @@ def _many(loaded: Model, asked: Asked, names: tuple[str, ...] | None, out: Path)
     if done.bad:
         listed = many.bad_file(out)
         typer.echo(f"{len(done.bad)} could not be used: {listed} has the reasons")
+    return done.bad
+
+
+def _end(bad: list[Bad]) -> None:
+    """
+    Raises:
+        typer.Exit: some could not be used.
+    """
+    if bad:
         raise typer.Exit(SOME_BAD)
 
 

@@ -23,6 +23,15 @@ def check(out: Path) -> None:
         raise ValueError(f"--out {out}: answers are written as {', '.join(SUFFIXES)}")
 
 
+def read(path: Path) -> pd.DataFrame:
+    """Answers that were written."""
+    if path.suffix.lower() == ".parquet":
+        return pd.read_parquet(path)
+    if path.suffix.lower() == ".csv":
+        return pd.read_csv(path)
+    return pd.read_json(path, lines=True)
+
+
 def write_part(frame: pd.DataFrame, path: Path) -> None:
     """A Parquet file; vectors are a list of float32 of one length."""
     pq.write_table(_table(frame), path, compression="zstd")

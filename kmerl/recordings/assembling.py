@@ -2,13 +2,15 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from kmerl import signal
 from kmerl.leads import LEADS
-from kmerl.recordings import names
+from kmerl.recordings import long, names
 from kmerl.recordings.headers import RATES, microvolts
 from kmerl.recordings.recording import Channel, Contents, RecordError, Recording, Told
 
@@ -78,7 +80,8 @@ def finish(recording: Recording, derive: bool) -> Recording:
     for lead in ("I", "II", "III", "aVR", "aVL", "aVF"):
         parts = DERIVED[lead]
         if lead not in leads and all(part in leads for _, part in parts):
-            leads[lead] = _sum([(weight, leads[part]) for weight, part in parts])
+            weights = [weight for weight, _ in parts]
+            leads[lead] = long.each(partial(_sum, weights), *(leads[part] for _, part in parts))
     made = [lead for lead in leads if lead not in recording.leads]
     note = f"{', '.join(made)} computed from the other limb leads"
     notes = (*recording.notes, note) if made else recording.notes
@@ -150,7 +153,7 @@ def _grid(source: str, chosen: dict[str, Channel], told: Told) -> tuple[float, i
 
 def _microvolt(
     source: str, lead: str, one: Channel, sign: int, told: Told
-) -> tuple[np.ndarray, int, list[str]]:
+) -> tuple[long.Values, int, list[str]]:
     """int16 microvolt of a channel, how many samples were clipped, and what is said of it."""
     own = microvolts(one.unit)
     scale = told.step if own is None else own
@@ -160,27 +163,55 @@ def _microvolt(
         )
     if own is not None and told.step not in (None, own):
         raise RecordError(f"{source} says {one.unit}, --unit says {told.unit}; leave out --unit")
-    values = one.values.astype(np.float64)
-    nan = ~np.isfinite(values)
-    if one.missing is not None:
-        nan |= one.values == one.missing
-    with np.errstate(over="ignore", invalid="ignore"):
-        held = (np.where(nan, 0.0, values) * one.gain + one.offset) * scale * sign
+    physical = partial(_physical, one, scale * sign)
+    low, high, constant = np.inf, -np.inf, 0.0
+    for held, nan in map(physical, long.parts(one.values)):
+        low = held.min(initial=low, where=~nan)
+        high = held.max(initial=high, where=~nan)
     notes: list[str] = []
-    largest = np.abs(held[~nan]).max(initial=0.0)
-    if largest > signal.LIMIT:
-        middle = float(np.median(held[~nan]))
-        if np.abs(held[~nan] - middle).max() <= signal.LIMIT:  # an amplifier coupled directly
-            held = held - middle
+    clipped = 0
+    if max(-low, high) > signal.LIMIT:
+        middle = _median(held[~nan] for held, nan in map(physical, long.parts(one.values)))
+        if max(high - middle, middle - low) <= signal.LIMIT:  # an amplifier coupled directly
+            constant = middle
             notes.append(f"lead {lead}: a constant voltage of {middle / 1000:.4g} mV is taken away")
-        elif own is None and largest > MOST_MILLIVOLT * 1000:
-            figure = f"{largest / scale:g} {told.unit}"
+        elif own is None and max(-low, high) > MOST_MILLIVOLT * 1000:
+            figure = f"{max(-low, high) / scale:g} {told.unit}"
             raise RecordError(f"{source}: {figure} is no ECG; give its true --unit")
-    whole, clipped = signal.to_int16(np.round(held), nan)
-    return whole, clipped, notes
+        for held, nan in map(physical, long.parts(one.values)):
+            clipped += signal.to_int16(np.round(held - constant), nan)[1]
+
+    def whole(values: np.ndarray) -> np.ndarray:
+        held, nan = physical(values)
+        return signal.to_int16(np.round(held - constant), nan)[0]
+
+    return long.each(whole, one.values), clipped, notes
 
 
-def _sum(parts: list[tuple[float, np.ndarray]]) -> np.ndarray:
-    total = np.sum([weight * values.astype(np.float64) for weight, values in parts], axis=0)
-    nan = np.any([values == signal.NAN for _, values in parts], axis=0)
+def _physical(one: Channel, scale: float, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Microvolts of some values of a channel, 0 where they were not measured; and where that is."""
+    numbers = values.astype(np.float64)
+    nan = ~np.isfinite(numbers)
+    if one.missing is not None:
+        nan |= values == one.missing
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (np.where(nan, 0.0, numbers) * one.gain + one.offset) * scale, nan
+
+
+def _median(parts: Iterable[np.ndarray]) -> float:
+    """Of the numbers of all parts, by how often each is there."""
+    values, counts = np.empty(0), np.empty(0, np.int64)
+    for part in parts:
+        new, more = np.unique(part, return_counts=True)
+        values, place = np.unique(np.concatenate([values, new]), return_inverse=True)
+        counts = np.bincount(place, np.concatenate([counts, more])).astype(np.int64)
+    ends = np.cumsum(counts)
+    middle = np.array([(ends[-1] - 1) // 2, ends[-1] // 2])
+    return float(values[np.searchsorted(ends, middle, side="right")].mean())
+
+
+def _sum(weights: Sequence[float], *leads: np.ndarray) -> np.ndarray:
+    weighted = zip(weights, leads, strict=True)
+    total = np.sum([weight * values.astype(np.float64) for weight, values in weighted], axis=0)
+    nan = np.any([values == signal.NAN for values in leads], axis=0)
     return signal.to_int16(np.round(total), nan)[0]

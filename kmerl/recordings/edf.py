@@ -1,12 +1,16 @@
 """EDF, EDF+ and BDF (Kemp et al. 1992, 2003; BioSemi), through `edfio`.
 
-The header's numbers are checked against the file's size before the library believes them.
+The header's numbers are checked against the file's size before the library believes them. Of a long
+file the library is given some data records at a time, as a file of their own.
 """
 
 import warnings
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from kmerl.recordings import long
 from kmerl.recordings.recording import (
     Channel,
     Contents,
@@ -17,9 +21,9 @@ from kmerl.recordings.recording import (
     sex_of,
     when,
 )
-from kmerl.recordings.samples import MOST_VALUES
 
 MAIN, EACH = 256, 256  # bytes of the header, and of what it has of each signal
+GAPS = "it is interrupted (EDF+D); export a part without gaps"
 MOST_SIGNALS = 1000
 
 
@@ -29,26 +33,81 @@ def read(content: bytes, told: Told) -> Contents:
     Raises:
         RecordError: the header contradicts the file's size, or there are gaps.
     """
+    notes, _ = _check(content, len(content))
+    file = _file(content)
+    if _may_have_gaps(content) and not file.is_continuous:
+        raise RecordError(GAPS)
+    return _contents(content, tuple(map(_channel, file.signals)), notes)
+
+
+def read_long(path: Path, told: Told) -> Contents:
+    """Likewise of a file that is too long to be held: its data records are read where a signal is
+    sliced, each time as the file that they would be alone."""
+    with path.open("rb") as opened:
+        head = opened.read(MAIN)
+        head += opened.read(EACH * int(head[252:256]) if head[252:256].strip().isdigit() else 0)
+    notes, record = _check(head, path.stat().st_size)
+    records = (path.stat().st_size - len(head)) // record
+    each = max(2 * long.HELD // record, 1)
+
+    def part(first: int, last: int) -> Any:
+        with path.open("rb") as opened:
+            opened.seek(len(head) + first * record)
+            body = opened.read((min(last, records) - first) * record)
+        return _file(head[:236] + b"%-8d" % (len(body) // record) + head[244:] + body)
+
+    if _may_have_gaps(head):
+        for first in range(0, records, each):  # each part with the record before it
+            if not part(max(first - 1, 0), first + each).is_continuous:
+                raise RecordError(GAPS)
+    signals = part(0, 1).signals
+    sizes = [each * one.samples_per_data_record for one in signals]
+    lengths = [records * one.samples_per_data_record for one in signals]
+    values = long.rows(
+        lambda block: [one.digital for one in part(block * each, (block + 1) * each).signals],
+        lengths,
+        sizes,
+    )
+    channels = (
+        replace(_channel(one), values=own) for one, own in zip(signals, values, strict=True)
+    )
+    return _contents(head, tuple(channels), notes)
+
+
+def _file(content: bytes) -> Any:
     import edfio
 
-    bdf = content[:1] == b"\xff"
-    notes = _check(content, 3 if bdf else 2)
     with warnings.catch_warnings():  # of what `_check` says in our words
         warnings.simplefilter("ignore")
-        file = (edfio.read_bdf if bdf else edfio.read_edf)(content, header_encoding="latin-1")
-        if content[192:197].rstrip() in (b"EDF+D", b"BDF+D") and not file.is_continuous():
-            raise RecordError("it is interrupted (EDF+D); export a part without gaps")
-        channels = tuple(map(_channel, file.signals))
+        reader = edfio.read_bdf if _is_bdf(content) else edfio.read_edf
+        return reader(content, header_encoding="latin-1")
+
+
+def _is_bdf(content: bytes) -> bool:
+    return content[:1] == b"\xff"
+
+
+def _may_have_gaps(content: bytes) -> bool:
+    return content[192:197].rstrip() in (b"EDF+D", b"BDF+D")
+
+
+def _contents(content: bytes, channels: tuple[Channel, ...], notes: tuple[str, ...]) -> Contents:
     date = when(content[168:184].decode("latin-1"), "%d.%m.%y%H.%M.%S", "%d.%m.%y%H:%M:%S")
     return Contents(channels, notes=notes, date=date, person=_person(content, date))
 
 
-def _check(content: bytes, width: int) -> tuple[str, ...]:
-    """What is said of a file that has another length than its header says.
+def _check(content: bytes, size: int) -> tuple[tuple[str, ...], int]:
+    """What is said of a file that has another length than its header says, and the bytes of a data
+    record.
+
+    Args:
+        content: the header at least.
+        size: of the file.
 
     Raises:
         RecordError: the header says what cannot be.
     """
+    width = 3 if _is_bdf(content) else 2
     try:
         signals = int(content[252:256])
         if not 0 < signals <= MOST_SIGNALS or len(content) < MAIN + EACH * signals:
@@ -60,17 +119,20 @@ def _check(content: bytes, width: int) -> tuple[str, ...]:
             raise ValueError
     except ValueError:
         raise RecordError("its header is none of EDF: numbers that can be none") from None
-    room = len(content) - MAIN - EACH * signals
+    room = size - MAIN - EACH * signals
     if room < sum(counts) * width:
         raise RecordError(
             f"it is cut: {room} bytes of data, a data record has {sum(counts) * width}"
         )
-    if room // width > MOST_VALUES:
-        raise RecordError(f"{room // width} samples; at most {MOST_VALUES} are read")
-    records, rest = divmod(room, sum(counts) * width)
+    if room // width > long.MOST:
+        raise RecordError(f"{room // width} samples; at most {long.MOST} are read")
+    record = sum(counts) * width
+    records, rest = divmod(room, record)
     if said in (-1, records) and not rest:
-        return ()
-    return (f"its header says {said} data records, it has {records}{' and a part' * bool(rest)}",)
+        return (), record
+    return (
+        f"its header says {said} data records, it has {records}{' and a part' * bool(rest)}",
+    ), record
 
 
 def _channel(one: Any) -> Channel:

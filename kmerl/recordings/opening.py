@@ -1,8 +1,9 @@
 """One's own recordings: which format a file has, by its content, and the reader of it.
 
 Each format is a module of this room with a function `read`: bytes and what a person says in,
-`Contents` out. What is read is bounded before it is held, and nothing in a file is ever executed,
-fetched or unpickled.
+`Contents` out. A format that Holters have has `read_long` too, by which the samples of a long file
+are read where they are sliced (`kmerl.recordings.long`). What is read is bounded before it is held,
+and nothing in a file is ever executed, fetched or unpickled.
 """
 
 import re
@@ -11,13 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from kmerl.leads import NAMED_SETS
-from kmerl.recordings import names
+from kmerl.recordings import long, names
 from kmerl.recordings.assembling import assemble
 from kmerl.recordings.recording import EXTRA, Contents, RecordError, Recording, Told
 
-MOST_BYTES = 2**28  # of a file that is read whole; WFDB records have a bound of their own
+MOST_BYTES = 2**28  # of a file that is read whole; what is read part by part has another bound
 HEAD = 4096  # bytes by which a format is known
 WFDB = (".hea", ".dat", ".mat")
 
@@ -109,7 +111,7 @@ def read(
         if kind.name == "wfdb_records":
             recording: Recording = module.read(found, told)
             return recording
-        contents = _contents(module.read, found, told)
+        contents = _contents(module, found, told)
     except RecordError as error:
         said = str(error)
         raise RecordError(said if said.startswith(str(path)) else f"{source}: {said}") from None
@@ -127,8 +129,13 @@ def read(
     return assemble(source, kind.title, contents, told)
 
 
-def _contents(reader: Callable[[bytes, Told], Contents], path: Path, told: Told) -> Contents:
+def _contents(module: Any, path: Path, told: Told) -> Contents:
+    """Of the whole file; of a long one of a format that can be read part by part, so."""
     size = path.stat().st_size
+    if size > 2 * long.HELD and hasattr(module, "read_long"):
+        read_long: Callable[[Path, Told], Contents] = module.read_long
+        return read_long(path, told)
+    reader: Callable[[bytes, Told], Contents] = module.read
     if size > MOST_BYTES:
         raise RecordError(f"{size} bytes; at most {MOST_BYTES} are read: cut out a part of it")
     return reader(path.read_bytes(), told)

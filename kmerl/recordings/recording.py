@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int16
 
 from kmerl.recordings.headers import microvolts
+from kmerl.recordings.long import Long, Values
 
 EXTRA = 'pip install "kmerl[formats]"'
 
@@ -34,6 +35,8 @@ class Person:
 class Recording:
     """Leads by name in whole microvolts, `signal.NAN` where nothing was measured; rate in Hz.
 
+    Those of a long file are read where they are sliced.
+
     `doubts` are the facts that reading found against it, with figures
     (`kmerl.recordings.plausible`), `notes` what reading did to it, and `left_out` every channel of
     the file that is no lead of `leads`, with the reason.
@@ -41,7 +44,7 @@ class Recording:
 
     source: str
     rate: float
-    leads: dict[str, Int16[np.ndarray, " sample"]]
+    leads: dict[str, Int16[np.ndarray, " sample"] | Long]
     doubts: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
@@ -59,7 +62,7 @@ class Channel:
     """
 
     name: str
-    values: np.ndarray
+    values: Values
     unit: str = ""
     rate: float = 0.0
     gain: float = 1.0

@@ -12,7 +12,7 @@ import numpy as np
 from kmerl.recordings.headers import Header, SignalLine, bytes_of
 from kmerl.recordings.rejecting import RejectedRecord
 
-MOST_VALUES = 2**26  # samples of all signals together: a day of three leads at 250 Hz, 128 MiB
+MOST_VALUES = 2**26  # samples of all signals together that are read at once: 128 MiB
 BYTES = {  # of so many samples in a file: (bytes, samples); None where they are compressed
     **dict.fromkeys(("8", "80"), (1, 1)),
     **dict.fromkeys(("16", "61", "160"), (2, 1)),
@@ -20,6 +20,9 @@ BYTES = {  # of so many samples in a file: (bytes, samples); None where they are
     **dict.fromkeys(("508", "516", "524")),
 }
 PLAIN = {"16": "<i2", "61": ">i2"}
+
+Span = tuple[int, int] | None
+"""The first frame that is read, and the last, which is not; None for all."""
 
 
 def is_plain(signals: Sequence[SignalLine]) -> bool:
@@ -37,9 +40,9 @@ def length(path: Path, header: Header) -> int:
 
     Raises:
         RejectedRecord: a file has another size than the header's samples need, the format is
-            unknown, or there are more than `MOST_VALUES` samples.
+            unknown, or there are no samples.
     """
-    samples, in_frame = header.samples, sum(line.frame for line in header.signals)
+    samples = header.samples
     for file in dict.fromkeys(line.file for line in header.signals):
         lines = [line for line in header.signals if line.file == file]
         if len({(line.format, line.offset) for line in lines}) > 1:
@@ -59,8 +62,21 @@ def length(path: Path, header: Header) -> int:
             raise RejectedRecord("wrong_length", _lengths(file, found, header))
     if not samples:
         raise RejectedRecord("wrong_length", f"{path.name}: no samples")
-    bound(path.name, samples, in_frame)
     return samples
+
+
+def spanned(path: Path, header: Header, span: Span) -> tuple[int, int]:
+    """The first frame that is read, and the last, which is not.
+
+    Raises:
+        RejectedRecord: as `length`, or they are not there, or more than are read at once.
+    """
+    samples = length(path, header)
+    first, last = span or (0, samples)
+    if last > samples:
+        raise RejectedRecord("wrong_length", f"{path.name}: {samples} samples, {last} are asked of")
+    bound(path.name, last - first, sum(line.frame for line in header.signals))
+    return first, last
 
 
 def bound(file: str, samples: int, signals: int) -> None:
@@ -73,13 +89,14 @@ def _lengths(file: str, found: int, header: Header) -> str:
     return f"{file}: {found} samples a lead, the header says {header.samples}"
 
 
-def read_plain(path: Path, header: Header) -> np.ndarray:
+def read_plain(path: Path, header: Header, span: Span = None) -> np.ndarray:
     """The samples of a file of such samples: int16 (sample, signal)."""
-    count, samples = len(header.signals), length(path, header)
-    first = header.signals[0]
-    file, dtype = path.with_name(first.file), PLAIN[first.format]
-    flat = np.fromfile(file, dtype, samples * count, offset=first.offset)
-    return flat.reshape(samples, count).astype("<i2", copy=False)
+    count, (first, last) = len(header.signals), spanned(path, header, span)
+    line = header.signals[0]
+    file, dtype = path.with_name(line.file), PLAIN[line.format]
+    offset = line.offset + 2 * first * count
+    flat = np.fromfile(file, dtype, (last - first) * count, offset=offset)
+    return flat.reshape(last - first, count).astype("<i2", copy=False)
 
 
 def sums_of(frames: np.ndarray) -> np.ndarray:
@@ -91,17 +108,19 @@ def sums_of(frames: np.ndarray) -> np.ndarray:
     return np.asarray(ends.sum(axis=0, dtype=np.int16))
 
 
-def through_wfdb(path: Path, header: Header) -> list[np.ndarray]:
+def through_wfdb(path: Path, header: Header, span: Span = None) -> list[np.ndarray]:
     """Digital values of each signal, in any other WFDB format, at a hundredth of the speed."""
-    samples = length(path, header)
+    first, last = spanned(path, header, span)
     with warnings.catch_warnings():  # wfdb 4.3 calls what pandas 3 deprecates
         warnings.simplefilter("ignore")
         import wfdb  # slow to import, and no corpus here needs it
     try:
-        record = wfdb.rdrecord(str(path.with_suffix("")), physical=False, smooth_frames=False)
+        name, end = str(path.with_suffix("")), last if span else None
+        record = wfdb.rdrecord(name, first, end, physical=False, smooth_frames=False)
     except Exception as error:  # whatever a malformed file makes wfdb raise
         raise RejectedRecord("unreadable_signal", f"wfdb: {type(error).__name__}") from None
     digital: list[np.ndarray] = record.e_d_signal
-    if [len(values) for values in digital] != [samples * line.frame for line in header.signals]:
+    frames = last - first
+    if [len(values) for values in digital] != [frames * line.frame for line in header.signals]:
         raise RejectedRecord("unreadable_signal", "wfdb reads another length than the header has")
     return digital

@@ -7,7 +7,6 @@ refused by name.
 """
 
 import struct
-from collections.abc import Iterator
 from datetime import datetime
 
 import numpy as np
@@ -23,6 +22,8 @@ END = 255  # the tag that ends section 1
 YEARS = {1: 1.0, 2: 12.0, 3: 52.18, 4: 365.25, 5: 8766.0}  # of an age's units in a year
 Code = tuple[int, int, int]  # bits behind the prefix, value, switch to a table (0 for none)
 Table = dict[tuple[int, int], Code]  # by length and value of the prefix
+Found = tuple[int, int, int, int] | None  # length of the prefix, and the code
+WIDTH = 12  # bits of a prefix that is looked up at once; longer ones are rare
 
 
 def read(content: bytes, told: Told) -> Contents:
@@ -145,38 +146,59 @@ def _tables(section: bytes) -> list[Table]:
 
 def _huffman(part: bytes, tables: list[Table], most: int) -> np.ndarray:
     """At most so many values."""
-    bits = iter(np.unpackbits(np.frombuffer(part, np.uint8)).tolist())
+    part = part[: 8 * (most + 1)]  # a value has 64 bits at most
+    end = 8 * len(part)
+    words = _words(part).data
+    lookups = [_lookup(table) for table in tables]
     values: list[int] = []
-    table = tables[0]
-    while len(values) < most:
-        found = _code(bits, table)
-        if found is None:
+    (width, lookup), table, place = lookups[0], tables[0], 0
+    while len(values) < most and place < end:
+        word = words[place]
+        found = lookup[word >> (32 - width)] or _longer(word, table, width)
+        if found is None and end - place > 32:
+            raise RecordError("bits that are no code of the Huffman table")
+        if found is None or place + found[0] > end:
             break
-        behind, value, switch = found
+        length, behind, value, switch = found
+        place += length
         if switch:
             if not 0 < switch <= len(tables):
                 raise RecordError(f"a Huffman code switches to table {switch}, of {len(tables)}")
-            table = tables[switch - 1]
+            (width, lookup), table = lookups[switch - 1], tables[switch - 1]
             continue
         if behind:
-            value = 0
-            for place in range(behind):
-                value = value << 1 | next(bits, 0)
-                if not place and value:
-                    value = -1  # its first bit is its sign
+            value = words[place] >> (32 - behind)
+            value -= value >> (behind - 1) << behind  # its first bit is its sign
+            place += behind
         values.append(value)
     return np.array(values, np.int64)
 
 
-def _code(bits: Iterator[int], table: Table) -> Code | None:
-    """The next code of a table; None at the end."""
-    prefix = 0
-    for length, bit in enumerate(bits, 1):
-        prefix = prefix << 1 | bit
-        if (found := table.get((length, prefix))) is not None:
-            return found
-        if length > 32:
-            raise RecordError("bits that are no code of the Huffman table")
+def _words(part: bytes) -> np.ndarray:
+    """Of each bit, itself and the 31 behind it as a number; zeros follow the last."""
+    padded = np.frombuffer(part + bytes(8), np.uint8).astype(np.uint64)
+    count = len(part) + 4
+    shifted = [padded[k : k + count] << np.uint64(8 * (4 - k)) for k in range(5)]
+    five = np.bitwise_or.reduce(shifted)
+    words = five[:, None] >> np.arange(8, 0, -1, dtype=np.uint64)
+    return words.astype(np.uint32).ravel()
+
+
+def _lookup(table: Table) -> tuple[int, list[Found]]:
+    """A table's codes by so many bits, as far as they are not longer."""
+    width = min(max((length for length, _ in table), default=1), WIDTH)
+    found: list[Found] = [None] * 2**width
+    for (length, prefix), code in sorted(table.items(), reverse=True):  # the shortest counts
+        if length <= width:
+            several = 2 ** (width - length)
+            found[prefix * several : (prefix + 1) * several] = [(length, *code)] * several
+    return width, found
+
+
+def _longer(word: int, table: Table, width: int) -> Found:
+    for length in range(width + 1, 33):
+        if (code := table.get((length, word >> (32 - length)))) is not None:
+            return length, *code
     return None
 
 

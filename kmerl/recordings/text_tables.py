@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -151,6 +151,14 @@ def _numbers(lines: Sequence[str], layout: Layout) -> list[np.ndarray]:
         raise RecordError(f"{len(lines)} rows of {layout.fields}; at most {MOST_VALUES} values")
     mark = r"\s+" if layout.mark == " " else layout.mark
     body = io.StringIO("\n".join(line for line in lines if line.strip()))
+    plain: dict[str, Any] = {"dtype": np.float64, "na_filter": False}
+    try:  # nearly all files are numbers alone
+        table = pd.read_csv(body, sep=mark, header=None, skipinitialspace=True, **plain)
+        if table.shape[1] == layout.fields and np.isfinite(numbers := table.to_numpy()).all():
+            return list(numbers.T.copy())
+    except ValueError:
+        pass  # what else there is, is found cell by cell
+    body.seek(0)
     try:
         table = pd.read_csv(body, sep=mark, header=None, dtype=str, keep_default_na=False,
                             skipinitialspace=True)  # fmt: skip

@@ -7,16 +7,25 @@ equal `np.round(wfdb.rdrecord(...).p_signal * 1000)` bit for bit; NaN is `signal
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from kmerl.leads import LEADS, canonical
+from kmerl.recordings import long
 from kmerl.recordings.headers import Header, SignalLine, read_header
 from kmerl.recordings.rejecting import RejectedRecord
-from kmerl.recordings.samples import bound, is_plain, read_plain, sums_of, through_wfdb
+from kmerl.recordings.samples import (
+    Span,
+    bound,
+    is_plain,
+    length,
+    read_plain,
+    sums_of,
+    through_wfdb,
+)
 from kmerl.signal import NAN, to_int16
 
 MOST_SEGMENTS = 4096
@@ -33,7 +42,8 @@ Choose = Callable[[Sequence[str]], dict[str, int]]
 class Channels:
     """Leads of a recording: int16 (lead, sample), microvolt.
 
-    `doubts` are what its header says and its samples do not, by fact, with details.
+    `doubts` are what its header says and its samples do not, by fact, with details; `starts` and
+    `sums` are the first sample and the sum of every signal of the file, by which they are found.
     """
 
     leads: tuple[str, ...]
@@ -42,6 +52,8 @@ class Channels:
     saturated: int  # samples beyond what int16 holds, clipped
     left_out: tuple[str, ...] = ()  # names of the other signals
     doubts: dict[str, str] = field(default_factory=dict)
+    starts: Sequence[int] = ()
+    sums: Sequence[int] = ()
 
 
 def twelve(names: Sequence[str]) -> dict[str, int]:
@@ -75,8 +87,11 @@ def some(names: Sequence[str]) -> dict[str, int]:
     return rows
 
 
-def read_recording(path: Path, header: Header, choose: Choose = twelve) -> Channels:
-    """The chosen leads of the record at `path` (.hea), found by name.
+def read_recording(
+    path: Path, header: Header, choose: Choose = twelve, span: Span = None
+) -> Channels:
+    """The chosen leads of the record at `path` (.hea), found by name; or a span of them, of which
+    the header's checksums say nothing.
 
     Raises:
         RejectedRecord: a lead or the signal file is missing, the file has another length than the
@@ -84,7 +99,7 @@ def read_recording(path: Path, header: Header, choose: Choose = twelve) -> Chann
             read it either.
     """
     if header.segments:
-        return _segments(path, header, choose)
+        return _segments(path, header, choose, span)
     names = [line.name for line in header.signals]
     chosen = choose(names)
     if not header.signals:
@@ -93,20 +108,69 @@ def read_recording(path: Path, header: Header, choose: Choose = twelve) -> Chann
     lines = [header.signals[row] for row in rows]
     left_out = _others(names, rows)
     if is_plain(header.signals):
-        frames = read_plain(path, header)
-        doubts = _doubts(header.signals, frames[0], sums_of(frames))
+        frames = read_plain(path, header, span)
+        starts, sums = frames[0].tolist(), sums_of(frames).tolist()
         signal, saturated = _microvolt(frames.T[rows], lines)
-        return Channels(leads, signal, header.rate, saturated, left_out, doubts)
-    decoded = through_wfdb(path, header)
-    starts, sums = zip(
-        *((values[0], values.sum(dtype=np.int64)) for values in decoded), strict=True
-    )
-    doubts = _doubts(header.signals, starts, sums)
-    parts = [_decoded(decoded[row], line) for row, line in zip(rows, lines, strict=True)]
-    empty = np.empty((0, len(decoded[0]) // header.signals[0].frame), np.int16)
-    signal = np.concatenate([empty, *(part[None] for part, _ in parts)])
-    saturated = sum(clipped for _, clipped in parts)
-    return Channels(leads, signal, header.rate, saturated, left_out, doubts)
+    else:
+        decoded = through_wfdb(path, header, span)
+        starts = [int(values[0]) for values in decoded]
+        sums = [int(values.sum(dtype=np.int64)) for values in decoded]
+        parts = [_decoded(decoded[row], line) for row, line in zip(rows, lines, strict=True)]
+        empty = np.empty((0, len(decoded[0]) // header.signals[0].frame), np.int16)
+        signal = np.concatenate([empty, *(part[None] for part, _ in parts)])
+        saturated = sum(clipped for _, clipped in parts)
+    doubts = {} if span else _doubts(header.signals, starts, sums)
+    return Channels(leads, signal, header.rate, saturated, left_out, doubts, starts, sums)
+
+
+def read_long(path: Path, header: Header, choose: Choose) -> tuple[Channels, list[long.Long]]:
+    """A recording that is too long to be held: all that `read_recording` gives of it but the
+    signals, and these.
+
+    Raises:
+        RejectedRecord: as `read_recording`.
+    """
+    samples = frames(path, header)
+    first = read_recording(path, header, choose, (0, 1))
+    signals = len(first.leads) + len(first.left_out)
+    if samples * signals > long.MOST:
+        told = f"{samples} samples of {signals} signals; at most {long.MOST} in all are read"
+        raise RejectedRecord("wrong_length", f"{path.name}: {told}")
+    size = max(long.HELD // signals, 1)
+
+    def block(number: int) -> list[np.ndarray]:
+        span = number * size, min((number + 1) * size, samples)
+        return list(read_recording(path, header, choose, span).signal)
+
+    saturated, doubts = _facts(path, header, choose, size)
+    count = len(first.leads)
+    leads = long.rows(block, [samples] * count, [size] * count)
+    return replace(first, saturated=saturated, doubts=doubts), leads
+
+
+def frames(path: Path, header: Header) -> int:
+    """How many samples each signal has at the header's rate."""
+    if header.segments:
+        return sum(samples for _, samples in header.segments)
+    return length(path, header) if header.signals else 0
+
+
+def _facts(path: Path, header: Header, choose: Choose, size: int) -> tuple[int, dict[str, str]]:
+    """How many samples are clipped, and the doubts, of a recording read part by part."""
+    saturated, sums = 0, np.zeros(len(header.signals), np.int64)
+    starts: Sequence[int] = ()
+    doubts: dict[str, str] = {}
+    if header.segments:
+        for _, segment in _joined(path, header, choose)[2]:
+            clipped, said = _facts(*segment, size)
+            saturated, doubts = saturated + clipped, doubts | said
+        return saturated, doubts
+    samples = frames(path, header)
+    for first in range(0, samples, size):
+        part = read_recording(path, header, choose, (first, min(first + size, samples)))
+        saturated, sums = saturated + part.saturated, sums + part.sums
+        starts = starts or part.starts
+    return saturated, _doubts(header.signals, starts, sums.tolist())
 
 
 def _others(names: Sequence[str], rows: Sequence[int]) -> tuple[str, ...]:
@@ -165,38 +229,53 @@ def _decoded(values: np.ndarray, line: SignalLine) -> tuple[np.ndarray, int]:
     return to_int16(np.round(physical * line.microvolts), np.isnan(physical))
 
 
-def _segments(path: Path, header: Header, choose: Choose) -> Channels:
+Segment = tuple[Path, Header, Choose]
+
+
+def _segments(path: Path, header: Header, choose: Choose, span: Span) -> Channels:
     """A record of several segments, in their order; leads that a segment lacks, and gaps, are NaN.
 
     Each segment has its own names, units and gains.
     """
-    samples = sum(length for _, length in header.segments)
+    samples = frames(path, header)
     if (header.samples or samples) != samples or len(header.segments) > MOST_SEGMENTS:
         told = f"{samples} samples in {len(header.segments)} segments; announced {header.samples}, "
         raise RejectedRecord("wrong_length", f"{path.name}: {told}at most {MOST_SEGMENTS} segments")
+    leads, left_out, segments = _joined(path, header, choose)
+    first, last = span or (0, samples)
+    bound(path.name, last - first, len(leads) + len(left_out))
+    signal = np.full((len(leads), last - first), NAN, np.int16)
+    saturated = 0
+    doubts: dict[str, str] = {}
+    for begin, segment in segments:
+        end = begin + frames(*segment[:2])
+        low, high = max(begin, first), min(end, last)
+        if low >= high:
+            continue
+        found = read_recording(*segment, (low - begin, high - begin) if span else None)
+        where = [leads.index(lead) for lead in found.leads]
+        signal[where, low - first : high - first] = found.signal
+        saturated += found.saturated
+        doubts |= found.doubts
+    return Channels(leads, signal, header.rate, saturated, left_out, doubts)
+
+
+def _joined(
+    path: Path, header: Header, choose: Choose
+) -> tuple[tuple[str, ...], tuple[str, ...], list[tuple[int, Segment]]]:
+    """The leads of a record of several segments, the names of its other signals, and where each
+    segment that has samples begins."""
     parts = [_segment(path, header, *segment) for segment in header.segments]
     names = list(dict.fromkeys(line.name for part in parts if part for line in part.signals))
     chosen = choose(names)
-    leads = tuple(chosen)
-    bound(path.name, samples, len(names))
-    signal = np.full((len(leads), samples), NAN, np.int16)
-    first, saturated = 0, 0
-    doubts: dict[str, str] = {}
-    for (name, length), part in zip(header.segments, parts, strict=True):
-        if part is not None and length:
-            here = partial(_same, {lead: names[row] for lead, row in chosen.items()})
-            found = read_recording(path.with_name(f"{name}.hea"), part, here)
-            if found.signal.shape[1] != length:
-                raise RejectedRecord(
-                    "wrong_length", f"{name}: the header of segments says {length}"
-                )
-            where = [leads.index(lead) for lead in found.leads]
-            signal[where, first : first + length] = found.signal
-            saturated += found.saturated
-            doubts |= found.doubts
-        first += length
-    left_out = _others(names, list(chosen.values()))
-    return Channels(leads, signal, header.rate, saturated, left_out, doubts)
+    here = partial(_same, {lead: names[row] for lead, row in chosen.items()})
+    first = 0
+    found: list[tuple[int, Segment]] = []
+    for (name, samples), part in zip(header.segments, parts, strict=True):
+        if part is not None and samples:
+            found.append((first, (path.with_name(f"{name}.hea"), part, here)))
+        first += samples
+    return tuple(chosen), _others(names, list(chosen.values())), found
 
 
 def _same(chosen: Mapping[str, str], names: Sequence[str]) -> dict[str, int]:
@@ -207,13 +286,15 @@ def _same(chosen: Mapping[str, str], names: Sequence[str]) -> dict[str, int]:
     return {lead: names.index(name) for lead, name in chosen.items() if name in names}
 
 
-def _segment(path: Path, header: Header, name: str, length: int) -> Header | None:
+def _segment(path: Path, header: Header, name: str, said: int) -> Header | None:
     """The header of a segment; none for a gap."""
     if name == "~":
         return None
     part = read_header(path.with_name(f"{name}.hea"))
     if part.segments or part.rate != header.rate:
         raise RejectedRecord("unreadable_header", f"{name}: segments of segments, or another rate")
-    if not length and any(line.file != "~" for line in part.signals):
+    if not said and any(line.file != "~" for line in part.signals):
         raise RejectedRecord("unreadable_header", f"{name}: a segment without samples")
+    if said and frames(path.with_name(f"{name}.hea"), part) != said:
+        raise RejectedRecord("wrong_length", f"{name}: the header of segments says {said}")
     return part

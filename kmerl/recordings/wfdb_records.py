@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kmerl.recordings import assembling, names
+from kmerl.recordings import assembling, long, names, wfdb_files
 from kmerl.recordings.headers import read_header
 from kmerl.recordings.recording import Person, RecordError, Recording, Told, sex_of, when
 from kmerl.recordings.rejecting import RejectedRecord
-from kmerl.recordings.wfdb_files import read_recording
 from kmerl.signal import NAN
 
 KIND = "WFDB"
@@ -34,19 +33,25 @@ def read(path: Path, told: Told) -> Recording:
 
     try:
         header = read_header(path)
-        found = read_recording(path, header, chosen)
+        signal: Sequence[long.Values]
+        held = wfdb_files.frames(path, header) * max(len(header.signals), 1) <= long.HELD
+        if held:
+            found = wfdb_files.read_recording(path, header, chosen)
+            signal = list(found.signal)
+        else:
+            found, signal = wfdb_files.read_long(path, header, chosen)
     except RejectedRecord as rejected:
         raise RecordError(
             f"{path}: {rejected.reason.replace('_', ' ')}: {rejected.detail}"
         ) from None
     except OSError as error:
         raise RecordError(f"{path}: {error.strerror}") from None
-    (choice,) = made
+    choice = made[0]
     source = str(path.with_suffix(""))
     assembling.check_leads(source, choice)
     leads = {
-        lead: values if choice.signs[lead] > 0 else np.where(values == NAN, NAN, -values)
-        for lead, values in zip(found.leads, found.signal, strict=True)
+        lead: values if choice.signs[lead] > 0 else long.each(_turned, values)
+        for lead, values in zip(found.leads, signal, strict=True)
     }
     doubts = found.doubts
     if found.saturated:
@@ -69,3 +74,7 @@ def read(path: Path, told: Told) -> Recording:
         person=person,
     )
     return assembling.finish(recording, told.derive)
+
+
+def _turned(values: np.ndarray) -> np.ndarray:
+    return np.where(values == NAN, NAN, -values)

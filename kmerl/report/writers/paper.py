@@ -24,7 +24,7 @@ def check(path: Path) -> None:
         ValueError: the file's suffix names no format of a picture.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"--picture {path}: pictures are {', '.join(SUFFIXES)} files")
+        raise ValueError(f"{path}: pictures are {', '.join(SUFFIXES)} files")
 
 
 def write(path: Path, sheet: Sheet) -> None:
