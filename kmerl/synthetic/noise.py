@@ -88,9 +88,14 @@ class Noise:
     poor: bool
 
 
-def draw_noise(rng: Random, site: Site) -> Noise:
-    """One recording's share of the site's noise; a poor one has three to five times as much."""
-    poor = bool(rng.random() < site.poor)
+def draw_noise(rng: Random, site: Site, poor: bool | None = None) -> Noise:
+    """One recording's share of the site's noise; a poor one has three to five times as much.
+
+    Args:
+        poor: whether it is; by default the site's share of them is.
+    """
+    if poor is None:
+        poor = bool(rng.random() < site.poor)
     worse = rng.uniform(3, 5) if poor else 1.0
     spreads = [max(site.limb[1], site.chest[1]), site.drift[1], site.hum[1]]
     muscle, wander, hum = np.exp(rng.normal(0, spreads)) * worse

@@ -25,6 +25,7 @@ from kmerl.training import model as model_files
 from kmerl.training.cache import decoded
 from kmerl.training.checkpoint import Checkpoint, fingerprint
 from kmerl.training.data import Pairs, load_pairs, loader
+from kmerl.training.fresh import FreshHearts, check_simulated
 from kmerl.training.loop import History, Pretraining, PretrainParams
 
 
@@ -44,10 +45,13 @@ class Session:
     def from_params(cls, values: Mapping[str, Any], data: Path) -> "Session":
         """Check the sections that pretraining reads."""
         method = value(values, "method", str)
+        pretrain = value(values, "pretrain", PretrainParams)
+        if pretrain.fresh:
+            check_simulated(pretrain.corpus, values)
         return cls(
             values=values,
             data=data,
-            pretrain=value(values, "pretrain", PretrainParams),
+            pretrain=pretrain,
             mask=model_files.lead_mask(method, model_files.sections_of(method, values)),
             signal=value(values, "signal", SignalParams),
             seed=value(values, "seed", int),
@@ -108,7 +112,7 @@ class Session:
         return Pretraining(
             model,
             self.pretrain,
-            loader(pairs, "train", *args, *more),
+            loader(pairs, "train", *args, *more, made=self._fresh(pairs)),
             loader(pairs, "val", *args, *more) if held_out else None,
             self.seed,
             checkpoint,
@@ -120,6 +124,12 @@ class Session:
     def _reading_threads(self, device: str) -> int:
         """One beside a CPU that trains; beside GPUs the workers, shared by a node's processes."""
         return 1 if device == "cpu" else max(1, self.runtime.worker_count // distributed.on_node())
+
+    def _fresh(self, pairs: Pairs) -> FreshHearts | None:
+        """What draws new hearts for the training pairs, if params.yaml wants that."""
+        if not self.pretrain.fresh:
+            return None
+        return FreshHearts(pairs.index, pairs.rows("train"), self.pretrain.corpus, self.values)
 
     def _decoded(self, pairs: Pairs) -> np.ndarray | None:
         """The copy of the store that this machine keeps, if params.yaml wants one."""
