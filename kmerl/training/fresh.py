@@ -5,9 +5,10 @@ own recordings are, and brought to the store's form as ingest does it. What is d
 seed, the epoch and the record: not on the batch, nor on who draws it.
 """
 
+import csv
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -19,25 +20,13 @@ from kmerl.recordings.wfdb_files import Channels
 from kmerl.signal import LIMIT
 from kmerl.store import Index
 from kmerl.synthetic.catalogue import CATALOGUE
-from kmerl.synthetic.cohort import LAYOUTS, Corpus, Synthesize
+from kmerl.synthetic.cohort import LAYOUTS
 from kmerl.synthetic.noise import SITES, draw_noise
 from kmerl.synthetic.patients import POPULATION, Visit, draw_patient, draw_visit, visits
 from kmerl.synthetic.recording import RATE, record
-from kmerl.tasks.simulated import simulated
 
 SLOW, FAST = 60.0, 100.0  # beats a minute between which no report speaks of the rate
-
-
-def check_simulated(corpus: str, values: Mapping[str, Any]) -> None:
-    """
-    Raises:
-        ParamsError: the corpus is not the simulated one.
-    """
-    if corpus not in simulated(values["corpora"]):
-        raise ParamsError(
-            f"pretrain.fresh draws new hearts, but corpora.{corpus} is not simulated (its root is "
-            f"{values['corpora'][corpus]['root']}): set pretrain.fresh: false"
-        )
+CHECKED, STEP = 4, 10  # rows of the store that are drawn again, and microvolts they may be off
 
 
 class FreshHearts:
@@ -48,7 +37,8 @@ class FreshHearts:
         values: all of params.yaml.
 
     Raises:
-        ValueError: the store has a record that the simulation of these parameters has not.
+        ParamsError: the store does not hold what `seed` simulates: it is of a real corpus, or of
+            another version of the simulator.
     """
 
     def __init__(
@@ -56,34 +46,50 @@ class FreshHearts:
     ) -> None:
         self._corpus, self._seed = corpus, value(values, "seed", int)
         self._settings = build(Ingest, values["ingest"], "ingest")
-        wanted = dict(zip(index.records.take(rows).to_pylist(), rows.tolist(), strict=True))
-        synthesize = value(values, "synthesize", Synthesize)
-        layout, count = LAYOUTS[corpus], synthesize.records[cast(Corpus, corpus)]
-        self._units: int = layout.UNITS_PER_MV
-        self._planned: dict[int, tuple[int, int, int]] = {}  # row: patient, visit, record
-        for visit in visits(self._seed, corpus, count):
-            row = wanted.pop(layout.record_id(visit), None)
-            if row is not None:
-                self._planned[row] = visit.patient.index, visit.number, visit.record
-        if wanted:
-            raise ValueError(
-                f"{index.directory} has {len(wanted)} records that seed and synthesize.records do "
-                f"not draw, the first is {next(iter(wanted))}: run `dvc repro` to bring them in "
-                "step"
+        self._planned = self._plan(index, rows) if corpus in LAYOUTS else {}
+        if len(self._planned) < len(rows) or not self._same(index, rows[:CHECKED]):
+            raise ParamsError(
+                f"pretrain.fresh draws new hearts for a simulated corpus, and {index.directory} "
+                f"does not hold what seed {self._seed} simulates: set pretrain.fresh: false, or "
+                f"run `dvc repro ingest@{corpus}` if it is a simulated one"
             )
+
+    def _plan(self, index: Index, rows: np.ndarray) -> dict[int, tuple[int, int, int]]:
+        """Patient, visit and record of each row that the simulation has."""
+        wanted = dict(zip(index.records.take(rows).to_pylist(), rows.tolist(), strict=True))
+        with open(index.directory / "rejected.csv", encoding="utf-8", newline="") as file:
+            simulated = index.groups.rows + sum(1 for _ in csv.reader(file)) - 1  # all listed
+        return {
+            wanted[name]: (visit.patient.index, visit.number, visit.record)
+            for visit in visits(self._seed, self._corpus, simulated)
+            if (name := LAYOUTS[self._corpus].record_id(visit)) in wanted
+        }
+
+    def _same(self, index: Index, rows: np.ndarray) -> bool:
+        """Whether the store has these rows' own recordings, but for what rounding may do."""
+        drawn = [self._stored(self._known(row)) for row in rows.tolist()]
+        told = zip(index.low[rows].tolist(), index.high[rows].tolist(), strict=True)
+        return all(
+            abs(int(signal.min()) - low) <= STEP and abs(int(signal.max()) - high) <= STEP
+            for signal, (low, high) in zip(drawn, told, strict=True)
+        )
 
     def __call__(self, epoch: int, rows: np.ndarray) -> np.ndarray:
         """int16 (rows, 12, samples), microvolt."""
         out = np.empty((len(rows), len(LEADS), self._settings.samples), np.int16)
         seed = seeds.stream(self._seed, "fresh", epoch)
         for signal, row in zip(out, rows.tolist(), strict=True):
-            signal[:] = self._drawn(seed, *self._planned[row])
+            signal[:] = self._stored(another(self._known(row), seed))
         return out
 
-    def _drawn(self, seed: int, patient: int, number: int, running: int) -> np.ndarray:
-        known = draw_visit(draw_patient(self._seed, self._corpus, patient), number, running)
-        samples = record(another(known, seed), self._units).samples
-        microvolt = samples.astype(np.int32) * (1000 // self._units)
+    def _known(self, row: int) -> Visit:
+        patient, number, running = self._planned[row]
+        return draw_visit(draw_patient(self._seed, self._corpus, patient), number, running)
+
+    def _stored(self, visit: Visit) -> np.ndarray:
+        """int16 (12, samples), as ingest would store the visit's recording."""
+        units: int = LAYOUTS[self._corpus].UNITS_PER_MV
+        microvolt = record(visit, units).samples.astype(np.int32) * (1000 // units)
         signal = microvolt.clip(-LIMIT, LIMIT).astype(np.int16)
         channels = Channels(LEADS, signal, RATE, saturated=0)
         return conform(channels, self._settings, self._settings.kept_seconds(self._corpus))[0]

@@ -25,7 +25,7 @@ from kmerl.training import model as model_files
 from kmerl.training.cache import decoded
 from kmerl.training.checkpoint import Checkpoint, fingerprint
 from kmerl.training.data import Pairs, load_pairs, loader
-from kmerl.training.fresh import FreshHearts, check_simulated
+from kmerl.training.fresh import FreshHearts
 from kmerl.training.loop import History, Pretraining, PretrainParams
 
 
@@ -45,13 +45,10 @@ class Session:
     def from_params(cls, values: Mapping[str, Any], data: Path) -> "Session":
         """Check the sections that pretraining reads."""
         method = value(values, "method", str)
-        pretrain = value(values, "pretrain", PretrainParams)
-        if pretrain.fresh:
-            check_simulated(pretrain.corpus, values)
         return cls(
             values=values,
             data=data,
-            pretrain=pretrain,
+            pretrain=value(values, "pretrain", PretrainParams),
             mask=model_files.lead_mask(method, model_files.sections_of(method, values)),
             signal=value(values, "signal", SignalParams),
             seed=value(values, "seed", int),
