@@ -118,7 +118,7 @@ def visit_heart(visit: Visit) -> Heart:
             heart = _with_infarcts(heart, visit)
         if visit.has(name):
             heart = shape(heart, strength(visit.patient, name), visit.patient.stream(name))
-    pr = max(heart.pr * float(np.clip((60 / visit.rate) ** 0.25, 0.86, 1.05)), SHORTEST_PR)
+    pr = max(heart.pr * min(max((60 / visit.rate) ** 0.25, 0.86), 1.05), SHORTEST_PR)
     if visit.has("first degree av block"):
         pr = visit.patient.stream("first degree av block").uniform(0.214, 0.30)
     if visit.has("wolff-parkinson-white"):

@@ -49,7 +49,7 @@ class Waves:
     @property
     def area(self) -> Array:
         """(3,) mV s: what the waves sum up to, the vector an electrical axis is measured on."""
-        return np.asarray((self.vector * (self.rise + self.fall)[:, None]).sum(axis=0))
+        return np.asarray((self.rise + self.fall) @ self.vector)
 
     def moved(self, seconds: float) -> "Waves":
         return Waves(self.centre + seconds, self.rise, self.fall, self.vector, self.flat)
