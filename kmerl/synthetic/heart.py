@@ -1,6 +1,5 @@
 """One patient's heart: the waves of a beat, and the turns and measurements taken on them."""
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -127,19 +126,19 @@ def with_axis(heart: Heart, degrees: float, t_share: float = 0.5) -> Heart:
     the turn that comes nearest.
     """
     left, foot, back = heart.qrs.area.tolist()
-    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
     across = cosine * _FRONTAL[1] - sine * _FRONTAL[0]  # 0 on the line of the axis
     along = sine * _FRONTAL[1] + cosine * _FRONTAL[0]
     at_cosine, at_sine = (float(across[:2] @ each) for each in ((left, foot), (-foot, left)))
-    size = max(math.hypot(at_cosine, at_sine), 1e-12)
-    half = math.acos(min(max(-float(across[BACK]) * back / size, -1.0), 1.0))
-    middle = math.atan2(at_sine, at_cosine)
+    size = max(float(np.hypot(at_cosine, at_sine)), 1e-12)
+    half = float(np.arccos(min(max(-float(across[BACK]) * back / size, -1.0), 1.0)))
+    middle = float(np.arctan2(at_sine, at_cosine))
 
     def projected(angle: float) -> float:
-        here, lower = math.cos(angle), math.sin(angle)
+        here, lower = np.cos(angle), np.sin(angle)
         return float(along[:2] @ (left * here - foot * lower, foot * here + left * lower))
 
-    turn = math.degrees(max(middle - half, middle + half, key=projected))
+    turn = float(np.degrees(max(middle - half, middle + half, key=projected)))
     turn = (turn + 180) % 360 - 180
     t_waves = heart.t.turned(frontal_turn(t_share * turn))
     return replace(heart, qrs=heart.qrs.turned(frontal_turn(turn)), t=t_waves)
