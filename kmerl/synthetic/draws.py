@@ -2,30 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.random.bit_generator import ISeedSequence
 
 Choice = TypeVar("Choice")
-
-
-class _Digest(ISeedSequence):
-    """32 bytes as a generator's first state: SHA-256 has mixed them, and mixing anew is slow."""
-
-    def __init__(self, digest: bytes) -> None:
-        self.digest = digest
-
-    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> Any:
-        return np.frombuffer(self.digest, dtype)[:n_words]
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
     """The generator of (`seed`, `names`): the same on every machine, independent of all others."""
     text = "/".join(map(str, (seed, *names)))
-    digest = hashlib.sha256(text.encode()).digest()
-    seed_sequence: Any = _Digest(digest)  # its type is not in NumPy's annotations
-    return np.random.Generator(np.random.SFC64(seed_sequence))
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
 
 
 def pick(rng: np.random.Generator, options: Sequence[Choice]) -> Choice:
