@@ -33,7 +33,9 @@ STALE = {  # a key, or the section of one, and the stages that run again when it
     "text_encoder": after("embed_text"),
     **dict.fromkeys(("options", "signal", "encoder", "mask"), TRAINED),
     "method": TRAINED | {"check"},
-    **dict.fromkeys(("query_network", "loss", "pretrain.share", "pretrain.nudge"), TRAINED),
+    **dict.fromkeys(
+        ("query_network", "loss", "pretrain.share", "pretrain.fresh", "pretrain.nudge"), TRAINED
+    ),
     **dict.fromkeys(("prompts", "encode"), ENCODED),
     "zero_shot": {"zero_shot", "partial_leads", "seen_unseen", "report", "paper"},
     "linear_probe": {"linear_probe", "partial_leads", "report"},

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmerl.leads import LEADS
-from kmerl.synthetic.waves import Array
+from kmerl.synthetic.waves import Array, Signal
 
 ELECTRODES = ("RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6")
 
@@ -31,14 +31,20 @@ SMALLEST, LARGEST = -32767, 32767
 """int16 without -32768, which WFDB format 16 keeps for a missing sample."""
 
 
+EIGHT = np.zeros((8, 9))
+"""I, II and V1..V6 as differences of ELECTRODES."""
+EIGHT[0, :2], EIGHT[1, [0, 2]] = (-1, 1), (-1, 1)
+EIGHT[2:, :3], EIGHT[2:, 3:] = -1 / 3, np.eye(6)
+
+
 def lead_field(rng: np.random.Generator, size: float) -> Array:
     """(9, 3): potential of each electrode for a unit dipole, in one patient's body.
 
     Args:
         size: 1 is the average chest; larger is farther from the heart (lower voltages).
     """
-    eight = DOWER * rng.normal(1, 0.05, (8, 1)) + rng.normal(0, 0.03, (8, 3))
-    eight[2:] = (eight[2:] + _towards_neighbour(eight[2:], rng.normal(0, 0.12))) / size
+    eight = DOWER * rng.normal(1, 0.07, (8, 1)) + rng.normal(0, 0.04, (8, 3))
+    eight[2:] = (eight[2:] + _towards_neighbour(eight[2:], rng.normal(0, 0.15))) / size
     eight[:2] /= np.sqrt(size)
     return electrodes_of(eight)
 
@@ -51,31 +57,46 @@ def electrodes_of(eight: Array) -> Array:
 
 def _towards_neighbour(chest: Array, share: float) -> Array:
     """What the chest leads gain when the whole row of electrodes slips along the chest."""
-    neighbour = np.roll(chest, -1 if share > 0 else 1, axis=0)
-    edge = -1 if share > 0 else 0
-    neighbour[edge] = chest[edge]
-    return abs(share) * (neighbour - chest)
+    gain = np.zeros_like(chest)
+    if share > 0:
+        gain[:-1] = share * (chest[1:] - chest[:-1])
+    else:
+        gain[1:] = share * (chest[1:] - chest[:-1])
+    return gain
 
 
-def digitised(electrodes: NDArray[np.float32], units_per_mv: float) -> NDArray[np.int16]:
-    """(9, sample) mV at ELECTRODES -> (12, sample) int16 in LEADS order, `units_per_mv` to a mV.
+def digitised(electrodes: Array, units_per_mv: float) -> NDArray[np.int16]:
+    """(9, sample) mV at ELECTRODES -> (12, sample) int16 in LEADS order, `units_per_mv` to a mV."""
+    return twelve((EIGHT @ electrodes * units_per_mv).astype(np.float32))
+
+
+def twelve(eight: Signal) -> NDArray[np.int16]:
+    """(8, sample) units in I, II, V1..V6 -> (12, sample) int16 in LEADS order; `eight` is rounded.
 
     I, II and V1..V6 are rounded; the other four are computed from the integers of I and II, so
     III = II - I holds exactly, and aVR, aVL, aVF within the half unit that halving costs (halves
     go to the even number). I and II are limited so that no derived lead leaves int16.
     """
-    right, left, leg = electrodes[:3]
-    wilson = (right + left + leg) / 3
-    limb = np.rint(np.stack([left - right, leg - right]) * units_per_mv)
-    first, second = np.clip(limb, SMALLEST // 2, LARGEST // 2)
-    chest = np.clip(np.rint((electrodes[3:] - wilson) * units_per_mv), SMALLEST, LARGEST)
-    derived = {
-        "I": first,
-        "II": second,
-        "III": second - first,
-        "aVR": np.rint(-(first + second) / 2),
-        "aVL": np.rint(first - second / 2),
-        "aVF": np.rint(second - first / 2),
-    }
-    limbs = np.stack([derived[lead] for lead in LEADS[:6]])
-    return np.concatenate([limbs, chest]).astype(np.int16)
+    np.rint(eight, out=eight)
+    for rows, low, high in (
+        (eight[:2], SMALLEST // 2, LARGEST // 2),
+        (eight[2:], SMALLEST, LARGEST),
+    ):
+        np.maximum(rows, np.float32(low), out=rows)
+        np.minimum(rows, np.float32(high), out=rows)
+    out = np.empty((len(LEADS), eight.shape[1]), np.int16)
+    out[:2], out[6:] = eight[:2], eight[2:]
+    first, second = out[:2]
+    out[2] = second - first
+    out[3] = -_halved(first + second)
+    out[4] = first - (second >> 1)
+    out[4] -= second & out[4] & 1
+    out[5] = second - (first >> 1)
+    out[5] -= first & out[5] & 1
+    return out
+
+
+def _halved(values: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Half of each, halves to the even number."""
+    floor = values >> 1
+    return floor + (values & floor & 1)

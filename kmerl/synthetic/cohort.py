@@ -25,7 +25,7 @@ CORPORA: tuple[Corpus, ...] = get_args(Corpus)
 TRUTH_COLUMNS = ("record", "patient", "findings", "statements")
 CHUNK = 16  # records a worker takes at once
 
-_LAYOUTS: dict[str, Any] = {
+LAYOUTS: dict[str, Any] = {
     "mimic-iv-ecg": mimic,
     "ptb-xl": ptbxl,
     "cpsc2018": cpsc2018,
@@ -115,7 +115,7 @@ def _write_chunk(chunk: Sequence[Visit], folder: Path) -> list[Written]:
 
 
 def _write_visit(visit: Visit, folder: Path) -> Written:
-    layout = _LAYOUTS[visit.patient.corpus]
+    layout = LAYOUTS[visit.patient.corpus]
     recording = record(visit, layout.UNITS_PER_MV)
     said = layout.report(recording)
     digests = {}
@@ -151,7 +151,7 @@ def _write_tables(
     if corpus == "ptb-xl":
         tables = ptbxl.tables(rows, (params.validation_share, params.test_share))
     else:
-        tables = _LAYOUTS[corpus].tables(rows)
+        tables = LAYOUTS[corpus].tables(rows)
     for path, content in tables.items():
         _write(folder / path, content)
         digests[path] = formats.digest(content)

@@ -22,6 +22,9 @@ def pick(rng: np.random.Generator, options: Sequence[Choice]) -> Choice:
 
 def pick_weighted(rng: np.random.Generator, weights: dict[Choice, float]) -> Choice:
     """One of the keys of `weights`, in proportion to its weight."""
-    keys = list(weights)
-    shares = np.array([weights[key] for key in keys])
-    return keys[int(rng.choice(len(keys), p=shares / shares.sum()))]
+    draw = float(rng.random()) * sum(weights.values())
+    for key, weight in weights.items():
+        draw -= weight
+        if draw < 0:
+            return key
+    return next(key for key in reversed(weights) if weights[key])

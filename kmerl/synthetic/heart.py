@@ -118,20 +118,31 @@ def _turn(degrees: float, source: int, target: int) -> Array:
     return matrix
 
 
-_TURNS = np.arange(-180, 180, 0.5)
-
-
 def with_axis(heart: Heart, degrees: float, t_share: float = 0.5) -> Heart:
     """The heart turned until the frontal QRS axis is `degrees`; T follows by `t_share` of that.
 
-    The lead vectors are not at right angles, so the turn is looked up: the one of 720 that
-    comes nearest to the axis.
+    What lies across the wanted axis is a sinusoid of the turn, beside what the force toward the
+    back adds to I and II; the turn is where it is zero, on the axis's own side. Where it never is,
+    the turn that comes nearest.
     """
-    angle, area = np.radians(_TURNS), heart.qrs.area
-    left = area[LEFT] * np.cos(angle) - area[FOOT] * np.sin(angle)
-    foot = area[FOOT] * np.cos(angle) + area[LEFT] * np.sin(angle)
-    reached = frontal_axis(np.stack([left, foot, np.full_like(left, area[BACK])]))
-    missing = np.abs((reached - degrees + 180) % 360 - 180)
-    turn = float(_TURNS[missing.argmin()])
+    left, foot, back = heart.qrs.area.tolist()
+    sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+    across = cosine * _FRONTAL[1] - sine * _FRONTAL[0]  # 0 on the line of the axis
+    along = sine * _FRONTAL[1] + cosine * _FRONTAL[0]
+    at_cosine, at_sine = (float(across[:2] @ each) for each in ((left, foot), (-foot, left)))
+    size = max(float(np.hypot(at_cosine, at_sine)), 1e-12)
+    half = float(np.arccos(min(max(-float(across[BACK]) * back / size, -1.0), 1.0)))
+    middle = float(np.arctan2(at_sine, at_cosine))
+
+    def projected(angle: float) -> float:
+        here, lower = np.cos(angle), np.sin(angle)
+        return float(along[:2] @ (left * here - foot * lower, foot * here + left * lower))
+
+    turn = float(np.degrees(max(middle - half, middle + half, key=projected)))
+    turn = (turn + 180) % 360 - 180
     t_waves = heart.t.turned(frontal_turn(t_share * turn))
     return replace(heart, qrs=heart.qrs.turned(frontal_turn(turn)), t=t_waves)
+
+
+_FRONTAL = np.stack([DOWER[0], (2 * DOWER[1] - DOWER[0]) / np.sqrt(3)])
+"""Directions of leads I and aVF, of which a cart reads the frontal axis."""

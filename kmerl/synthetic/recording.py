@@ -1,37 +1,33 @@
 """One visit turned into twelve leads and the measurements a cart would take."""
 
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kmerl.synthetic import conduction, muscle, rhythms
-from kmerl.synthetic.body import digitised, lead_field
+from kmerl.synthetic.body import lead_field
 from kmerl.synthetic.catalogue import SINUS_RHYTHMS, TERRITORIES
+from kmerl.synthetic.device import HEART, ROWS, draw_device, recorded
 from kmerl.synthetic.heart import (
     Heart,
-    beat,
     frontal_axis,
-    frontal_turn,
     healthy_heart,
     horizontal_turn,
     rate_factor,
     with_axis,
 )
-from kmerl.synthetic.noise import SITES, at_electrodes
+from kmerl.synthetic.noise import RATE, SITES
 from kmerl.synthetic.patients import Patient, Visit
 from kmerl.synthetic.rhythms import Beats
-from kmerl.synthetic.waves import Array, Waves, dipole
+from kmerl.synthetic.source import beat_heart, lay
 
 Random = np.random.Generator
 Shape = Callable[[Heart, float, Random], Heart]
 
 SHORTEST_PR = 0.122  # seconds; shorter is preexcitation
-RATE = 500  # Hz, all four corpora
-ONSET = 100  # samples of a template before its onset
-TEMPLATE = 650  # samples of a template: room for U after the longest QT
-QT_STEP = 0.01  # relative step in which QT follows the interval
 
 SHAPES: dict[str, Shape] = {
     "left ventricular hypertrophy": muscle.left_ventricular_hypertrophy,
@@ -86,17 +82,15 @@ class Recording:
 
 def record(visit: Visit, units_per_mv: int) -> Recording:
     """Simulate one visit."""
-    count = round(visit.seconds * RATE)
     heart = visit_heart(visit)
     beats = visit_beats(visit, heart)
-    source = _ventricles(visit, heart, beats, count)
-    source += _atrial_beats(visit, heart, beats, count)
-    source += _atrial_activity(visit.stream("atria"), beats, count)
-    site = SITES[visit.patient.corpus]
-    field = _visit_field(visit)
-    noise = at_electrodes(visit.stream("noise"), site, visit.noise, count, RATE)
-    noise += (site.gain * field).astype(np.float32) @ source.astype(np.float32)
-    samples = digitised(noise, units_per_mv)
+    site, rng = SITES[visit.patient.corpus], visit.stream("recording")
+    device = draw_device(rng, site)
+    rows = np.empty((ROWS, round(visit.seconds * RATE)), np.float32)
+    lay(visit.patient, heart, beats, rng, device.blur, rows[HEART])
+    field = lead_field(visit.patient.stream("body"), visit.patient.size)
+    field *= rng.normal(1, 0.04, field.shape)  # the electrodes of this visit
+    samples = recorded(rng, device, site, visit.noise, rows, field, units_per_mv)
     return Recording(visit, samples, units_per_mv, measured(visit, heart, beats))
 
 
@@ -124,7 +118,7 @@ def visit_heart(visit: Visit) -> Heart:
             heart = _with_infarcts(heart, visit)
         if visit.has(name):
             heart = shape(heart, strength(visit.patient, name), visit.patient.stream(name))
-    pr = max(heart.pr * float(np.clip((60 / visit.rate) ** 0.25, 0.86, 1.05)), SHORTEST_PR)
+    pr = max(heart.pr * min(max((60 / visit.rate) ** 0.25, 0.86), 1.05), SHORTEST_PR)
     if visit.has("first degree av block"):
         pr = visit.patient.stream("first degree av block").uniform(0.214, 0.30)
     if visit.has("wolff-parkinson-white"):
@@ -172,118 +166,22 @@ def _with_ectopy(visit: Visit, beats: Beats, rng: Random) -> Beats:
     return beats
 
 
-def _ventricles(visit: Visit, heart: Heart, beats: Beats, count: int) -> Array:
-    """(3, count) mV: QRS, ST and T of all beats, each with the QT its interval asks for."""
-    hearts = beat_hearts(visit.patient, heart)
-    usual = float(beats.rr.mean())
-    intervals = 0.6 * usual + 0.4 * np.minimum(beats.rr, 1.6)
-    factors = [round(rate_factor(rr) / QT_STEP) * QT_STEP for rr in intervals.tolist()]
-    keys = list(zip(beats.kind.tolist(), factors, strict=True))
-    shapes = {key: _template(beat(hearts[key[0]], key[1])) for key in set(keys)}
-    breath = 1 + 0.03 * np.sin(2 * np.pi * 0.25 * beats.qrs + visit.number)
-    return _placed([shapes[key] for key in keys], beats.qrs, breath, count)
-
-
-def beat_hearts(patient: Patient, heart: Heart) -> dict[int, Heart]:
-    """The heart as it beats by each way of driving it: conducted, ectopic, paced, escaping."""
-    rng = patient.stream("ectopic")
-    ectopic, stimulated = conduction.ventricular_ectopic(heart, rng), conduction.paced(heart, rng)
-    return {
-        rhythms.CONDUCTED: heart,
-        rhythms.ECTOPIC: ectopic,
-        rhythms.PACED: stimulated,
-        rhythms.ESCAPE: ectopic if rng.random() < 0.5 else heart,
-    }
-
-
-def _atrial_beats(visit: Visit, heart: Heart, beats: Beats, count: int) -> Array:
-    """(3, count) mV: all P waves."""
-    shapes = _p_shapes(heart.p, visit.patient.stream("atrial ectopic"))
-    kinds = beats.p_kind.tolist()
-    drawn = {kind: _template(shapes[kind]) for kind in set(kinds)}
-    return _placed([drawn[kind] for kind in kinds], beats.p, np.ones(len(kinds)), count)
-
-
-def _template(parts: Waves) -> Array:
-    """(3, TEMPLATE) mV of one beat whose onset is at sample ONSET."""
-    return dipole(parts.moved(ONSET / RATE), TEMPLATE, RATE)
-
-
-def _placed(shapes: Sequence[Array], onsets: Array, gains: Array, count: int) -> Array:
-    """Templates added up, each with its onset at the sample nearest to its time."""
-    out = np.zeros((3, count))
-    starts = np.rint(onsets * RATE).astype(int) - ONSET
-    for shape, start, gain in zip(shapes, starts.tolist(), gains.tolist(), strict=True):
-        begin, stop = max(start, 0), min(start + TEMPLATE, count)
-        if begin < stop:
-            out[:, begin:stop] += gain * shape[:, begin - start : stop - start]
-    return out
-
-
-def _p_shapes(p_waves: Waves, rng: Random) -> dict[int, Waves]:
-    elsewhere = frontal_turn(float(rng.choice([-1, 1]) * rng.uniform(45, 95)))
-    upward = np.diag([0.5, -0.9, -0.6])
-    return {
-        rhythms.SINUS: p_waves,
-        rhythms.ATRIAL_ECTOPIC: p_waves.turned(elsewhere).scaled(1.1),
-        rhythms.RETROGRADE: p_waves.turned(upward),
-    }
-
-
-def _atrial_activity(rng: Random, beats: Beats, count: int) -> Array:
-    """(3, count) mV of fibrillation or flutter; nothing where there are P waves."""
-    seconds = np.arange(count) / RATE
-    if beats.atria == "fibrillation":
-        return _fibrillation(rng, beats.atrial_rate, seconds)
-    if beats.atria == "flutter":
-        return _flutter(rng, beats.atrial_rate, seconds)
-    return np.zeros((3, count))
-
-
-def _fibrillation(rng: Random, frequency: float, seconds: Array) -> Array:
-    """Waves of drifting rate and height, largest in V1."""
-    out = np.zeros((3, len(seconds)))
-    for share in (1.0, 0.6, 0.4):
-        drift = np.cumsum(rng.normal(0, 0.35, 24))
-        local = frequency * rng.uniform(0.85, 1.15) + 0.25 * np.interp(
-            seconds, np.linspace(0, seconds[-1], 24), drift - drift.mean()
-        )
-        phase = 2 * np.pi * np.cumsum(local) / RATE + rng.uniform(0, 6.28)
-        height = np.interp(seconds, np.linspace(0, seconds[-1], 16), rng.uniform(0.4, 1.3, 16))
-        direction = np.array([-0.1, 0.45, -0.8]) + rng.normal(0, 0.3, 3)
-        out += share * np.outer(direction, height * np.sin(phase))
-    return out * rng.uniform(0.028, 0.075)
-
-
-def _flutter(rng: Random, frequency: float, seconds: Array) -> Array:
-    """Sawtooth, negative in II, III, aVF, positive in V1; its phase is the rhythm's own."""
-    steps = np.arange(1, 5)[:, None]
-    angle = 2 * np.pi * frequency * steps * (seconds + rhythms.BEFORE + 1)
-    saw = (np.sin(angle) / steps).sum(axis=0) * (2 / np.pi)
-    direction = np.array([0.05, -0.9, -0.5]) + rng.normal(0, 0.1, 3)
-    return np.asarray(np.outer(direction, saw) * rng.uniform(0.11, 0.20))
-
-
-def _visit_field(visit: Visit) -> Array:
-    """The patient's body, its electrodes placed anew."""
-    field = lead_field(visit.patient.stream("body"), visit.patient.size)
-    return field * visit.stream("electrodes").normal(1, 0.03, field.shape)
-
-
 def measured(visit: Visit, heart: Heart, beats: Beats) -> Measurements:
     """What a cart would print for this visit, from the simulation itself."""
     inside = beats.rr[(beats.qrs > 0) & (beats.qrs < visit.seconds)]
-    rr = float(np.median(inside)) if len(inside) else 60 / visit.rate
+    rr = statistics.median(inside.tolist()) if len(inside) else 60 / visit.rate
     if visit.has("ventricular pacing"):
-        heart = beat_hearts(visit.patient, heart)[rhythms.PACED]
+        heart = beat_heart(rhythms.PACED, visit.patient, heart)
     atrial = any(visit.has(name) for name in SINUS_RHYTHMS)
+    areas = np.stack([heart.p.area, heart.qrs.area, heart.t.vector[0]], axis=1)
+    p_axis, qrs_axis, t_axis = frontal_axis(areas).tolist()
     return Measurements(
         rr=rr,
         p_width=heart.p.end - heart.p.onset if atrial else None,
         pr=heart.pr if atrial else None,
         qrs=heart.qrs_width,
         qt=heart.qtc * rate_factor(rr),
-        p_axis=float(frontal_axis(heart.p.area)) if atrial else None,
-        qrs_axis=float(frontal_axis(heart.qrs.area)),
-        t_axis=float(frontal_axis(heart.t.vector[0])),
+        p_axis=p_axis if atrial else None,
+        qrs_axis=qrs_axis,
+        t_axis=t_axis,
     )

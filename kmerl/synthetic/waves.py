@@ -1,20 +1,21 @@
 """The heart's dipole as a sum of waves in time, each with a direction in space."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Signal = NDArray[np.float32]
 
 LEFT, FOOT, BACK = 0, 1, 2
 """Axes of the dipole, as Frank's X, Y and Z: toward the patient's left, feet and back."""
 
 EDGE = 2.0
 """A wave begins and ends this many widths from its centre (where 14 % of it is left)."""
-REACH = 4.0
-"""Beyond this many widths a wave is not drawn: less than 0.04 % of it is left."""
+FAR = np.float32(50.0)
+"""Squared widths beyond which a wave falls no further: 1e-11 of it is left."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +49,26 @@ class Waves:
     @property
     def area(self) -> Array:
         """(3,) mV s: what the waves sum up to, the vector an electrical axis is measured on."""
-        return np.asarray((self.vector * (self.rise + self.fall)[:, None]).sum(axis=0))
+        return np.asarray((self.rise + self.fall) @ self.vector)
 
     def moved(self, seconds: float) -> "Waves":
-        return replace(self, centre=self.centre + seconds)
+        return Waves(self.centre + seconds, self.rise, self.fall, self.vector, self.flat)
 
     def stretched(self, factor: float) -> "Waves":
         """The same waves, `factor` times as slow."""
-        return replace(
-            self,
-            centre=self.centre * factor,
-            rise=self.rise * factor,
-            fall=self.fall * factor,
-        )
+        rise, fall = self.rise * factor, self.fall * factor
+        return Waves(self.centre * factor, rise, fall, self.vector, self.flat)
+
+    def blurred(self, seconds: float) -> "Waves":
+        """The same waves behind a Gaussian low-pass of that width: wider, and as large in area."""
+        rise, fall = np.hypot(self.rise, seconds), np.hypot(self.fall, seconds)
+        lower = (self.rise + self.fall) / (rise + fall)
+        return Waves(self.centre, rise, fall, self.vector * lower[:, None], self.flat)
 
     def scaled(self, factor: "float | Array") -> "Waves":
         """Amplitudes times `factor`: a number, or one number a wave."""
-        return replace(self, vector=self.vector * np.reshape(factor, (-1, 1)))
+        vector = self.vector * np.reshape(factor, (-1, 1))
+        return Waves(self.centre, self.rise, self.fall, vector, self.flat)
 
     def scaled_first(self, *gains: float) -> "Waves":
         """The first waves times `gains`, one each; the waves a lesion has added stay."""
@@ -73,7 +77,8 @@ class Waves:
 
     def turned(self, matrix: Array) -> "Waves":
         """Directions mapped by a (3, 3) matrix."""
-        return replace(self, vector=self.vector @ matrix.T)
+        vector = self.vector @ matrix.T
+        return Waves(self.centre, self.rise, self.fall, vector, self.flat)
 
     def from_onset(self) -> "Waves":
         """Moved so that the first wave begins at 0."""
@@ -104,30 +109,38 @@ def joined(parts: Sequence[Waves]) -> Waves:
     )
 
 
-def dipole(parts: Waves, samples: int, rate: int) -> Array:
+def dipole(parts: Waves, samples: int, rate: int) -> Signal:
     """The sum of all waves, sampled: (3, `samples`) in mV at `rate` Hz from time 0."""
-    reach = np.where(parts.flat, REACH / 2, REACH)
-    first = np.floor((parts.centre - reach * parts.rise) * rate).astype(int)
-    last = np.ceil((parts.centre + reach * parts.fall) * rate).astype(int)
-    length = last - first + 1
-    out = np.zeros((3, samples))
-    for shortest, longest in ((0, 64), (64, 256), (256, int(length.max(initial=256)) + 1)):
-        rows = np.flatnonzero((length >= shortest) & (length < longest))
-        if len(rows):
-            seconds = (first[rows, None] + np.arange(length[rows].max())) / rate
-            for row, shape in zip(rows, _shapes(parts, rows, seconds), strict=True):
-                begin, stop = max(first[row], 0), min(last[row] + 1, samples)
-                if begin < stop:
-                    seen = shape[begin - first[row] : stop - first[row]]
-                    out[:, begin:stop] += parts.vector[row][:, None] * seen
+    return dipoles([parts], samples, rate)[0]
+
+
+def dipoles(
+    beats: Sequence[Waves], samples: int, rate: int, start: float = 0.0, blur: float = 0.0
+) -> list[Signal]:
+    """`dipole` of each of `beats`, all drawn at once, from `start` seconds on.
+
+    Args:
+        blur: seconds; the width of a Gaussian low-pass behind which they are.
+    """
+    every = joined(beats) if len(beats) > 1 else beats[0]
+    if blur:
+        every = every.blurred(blur)
+    centre, rise, fall = (
+        each[:, None].astype(np.float32)
+        for each in (every.centre - start, 1 / every.rise, 1 / every.fall)
+    )
+    offset = np.arange(samples, dtype=np.float32) * np.float32(1 / rate) - centre
+    offset = np.maximum(offset * fall, offset * -rise)  # distance, in widths of its own side
+    np.square(offset, out=offset)
+    np.minimum(offset, FAR, out=offset)
+    flat = np.flatnonzero(every.flat)
+    if len(flat):
+        offset[flat] = np.minimum(offset[flat] ** 3, FAR)
+    offset *= np.float32(-0.5)
+    np.exp(offset, out=offset)
+    vector, first, out = every.vector.T.astype(np.float32), 0, []
+    for one in beats:
+        last = first + len(one.centre)
+        out.append(vector[:, first:last] @ offset[first:last])
+        first = last
     return out
-
-
-def _shapes(parts: Waves, rows: NDArray[np.int_], seconds: Array) -> Array:
-    """(row, sample) height, 1 at its centre, of each wave of `rows` at its own `seconds`."""
-    offset = seconds - parts.centre[rows, None]
-    width = np.where(offset < 0, parts.rise[rows, None], parts.fall[rows, None])
-    squared = (offset / width) ** 2
-    flat = parts.flat[rows]
-    squared[flat] = squared[flat] ** 3
-    return np.asarray(np.exp(-0.5 * squared))

@@ -18,7 +18,7 @@ from kmerl.models.masking import MaskParams, draw_leads
 from kmerl.seeds import stream
 from kmerl.store import Index, read_index, read_parquet
 from kmerl.training.reader import Batch as Drawn
-from kmerl.training.reader import TrainingReader
+from kmerl.training.reader import Made, TrainingReader
 
 
 @dataclass(frozen=True)
@@ -211,9 +211,11 @@ def loader(
     neighbours: int,
     threads: int = 1,
     decoded: np.ndarray | None = None,
+    made: Made | None = None,
 ) -> Loader:
     """A loader of one split; `batch` is that of all processes, `place` this one's (rank, world
-    size), `neighbours` those that stay together, `decoded` a copy of the store's signals.
+    size), `neighbours` those that stay together, `decoded` a copy of the store's signals, `made`
+    what makes others in their place.
 
     Training batches are all of that size, and an epoch leaves the rest out; each process has its
     part of every one. Of other splits every record is read, whole batches by each process in turn.
@@ -232,5 +234,6 @@ def loader(
         world_size=place[1],
         threads=threads,
         decoded=decoded,
+        made=made,
     )
     return Loader(pairs, reader, signal, device)

@@ -34,6 +34,7 @@ class PretrainParams:
 
     corpus: str
     share: Annotated[float, Field(gt=0, le=100)]
+    fresh: bool
     epochs: Count
     batch: Count
     neighbours: Count

@@ -27,6 +27,8 @@ Result = TypeVar("Result")
 Scope = Literal["group", "record", "batch"]
 DrawLeads = Callable[[np.random.Generator, int], np.ndarray]
 """(generator, subsets) -> int (subsets, kept): standard-order lead indices, `kept` for all."""
+Made = Callable[[int, np.ndarray], np.ndarray]
+"""(epoch, rows) -> int16 (rows, 12, samples): signals in place of the store's."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class TrainingReader:
         threads: threads that read and decode, each a batch at a time.
         prefetch: batches held ready, beside those that threads are at.
         decoded: int16 (rows, 12, samples) of the whole store, if there is such a copy.
+        made: makes the signals, where they are not the store's.
 
     Raises:
         StoreError: a row outside the store, or too few rows for one batch.
@@ -84,8 +87,9 @@ class TrainingReader:
         threads: int = 1,
         prefetch: int = 4,
         decoded: np.ndarray | None = None,
+        made: Made | None = None,
     ) -> None:
-        self._index, self._decoded = index, decoded
+        self._index, self._decoded, self._made = index, decoded, made
         index.groups.of(rows)  # all of them are there
         chosen = np.zeros(index.groups.rows, bool)
         chosen[rows] = True
@@ -147,13 +151,12 @@ class TrainingReader:
         rank, ranks = self._part
         here = slice(rank * len(every) // ranks, (rank + 1) * len(every) // ranks)
         rows, leads = every[here], drawn[here]
-        return Batch(
-            signal=self._signal(rows, leads),
-            leads=leads,
-            rows=rows,
-            low_all=self._index.low[rows],
-            high_all=self._index.high[rows],
-        )
+        if self._made is None:
+            low, high = self._index.low[rows], self._index.high[rows]
+            return Batch(self._signal(rows, leads), leads, rows, low, high)
+        whole = self._made(epoch, rows)
+        low, high = whole.min(axis=(1, 2)), whole.max(axis=(1, 2))
+        return Batch(whole[np.arange(len(rows))[:, None], leads], leads, rows, low, high)
 
     def _leads(self, generator: np.random.Generator, pieces: list[slice]) -> np.ndarray:
         """int64 (batch, kept): the leads each row of a batch keeps."""

@@ -25,6 +25,7 @@ from kmerl.training import model as model_files
 from kmerl.training.cache import decoded
 from kmerl.training.checkpoint import Checkpoint, fingerprint
 from kmerl.training.data import Pairs, load_pairs, loader
+from kmerl.training.fresh import FreshHearts
 from kmerl.training.loop import History, Pretraining, PretrainParams
 
 
@@ -108,7 +109,7 @@ class Session:
         return Pretraining(
             model,
             self.pretrain,
-            loader(pairs, "train", *args, *more),
+            loader(pairs, "train", *args, *more, made=self._fresh(pairs)),
             loader(pairs, "val", *args, *more) if held_out else None,
             self.seed,
             checkpoint,
@@ -120,6 +121,12 @@ class Session:
     def _reading_threads(self, device: str) -> int:
         """One beside a CPU that trains; beside GPUs the workers, shared by a node's processes."""
         return 1 if device == "cpu" else max(1, self.runtime.worker_count // distributed.on_node())
+
+    def _fresh(self, pairs: Pairs) -> FreshHearts | None:
+        """What draws new hearts for the training pairs, if params.yaml wants that."""
+        if not self.pretrain.fresh:
+            return None
+        return FreshHearts(pairs.index, pairs.rows("train"), self.pretrain.corpus, self.values)
 
     def _decoded(self, pairs: Pairs) -> np.ndarray | None:
         """The copy of the store that this machine keeps, if params.yaml wants one."""
