@@ -70,17 +70,17 @@ def right_bundle_branch_block(heart: Heart, strength: float, rng: Random) -> Hea
         (93, 13, 14, (-0.30, 0.02, -0.55)),
     ).scaled(gain)
     late = _jittered(late.stretched(float(rng.uniform(1.0, 1.14))), rng)
-    early = heart.qrs.scaled_first(1.1, 1, rng.uniform(0.5, 0.9), 0.35, 0.1)
+    early = heart.qrs.scaled_first(1.1, 0.95, rng.uniform(0.3, 0.75), 0.15, 0.0)
     t_turned = heart.t.vector + gain * np.array([0.06, 0.0, rng.uniform(0.18, 0.34)])
     turned = replace(heart.t, vector=np.vstack([t_turned[:1], heart.t.vector[1:]]))
-    st = heart.st + np.array([0.0, 0.0, 0.04])
+    st = heart.st + np.array([0.0, 0.0, 0.08])
     qrs = joined([early, late]).from_onset()
     return replace(heart, qrs=qrs, t=turned, st=st, qtc=heart.qtc + 0.02)
 
 
 def incomplete_right_bundle_branch_block(heart: Heart, strength: float, rng: Random) -> Heart:
     """QRS of 86-118 ms with a small late r' in V1 and an s in V6."""
-    size = _gain(rng, 0.3) * (0.5 + 0.35 * strength)
+    size = _gain(rng, 0.35) * (0.3 + 0.3 * strength)
     late = waves((68, 8, 10, (-0.16, 0.0, -0.36))).scaled(size)
     qrs = joined([heart.qrs.scaled_first(1, 1, 0.95, 0.75, 0.2), _jittered(late, rng)])
     return replace(heart, qrs=qrs.stretched(rng.uniform(1.0, 1.12)).from_onset())
@@ -137,9 +137,9 @@ def preexcitation(heart: Heart, strength: float, rng: Random) -> Heart:
 
 def paced(heart: Heart, rng: Random) -> Heart:
     """A beat driven from the right ventricle's apex, its stimulus just before QRS."""
-    qrs = _jittered(PACED.scaled(_gain(rng, 0.25)), rng).stretched(rng.normal(1.04, 0.08))
+    qrs = _jittered(PACED.scaled(0.8 * _gain(rng, 0.3)), rng).stretched(rng.normal(1.04, 0.08))
     qrs = qrs.turned(frontal_turn(rng.normal(12, 26))).turned(horizontal_turn(rng.normal(0, 25)))
-    wide = _discordant(replace(heart, qrs=qrs.from_onset(), qtc=heart.qtc + 0.05), rng)
+    wide = _discordant(replace(heart, qrs=qrs.from_onset(), qtc=heart.qtc + 0.05), rng, 0.09)
     return replace(wide, qrs=joined([wide.qrs, _stimulus(rng)]))
 
 
@@ -160,7 +160,7 @@ def ventricular_ectopic(heart: Heart, rng: Random) -> Heart:
     return _discordant(replace(heart, qrs=qrs, qtc=heart.qtc + 0.03), rng)
 
 
-def _discordant(heart: Heart, rng: Random) -> Heart:
+def _discordant(heart: Heart, rng: Random, lift: float = 0.18) -> Heart:
     """ST and T against the main direction of a QRS that spread through muscle."""
     main = heart.qrs.area / max(float(np.linalg.norm(heart.qrs.area)), 1e-9)
     peak = float(np.linalg.norm(heart.qrs.vector, axis=1).max())
@@ -169,7 +169,7 @@ def _discordant(heart: Heart, rng: Random) -> Heart:
     t_vector = np.array([-share * peak * main * sideways, -0.02 * main])
     t_vector += rng.normal(0, [[0.08], [0.01]], (2, 3))
     t_waves = replace(heart.t, vector=t_vector, rise=heart.t.rise * np.array([1.1, 1]))
-    return replace(heart, t=t_waves, st=-rng.uniform(0.08, 0.18) * peak * main)
+    return replace(heart, t=t_waves, st=-rng.uniform(0.4, 1.0) * lift * peak * main)
 
 
 def _gain(rng: Random, spread: float = 0.18) -> float:

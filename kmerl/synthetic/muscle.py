@@ -30,8 +30,8 @@ WALLS = {
 """Direction (left, foot, back) from the heart's centre to the wall, and the leads over it."""
 
 REACH = {
-    "inferior": (0.90, 0.25, 18.0),
-    "anterior": (0.95, 0.32, 20.0),
+    "inferior": (0.90, 0.21, 18.0),
+    "anterior": (0.95, 0.26, 21.0),
     "anteroseptal": (0.90, 0.26, 25.0),
     "lateral": (0.90, 0.34, 16.0),
     "anterolateral": (0.70, 0.28, 22.0),
@@ -62,10 +62,11 @@ def infarct(heart: Heart, territory: str, stage: str, strength: float, rng: Rand
     q_wave = waves((moment, 8.5, 9.5, tuple(-reach * depth * toward)))
     qrs = joined([qrs, q_wave]).from_onset()
     lift = {"acute": rng.uniform(0.15, 0.30), "recent": rng.uniform(0.03, 0.09), "old": 0.012}
-    invert = {"acute": -0.10, "recent": 0.40, "old": rng.uniform(0.05, 0.30)}[stage]
+    invert = {"acute": -0.10, "recent": 0.40, "old": rng.uniform(0.0, 0.22)}[stage]
     t_vector = heart.t.vector - np.outer([invert * (0.7 + 0.3 * strength), 0], toward)
     st = heart.st + lift[stage] * (0.6 + 0.4 * strength) * toward
-    return replace(heart, qrs=qrs, st=st, t=replace(heart.t, vector=t_vector))
+    scar = replace(heart.t, vector=t_vector).scaled(rng.uniform(0.45, 0.95))
+    return replace(heart, qrs=qrs, st=st, t=scar)
 
 
 def _without_early_forces(qrs: Waves, toward: Array, share: float) -> Waves:
@@ -86,7 +87,7 @@ def left_ventricular_hypertrophy(heart: Heart, strength: float, rng: Random) -> 
     if frontal_axis(grown.qrs.area) > 50:
         grown = with_axis(grown, rng.uniform(10, 45))
     strained = float(rng.uniform(0.0, 0.5)) * strength
-    away = np.array([0.95, 0.15, 0.35])
+    away = np.array([0.90, 0.14, 0.58])
     t_vector = grown.t.vector - np.outer([0.95 * strained, 0], away)
     return replace(grown, t=replace(grown.t, vector=t_vector), st=grown.st - 0.22 * strained * away)
 
@@ -107,7 +108,7 @@ def left_atrial_enlargement(heart: Heart, strength: float, rng: Random) -> Heart
     late = heart.p.centre > heart.p.centre.mean()
     width = heart.p.end - heart.p.onset
     delay = np.where(late, max(0.020, 0.112 - width) + 0.010 * strength, 0.0)
-    extra = np.outer(late, [0.035, 0.015, 0.085 + 0.05 * strength])
+    extra = np.outer(late, [0.030, 0.015, 0.050 + 0.030 * strength])
     p_waves = replace(heart.p, centre=heart.p.centre + delay, vector=heart.p.vector + extra)
     return replace(heart, p=p_waves, pr=heart.pr + 0.014)
 
@@ -128,8 +129,7 @@ def right_atrial_enlargement(heart: Heart, strength: float, rng: Random) -> Hear
 
 def ischaemia(heart: Heart, strength: float, rng: Random) -> Heart:
     """ST depressed and T inverted symmetrically over the apex and the side: no territory named."""
-    toward = np.array([0.93, rng.uniform(-0.2, 0.5), 0.1])
-    toward += rng.uniform(-0.2, 0.3) * wall("anterior")
+    toward = np.array([0.93, rng.uniform(-0.2, 0.5), rng.uniform(-0.1, 0.7)])
     return _ischaemic(heart, toward, strength, rng)
 
 
@@ -215,14 +215,23 @@ def t_wave_inversion(heart: Heart, strength: float, rng: Random) -> Heart:
 
 def low_t_wave(heart: Heart, strength: float, rng: Random) -> Heart:
     """T under a tenth of R in the leads where R is tall."""
-    return replace(heart, t=heart.t.scaled(np.array([0.32 - 0.16 * strength, 1.0])))
+    return replace(heart, t=_lower(heart.t, 0.32 - 0.16 * strength), st=heart.st - LOWERED)
+
+
+LOWERED = np.array([0.022, 0.014, 0.0])  # mV that ST lies lower where T is low
+
+
+def _lower(t_waves: Waves, gain: float) -> Waves:
+    """T times `gain` toward the side and the feet, and less changed toward the front; U stays."""
+    change = np.array([[gain, gain, min(gain + 0.3, 1.0)], [1, 1, 1]])
+    return replace(t_waves, vector=t_waves.vector * change)
 
 
 def t_wave_change(heart: Heart, strength: float, rng: Random) -> Heart:
     """T low in some leads and turned in others; ST a little low."""
-    t_waves = heart.t.scaled(np.array([rng.uniform(0.35, 0.55) - 0.06 * strength, 1.0]))
+    t_waves = _lower(heart.t, rng.uniform(0.40, 0.60) - 0.06 * strength)
     turn = horizontal_turn(rng.choice([-1, 1], p=[0.7, 0.3]) * rng.uniform(5, 45))
-    return replace(heart, t=t_waves.turned(turn), st=heart.st - np.array([0.022, 0.014, 0.0]))
+    return replace(heart, t=t_waves.turned(turn), st=heart.st - LOWERED)
 
 
 def prolonged_qt(heart: Heart, strength: float, rng: Random) -> Heart:
@@ -238,7 +247,7 @@ def low_voltage(heart: Heart, strength: float, rng: Random) -> Heart:
     gain = min((0.70 - 0.12 * strength) / largest, 0.85)
     chest = gain ** rng.uniform(0.2, 0.9)
     change = np.array([gain, gain, chest])
-    t_gain = float(np.sqrt(gain))
+    t_gain = gain**0.35
     return replace(
         heart,
         qrs=replace(heart.qrs, vector=heart.qrs.vector * change),

@@ -87,7 +87,8 @@ def paroxysm(rng: Random, rate: float, pr: float, seconds: float) -> Beats:
 
 def sinus(rng: Random, rate: float, pr: float, seconds: float, swing: float = 0.02) -> Beats:
     """Sinus rhythm; `swing` is the breath's share of the interval (0.1 and more: arrhythmia)."""
-    qrs = _series(rng, 60 / rate, seconds, 0.008)
+    own = float(np.clip(np.exp(rng.normal(-4.3, 0.6)), 0.005, 0.035))
+    qrs = _series(rng, 60 / rate, seconds, own)
     breath = np.sin(2 * np.pi * (rng.uniform(0.17, 0.30) * qrs + rng.random()))
     gaps = np.diff(qrs, prepend=qrs[0] - 60 / rate) * (1 + swing * breath)
     qrs = qrs[0] + np.cumsum(gaps)
