@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from kmerl.files import read_yaml
+from kmerl.knowledge.lexicon.backend import lexicon
 from kmerl.params import ParamsError, build
 from kmerl.synthetic.catalogue import HIDES, TERRITORIES, Findings
 from kmerl.synthetic.patients import Population
-from kmerl.synthetic.words import CART, GERMAN, Words
+from kmerl.synthetic.words import CART, ENGLISH, GERMAN, LITERALLY, Words
 
 SLIPS: list[tuple[type, str, str, Any, str]] = [
     (Words, "words cart stated", "low t wav", ["Low T"], "did you mean 'low t wave'"),
@@ -42,3 +43,17 @@ def test_lines_for_all_infarcts_name_each_wall_and_groups_hide_each_member():
     assert "inferiorer infarkt" in GERMAN[name].stated
     assert set(TERRITORIES) <= HIDES["left bundle branch block"]
     assert all("st elevation" in HIDES[infarct] for infarct in TERRITORIES)
+
+
+@pytest.mark.parametrize("language", [CART, ENGLISH, GERMAN], ids=["cart", "english", "german"])
+def test_the_lexicon_reads_in_each_wording_what_it_is_said_to_say(language):
+    unread = []
+    for name, wording in language.items():
+        if name.startswith("acute "):  # what these say is the report's: reports._infarct_line
+            continue
+        for text in (*wording.stated, *wording.hedged):
+            said = {e for each in LITERALLY.get(text, ((name,),)) for e in each}
+            wanted = set().union(*(lexicon().entities(entity) or {entity} for entity in said))
+            if not wanted <= lexicon().entities(text):
+                unread.append((name, text))
+    assert not unread

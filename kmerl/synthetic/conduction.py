@@ -8,23 +8,29 @@ from dataclasses import replace
 
 import numpy as np
 
-from kmerl.synthetic.heart import Heart, frontal_turn, with_axis
+from kmerl.synthetic.heart import (
+    Heart,
+    frontal_axis,
+    frontal_turn,
+    horizontal_turn,
+    with_axis,
+)
 from kmerl.synthetic.waves import Array, Waves, joined, waves
 
 Random = np.random.Generator
 
 # Late activation of the left ventricle through muscle: no septal q, slurred and notched plateau.
 LEFT_BLOCK = waves(
-    (24, 12, 12, (0.22, 0.16, 0.12)),
-    (58, 15, 16, (0.72, 0.24, 0.86)),
-    (98, 17, 15, (0.74, 0.06, 0.60)),
-    (124, 12, 10, (0.20, -0.05, 0.30)),
+    (22, 11, 11, (0.26, 0.22, -0.02)),
+    (54, 14, 15, (0.62, 0.20, 1.65)),
+    (92, 16, 14, (0.70, -0.08, 1.45)),
+    (116, 12, 10, (0.24, -0.16, 0.55)),
 )
 # Spread from the right ventricle's apex: as left bundle branch block, but from below upward.
 PACED = waves(
-    (28, 13, 14, (0.25, -0.30, 0.25)),
-    (66, 18, 18, (0.55, -0.80, 0.75)),
-    (112, 18, 16, (0.45, -0.55, 0.55)),
+    (28, 13, 14, (0.30, -0.20, 0.35)),
+    (64, 17, 17, (0.75, -0.70, 1.30)),
+    (106, 17, 15, (0.55, -0.50, 0.90)),
 )
 RIGHT_ORIGIN = waves(
     (30, 14, 16, (0.30, 0.35, 0.25)),
@@ -40,48 +46,57 @@ LEFT_ORIGIN = waves(
 
 def left_bundle_branch_block(heart: Heart, strength: float, rng: Random) -> Heart:
     """QRS of 120 ms and more: broad notched R in I, aVL, V5, V6, QS or rS in V1; discordant T."""
-    gain = _gain(rng) * (0.9 + 0.1 * strength)
-    qrs = LEFT_BLOCK.stretched(float(np.clip(rng.normal(1.02, 0.05), 0.93, 1.15))).scaled(gain)
-    qrs = _jittered(qrs, rng).turned(frontal_turn(rng.normal(-5, 14))).from_onset()
+    gain = _gain(rng, 0.22) * (0.9 + 0.1 * strength)
+    qrs = LEFT_BLOCK.stretched(float(np.clip(rng.normal(1.0, 0.06), 0.92, 1.18))).scaled(gain)
+    backward = np.array([1, 1, np.clip(rng.normal(1, 0.25), 0.55, 1.6)])
+    qrs = _jittered(replace(qrs, vector=qrs.vector * backward), rng)
+    qrs = qrs.turned(frontal_turn(rng.normal(-8, 24))).from_onset()
     return _discordant(replace(heart, qrs=qrs, qtc=heart.qtc + 0.03), rng)
 
 
 def incomplete_left_bundle_branch_block(heart: Heart, strength: float, rng: Random) -> Heart:
     """QRS of 105-118 ms, no q in I, V5, V6, a slurred upstroke."""
     late = waves((58, 11, 10, (0.40, 0.05, 0.35))).scaled(0.9 + 0.3 * strength)
-    qrs = joined([heart.qrs.scaled_first(-0.25, 0.55, 1.0, 0.5), late])
+    qrs = joined([heart.qrs.scaled_first(-0.25, 0.55, 1.0, 0.8, 0.5), late])
     qrs = _widened(qrs, rng.uniform(0.107, 0.118))
     return replace(heart, qrs=qrs, t=heart.t.scaled(0.55))
 
 
 def right_bundle_branch_block(heart: Heart, strength: float, rng: Random) -> Heart:
     """QRS of 120 ms and more: rSR' in V1, broad S in I and V6; T opposite in V1-V3."""
-    gain = _gain(rng) * (0.8 + 0.25 * strength)
+    gain = _gain(rng, 0.25) * (0.8 + 0.25 * strength)
     late = waves(
-        (88, 12, 15, (-0.30, 0.02, -0.58)),
-        (112, 12, 13, (-0.22, 0.03, -0.42)),
+        (66, 10, 12, (-0.18, 0.02, -0.50)),
+        (93, 13, 14, (-0.30, 0.02, -0.55)),
     ).scaled(gain)
-    qrs = joined([heart.qrs.scaled_first(1, 1, 0.8, 0.4), late]).from_onset()
-    t_turned = heart.t.vector + gain * np.array([0.10, 0.0, 0.34])
+    late = _jittered(late.stretched(float(rng.uniform(1.0, 1.14))), rng)
+    early = heart.qrs.scaled_first(1.1, 0.95, rng.uniform(0.3, 0.75), 0.15, 0.0)
+    t_turned = heart.t.vector + gain * np.array([0.06, 0.0, rng.uniform(0.18, 0.34)])
     turned = replace(heart.t, vector=np.vstack([t_turned[:1], heart.t.vector[1:]]))
-    back = np.array([0.0, 0.0, 0.05])
-    return replace(heart, qrs=qrs, t=turned, st=heart.st + back, qtc=heart.qtc + 0.02)
+    st = heart.st + np.array([0.0, 0.0, 0.08])
+    qrs = joined([early, late]).from_onset()
+    return replace(heart, qrs=qrs, t=turned, st=st, qtc=heart.qtc + 0.02)
 
 
 def incomplete_right_bundle_branch_block(heart: Heart, strength: float, rng: Random) -> Heart:
-    """QRS of 100-118 ms with a small late r' in V1 and an s in V6."""
-    late = waves((78, 8, 9, (-0.20, 0.0, -0.46))).scaled(_gain(rng) * (0.7 + 0.35 * strength))
-    qrs = joined([heart.qrs.scaled_first(1, 1, 0.85, 0.3), late]).from_onset()
-    return replace(heart, qrs=qrs)
+    """QRS of 86-118 ms with a small late r' in V1 and an s in V6."""
+    size = _gain(rng, 0.35) * (0.3 + 0.3 * strength)
+    late = waves((68, 8, 10, (-0.16, 0.0, -0.36))).scaled(size)
+    qrs = joined([heart.qrs.scaled_first(1, 1, 0.95, 0.75, 0.2), _jittered(late, rng)])
+    return replace(heart, qrs=qrs.stretched(rng.uniform(1.0, 1.12)).from_onset())
 
 
 def left_anterior_fascicular_block(heart: Heart, strength: float, rng: Random) -> Heart:
-    """Axis of -45 to -75 degrees: qR in aVL, rS in II, III, aVF."""
-    start = waves((12, 6, 6, (-0.06, 0.22, -0.06)))
-    axis = -45 - 12 * strength - rng.uniform(0, 10)
-    turned = with_axis(heart, axis, t_share=-0.05)
-    qrs = joined([turned.qrs, start]).stretched(1.1)
-    return replace(turned, qrs=qrs.from_onset())
+    """Axis of -45 to -75 degrees: qR in aVL, rS in II, III, aVF, S as far as V6."""
+    start = waves((12, 6, 6, (-0.04, 0.13, -0.06)))
+    end = waves((56, 9, 9, (-0.36, -0.34, 0.30))).scaled(_gain(rng, 0.3))
+    turned = with_axis(heart, -32 - 8 * strength - rng.uniform(0, 10), t_share=-0.05)
+    flatter = np.array([1, rng.uniform(0.6, 0.9), 1])
+    qrs = replace(turned.qrs, vector=turned.qrs.vector * flatter)
+    qrs = joined([qrs, start, end]).stretched(rng.uniform(1.04, 1.16))
+    ill = replace(turned, qrs=qrs.from_onset())
+    axis = float(frontal_axis(ill.qrs.area))
+    return ill if axis < -42 else with_axis(ill, -43 - rng.uniform(0, 8), t_share=0)
 
 
 def left_posterior_fascicular_block(heart: Heart, strength: float, rng: Random) -> Heart:
@@ -93,11 +108,14 @@ def left_posterior_fascicular_block(heart: Heart, strength: float, rng: Random) 
 
 
 def intraventricular_block(heart: Heart, strength: float, rng: Random) -> Heart:
-    """QRS of 118-140 ms without the form of a bundle branch block, notched."""
-    notch = waves((52, 5, 5, (-0.30, -0.22, -0.20))).scaled(0.7 + 0.4 * strength)
-    end = waves((86, 10, 11, (0.16, 0.14, 0.10)))
-    width = rng.uniform(0.118, 0.128) + 0.012 * (strength - 0.7)
-    return replace(heart, qrs=_widened(joined([heart.qrs, notch, end]), width))
+    """QRS of 111-140 ms without the form of a bundle branch block, notched."""
+    notch = waves((46, 5, 5, tuple(rng.normal(-0.2, 0.12, 3)))).scaled(0.7 + 0.4 * strength)
+    end = waves((76, 9, 10, tuple(rng.normal((0.14, 0.10, 0.16), 0.12))))
+    taller = heart.qrs.scaled_first(0.7, 1.0, *[rng.uniform(1.0, 1.6)] * 2, 1.0)
+    width = rng.uniform(0.111, 0.126) + 0.014 * (strength - 0.7)
+    opposite = rng.uniform(0, 0.25) * np.array([1.0, 0.3, 0.8])
+    t_waves = replace(heart.t, vector=heart.t.vector - np.outer([1, 0], opposite))
+    return replace(heart, qrs=_widened(joined([taller, notch, end]), width), t=t_waves)
 
 
 def preexcitation(heart: Heart, strength: float, rng: Random) -> Heart:
@@ -110,18 +128,27 @@ def preexcitation(heart: Heart, strength: float, rng: Random) -> Heart:
     vector = sides[str(rng.choice(list(sides)))]
     gain = 0.75 + 0.45 * strength
     slur = waves((24, 11, 15, vector), (48, 11, 9, vector)).scaled(gain)
-    qrs = joined([slur, heart.qrs.moved(0.034).scaled_first(0.2, 0.9, 1, 0.8)])
+    qrs = joined([slur, heart.qrs.moved(0.034).scaled_first(0.2, 0.9, 1, 0.9, 0.8)])
     opposite = heart.t.vector - np.outer([0.55, 0.1], np.array(vector) * gain)
     pr = float(np.clip(rng.normal(0.098, 0.008), 0.080, 0.114))
-    return replace(heart, qrs=qrs.from_onset(), t=replace(heart.t, vector=opposite), pr=pr)
+    qrs = _widened(qrs, max(rng.uniform(0.108, 0.118), qrs.end - qrs.onset))
+    return replace(heart, qrs=qrs, t=replace(heart.t, vector=opposite), pr=pr)
 
 
 def paced(heart: Heart, rng: Random) -> Heart:
     """A beat driven from the right ventricle's apex, its stimulus just before QRS."""
-    qrs = _jittered(PACED.scaled(_gain(rng)), rng).stretched(rng.normal(1.04, 0.04)).from_onset()
-    wide = _discordant(replace(heart, qrs=qrs, qtc=heart.qtc + 0.05), rng)
-    stimulus = waves((-8, 1.2, 1.2, (0.25, -1.5, 0.7))).scaled(rng.uniform(0.7, 1.2))
-    return replace(wide, qrs=joined([wide.qrs, stimulus]))
+    qrs = _jittered(PACED.scaled(0.8 * _gain(rng, 0.3)), rng).stretched(rng.normal(1.04, 0.08))
+    qrs = qrs.turned(frontal_turn(rng.normal(12, 26))).turned(horizontal_turn(rng.normal(0, 25)))
+    wide = _discordant(replace(heart, qrs=qrs.from_onset(), qtc=heart.qtc + 0.05), rng, 0.09)
+    return replace(wide, qrs=joined([wide.qrs, _stimulus(rng)]))
+
+
+def _stimulus(rng: Random) -> Waves:
+    """One sample or two, from less than 0.1 mV (bipolar leads) to several mV (unipolar)."""
+    size = float(np.exp(rng.uniform(np.log(0.5), np.log(5.0))))
+    toward = np.array([0.25, -1.0, 0.5]) + rng.normal(0, 0.35, 3)
+    width = float(rng.uniform(0.8, 1.6))
+    return waves((-8, width, width, size * toward * rng.choice([-1, 1], p=[0.25, 0.75])))
 
 
 def ventricular_ectopic(heart: Heart, rng: Random) -> Heart:
@@ -133,17 +160,20 @@ def ventricular_ectopic(heart: Heart, rng: Random) -> Heart:
     return _discordant(replace(heart, qrs=qrs, qtc=heart.qtc + 0.03), rng)
 
 
-def _discordant(heart: Heart, rng: Random) -> Heart:
+def _discordant(heart: Heart, rng: Random, lift: float = 0.18) -> Heart:
     """ST and T against the main direction of a QRS that spread through muscle."""
     main = heart.qrs.area / max(float(np.linalg.norm(heart.qrs.area)), 1e-9)
     peak = float(np.linalg.norm(heart.qrs.vector, axis=1).max())
-    t_vector = np.array([-0.42 * peak * main, -0.02 * main]) + rng.normal(0, 0.03, (2, 3))
+    share = rng.uniform(0.28, 0.5)
+    sideways = np.array([0.7, 1.0, 1.0])  # T turns less to the side than to the back
+    t_vector = np.array([-share * peak * main * sideways, -0.02 * main])
+    t_vector += rng.normal(0, [[0.08], [0.01]], (2, 3))
     t_waves = replace(heart.t, vector=t_vector, rise=heart.t.rise * np.array([1.1, 1]))
-    return replace(heart, t=t_waves, st=-0.09 * peak * main)
+    return replace(heart, t=t_waves, st=-rng.uniform(0.4, 1.0) * lift * peak * main)
 
 
-def _gain(rng: Random) -> float:
-    return float(np.exp(rng.normal(0, 0.14)))
+def _gain(rng: Random, spread: float = 0.18) -> float:
+    return float(np.exp(np.clip(rng.normal(), -2, 2) * spread))
 
 
 def _jittered(parts: Waves, rng: Random) -> Waves:
@@ -154,3 +184,8 @@ def _jittered(parts: Waves, rng: Random) -> Waves:
 def _widened(parts: Waves, seconds: float) -> Waves:
     """Slowed to a QRS width of `seconds`."""
     return parts.stretched(seconds / (parts.end - parts.onset)).from_onset()
+
+
+def prolonged_pr(heart: Heart, strength: float, rng: Random) -> Heart:
+    """PR of 205 to 240 ms: longer than normal, and often left at that."""
+    return replace(heart, pr=float(rng.uniform(0.205, 0.225) + 0.012 * strength))

@@ -1,27 +1,46 @@
 """One patient's heart: the waves of a beat, and the turns and measurements taken on them."""
 
+import csv
 from dataclasses import dataclass, replace
+from importlib import resources
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kmerl.synthetic.body import DOWER
 from kmerl.synthetic.waves import BACK, FOOT, LEFT, Array, Waves, joined, plateau, waves
 
-P_WAVES = waves(
-    (26, 13, 15, (0.03, 0.105, -0.045)),  # right atrium: down and forward
-    (58, 16, 15, (0.065, 0.055, 0.030)),  # left atrium: left and back
-)
-QRS_WAVES = waves(
-    (13, 5.5, 6, (-0.17, -0.04, -0.24)),  # septum: rightward, forward
-    (31, 8, 8, (0.74, 0.55, -0.34)),  # apex
-    (46, 8.5, 9, (0.80, 0.42, 0.74)),  # left free wall: left, back
-    (67, 8, 8, (-0.14, -0.15, 0.34)),  # base
-)
-T_WAVES = waves(
-    (0, 58, 40, (0.37, 0.24, -0.18)),
-    (150, 30, 35, (0.014, 0.010, -0.016)),  # U
-)
-"""T and U, told from the peak of T."""
+QRS_PLACES = (0.17, 0.36, 0.52, 0.68, 0.85)
+"""Centres of the waves of QRS (septum, apex, free wall twice, base), as shares of its width."""
+QRS_SPREAD = 0.106
+"""Width of each of them, as a share of that of QRS."""
+AXIS, T_SHARE = 45.0, 0.35
+"""Degrees of frontal axis to which the healthy hearts of the table are turned, T by its share."""
+U_WAVE = waves((150, 30, 35, (0.014, 0.010, -0.016)))
+"""U, told from the peak of T."""
+
+SCALARS = ("size", "qrs width", "p width", "t rise", "t fall", "pr", "qtc")
+VECTORS = (*(f"qrs {k + 1}" for k in range(len(QRS_PLACES))), "st", "t", "p 1", "p 2")
+QUANTITIES = (*SCALARS, *(f"{name} {axis}" for name in VECTORS for axis in ("x", "y", "z")))
+"""Lines of healthy.csv: logarithms of size (mV) and of four widths (s), PR and QTc (s), and the
+waves' vectors (mV; QRS as shares of its size)."""
+SHORTEST_PR, LONGEST_PR = 0.122, 0.198
+"""Seconds; a shorter PR is preexcitation, a longer one first degree block."""
+NARROWEST = 0.0645  # seconds of QRS between the speeds at which it is measured
+BEYOND = 2.4
+"""Standard deviations at which a draw is cut off: no healthy heart is farther out."""
+
+
+def _healthy() -> Array:
+    """(quantity, column) of healthy.csv: mean, what 15 years and a woman add, own, shared."""
+    table = resources.files("kmerl.synthetic") / "healthy.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    rows = {name: numbers for name, *numbers in csv.reader(lines)}
+    return np.array([[float(number) for number in rows[name]] for name in QUANTITIES])
+
+
+HEALTHY = _healthy()
+"""How healthy hearts differ: measured on PTB-XL's folds 1 to 8 (benchmarks/healthy.py)."""
 
 
 @dataclass(frozen=True)
@@ -55,25 +74,32 @@ def rate_factor(rr: float) -> float:
     return float(min(max(rr ** (1 / 3), 0.68), 1.12))
 
 
-def healthy_heart(rng: np.random.Generator) -> Heart:
+def healthy_heart(rng: np.random.Generator, age: float = 55, female: bool = False) -> Heart:
     """A normal heart with one person's own amplitudes, directions and intervals."""
-    qrs = _varied(QRS_WAVES.stretched(rng.normal(1.06, 0.06)), rng, 0.13)
+    steady, own, shared = HEALTHY[:, :3], HEALTHY[:, 3], HEALTHY[:, 4:]
+    common = np.clip(rng.standard_normal(shared.shape[1]), -BEYOND, BEYOND)
+    alone = np.clip(rng.standard_normal(len(own)), -BEYOND, BEYOND)
+    values = steady @ np.array([1, (age - 55) / 15, female]) + shared @ common + own * alone
+    size, width, p_half, rise, fall = np.exp(values[:5]).tolist()
+    width = max(width, NARROWEST)
+    pr, qtc = values[5:7].tolist()
+    *qrs, st, t, first, second = values[7:].reshape(-1, 3)
     return Heart(
-        p=_varied(P_WAVES.stretched(rng.normal(1.08, 0.06)), rng, 0.15).from_onset(),
-        qrs=qrs.from_onset(),
-        st=rng.normal(0, 0.012, 3) + np.array([0.01, 0.005, -0.02]),
-        t=_varied(T_WAVES, rng, 0.18),
-        pr=float(np.clip(rng.normal(0.155, 0.018), 0.124, 0.192)),
-        qtc=float(np.clip(rng.normal(0.410, 0.016), 0.365, 0.440)),
+        p=_bells([0.0, 1.6 * p_half], 0.75 * p_half, [first, second]).from_onset(),
+        qrs=_bells(
+            np.multiply(QRS_PLACES, width), QRS_SPREAD * width, size * np.array(qrs)
+        ).from_onset(),
+        st=st,
+        t=joined([replace(_bells([0.0], rise, [t]), fall=np.array([fall])), U_WAVE]),
+        pr=min(max(pr, SHORTEST_PR), LONGEST_PR),
+        qtc=min(max(qtc, 0.345), 0.445),
     )
 
 
-def _varied(parts: Waves, rng: np.random.Generator, spread: float) -> Waves:
-    """Every wave with its own amplitude and direction; `spread` is relative."""
-    size = np.linalg.norm(parts.vector, axis=1, keepdims=True)
-    away = rng.normal(0, spread * 0.6, parts.vector.shape) * size
-    gain = np.exp(rng.normal(0, spread, (len(size), 1)))
-    return replace(parts, vector=parts.vector * gain + away)
+def _bells(places: ArrayLike, width: float, vectors: ArrayLike) -> Waves:
+    centre, vector = np.asarray(places, float), np.asarray(vectors, float)
+    widths = np.full(len(centre), width)
+    return Waves(centre, widths, widths, vector, np.zeros(len(centre), dtype=bool))
 
 
 def beat(heart: Heart, factor: float) -> Waves:

@@ -1,6 +1,6 @@
 """Patients and their visits: who they are, what they have, and what they show on a given day."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 
@@ -31,6 +31,7 @@ class Population:
         healthy: share of patients without a chronic finding.
         most_chronic: chronic findings of one patient at most.
         chronic: chance of each finding, at most one a group, in a patient who has any.
+        together: chance of what a chronic finding brings along.
         passing: chance of what one visit of a patient may show and the next one not.
         sinus: weight of each sinus rhythm, where no other rhythm is.
         cpsc2018: weight of each of CPSC2018's classes among its records.
@@ -40,6 +41,7 @@ class Population:
     healthy: Share
     most_chronic: Count
     chronic: dict[Group, dict[FindingName, Share]]
+    together: dict[FindingName, dict[FindingName, Share]]
     passing: dict[FindingName, Share]
     sinus: dict[FindingName, PositiveOrZero]
     cpsc2018: dict[FindingName, PositiveOrZero]
@@ -135,8 +137,8 @@ def draw_patient(seed: int, corpus: str, index: int) -> Patient:
         female=female,
         height=height,
         weight=weight,
-        size=float(np.clip((mass / 25) ** 0.35 * (1.05 if female else 0.98), 0.85, 1.25)),
-        axis=float(np.clip(rng.normal(62 - 0.45 * age + 10, 18), -18, 80)),
+        size=float(np.clip((mass / 25) ** 0.35 * (0.96 if female else 0.9), 0.78, 1.15)),
+        axis=float(np.clip(rng.normal(28 - 0.5 * (age - 55) + 9 * female, 29), -29, 88)),
         chronic=chronic,
         visits=_visit_count(rng, corpus),
     )
@@ -157,9 +159,19 @@ def _chronic(rng: Random, corpus: str) -> tuple[str, ...]:
     while True:
         drawn = [name for options in POPULATION.chronic.values() if (name := _one_of(rng, options))]
         kept = rng.permutation(len(drawn))[: POPULATION.most_chronic]
-        chosen = compatible(drawn[k] for k in kept)
+        own = [drawn[k] for k in kept]
+        brought = (POPULATION.together.get(name, {}) for name in own)
+        chosen = _one_a_group((*own, *(name for each in brought if (name := _one_of(rng, each)))))
         if not is_normal(chosen):
             return chosen
+
+
+def _one_a_group(names: Iterable[str]) -> tuple[str, ...]:
+    """What can be seen of `names`, the first of each group."""
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(CATALOGUE[name].group, name)
+    return compatible(first.values())
 
 
 def _of_class(rng: Random, name: str) -> tuple[str, ...]:
@@ -201,7 +213,7 @@ def draw_visit(patient: Patient, number: int, record: int) -> Visit:
         record=record,
         number=number,
         findings=findings,
-        rate=float(rng.uniform(low, high)),
+        rate=float(low + (high - low) * rng.beta(1.5, 1.9)),
         seconds=_seconds(rng, patient.corpus),
         noise=draw_noise(rng, SITES[patient.corpus]),
         stages={name: _stage(patient, name, number) for name in findings if name in TERRITORIES},
@@ -219,7 +231,7 @@ def _passing(rng: Random, patient: Patient) -> tuple[str, ...]:
 def _stage(patient: Patient, name: str, number: int) -> str:
     """An infarct is acute at most once: at the first visit; then it grows old."""
     began = str(
-        patient.stream(name, "stage").choice(["acute", "recent", "old"], p=[0.25, 0.15, 0.6])
+        patient.stream(name, "stage").choice(["acute", "recent", "old"], p=[0.15, 0.12, 0.73])
     )
     return began if number == 0 else {"acute": "recent"}.get(began, "old") if number == 1 else "old"
 

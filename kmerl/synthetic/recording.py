@@ -12,6 +12,7 @@ from kmerl.synthetic.body import lead_field
 from kmerl.synthetic.catalogue import SINUS_RHYTHMS, TERRITORIES
 from kmerl.synthetic.device import HEART, ROWS, draw_device, recorded
 from kmerl.synthetic.heart import (
+    T_SHARE,
     Heart,
     frontal_axis,
     healthy_heart,
@@ -43,13 +44,20 @@ SHAPES: dict[str, Shape] = {
     "wolff-parkinson-white": conduction.preexcitation,
     "left atrial enlargement": muscle.left_atrial_enlargement,
     "right atrial enlargement": muscle.right_atrial_enlargement,
+    "septal hypertrophy": muscle.septal_hypertrophy,
+    "prolonged pr interval": conduction.prolonged_pr,
     "myocardial ischemia": muscle.ischaemia,
+    **{f"{wall} ischemia": muscle.ischaemia_of(wall) for wall in muscle.ISCHAEMIC},
+    **{f"{wall} subendocardial injury": muscle.injury_of(wall) for wall in muscle.INJURED},
+    "digitalis effect": muscle.digitalis,
     "st depression": muscle.st_depression,
     "st elevation": muscle.st_elevation,
     "t wave inversion": muscle.t_wave_inversion,
     "low t wave": muscle.low_t_wave,
     "t wave abnormality": muscle.t_wave_change,
     "prolonged qt interval": muscle.prolonged_qt,
+    "u wave": muscle.u_wave,
+    "high qrs voltage": muscle.high_voltage,
     "low voltage": muscle.low_voltage,
 }
 """What each finding does to the heart, in the order in which it is done; infarcts come before
@@ -96,10 +104,10 @@ def record(visit: Visit, units_per_mv: int) -> Recording:
 
 def patient_heart(patient: Patient) -> Heart:
     """The patient's heart before disease: own waves, own axis, own rotation."""
-    heart = healthy_heart(patient.stream("heart"))
+    heart = healthy_heart(patient.stream("heart"), patient.age, patient.female)
     rng = patient.stream("position")
     turn = {"clockwise rotation": 32.0, "counterclockwise rotation": -34.0}
-    degrees = next((turn[name] for name in patient.chronic if name in turn), rng.normal(0, 6))
+    degrees = next((turn[name] for name in patient.chronic if name in turn), 0.0)
     matrix = horizontal_turn(float(degrees))
     heart = replace(heart, qrs=heart.qrs.turned(matrix))
     axis = patient.axis
@@ -107,7 +115,7 @@ def patient_heart(patient: Patient) -> Heart:
         axis = rng.uniform(-50, -34)
     if "right axis deviation" in patient.chronic:
         axis = rng.uniform(98, 118)
-    return with_axis(heart, axis, t_share=0.35)
+    return with_axis(heart, axis, T_SHARE)
 
 
 def visit_heart(visit: Visit) -> Heart:

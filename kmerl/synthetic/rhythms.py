@@ -59,9 +59,36 @@ def _series(rng: Random, interval: float, seconds: float, jitter: float) -> Arra
     return -BEFORE - interval * rng.random() + np.cumsum(gaps)
 
 
+def supraventricular_arrhythmia(rng: Random, rate: float, pr: float, seconds: float) -> Beats:
+    """Irregular, narrow, each P from one of several places, PR of many lengths."""
+    qrs = _series(rng, 60 / rate, seconds, rng.uniform(0.08, 0.16))
+    p = qrs - np.clip(pr + rng.normal(0, 0.025, len(qrs)), 0.09, 0.22)
+    kind = rng.choice([SINUS, ATRIAL_ECTOPIC, RETROGRADE], size=len(p), p=[0.35, 0.45, 0.2])
+    return replace(_beats(p, qrs), p_kind=kind)
+
+
+def paroxysm(rng: Random, rate: float, pr: float, seconds: float) -> Beats:
+    """Supraventricular tachycardia that begins or ends within the recording, else sinus rhythm."""
+    fast = supraventricular_tachycardia(rng, rate, pr, seconds)
+    slow = sinus(rng, rng.uniform(62, 95), pr, seconds)
+    turn, begins = rng.uniform(0.25, 0.6) * seconds, rng.random() < 0.5
+    first, then = (slow, fast) if begins else (fast, slow)
+    gap = float(rng.uniform(0.35, 0.5) if begins else rng.uniform(0.8, 1.3))
+    before = first.qrs < turn
+    last = float(first.qrs[before][-1])
+    start = last + gap - float(then.qrs[0])
+    p = np.concatenate([first.p[first.p < last], (then.p + start)[then.p + start > last + 0.05]])
+    kinds = [first.p_kind[first.p < last], then.p_kind[then.p + start > last + 0.05]]
+    return replace(
+        _beats(p, np.concatenate([first.qrs[before], then.qrs + start])),
+        p_kind=np.concatenate(kinds),
+    )
+
+
 def sinus(rng: Random, rate: float, pr: float, seconds: float, swing: float = 0.02) -> Beats:
     """Sinus rhythm; `swing` is the breath's share of the interval (0.1 and more: arrhythmia)."""
-    qrs = _series(rng, 60 / rate, seconds, 0.008)
+    own = float(np.clip(np.exp(rng.normal(-4.3, 0.6)), 0.005, 0.035))
+    qrs = _series(rng, 60 / rate, seconds, own)
     breath = np.sin(2 * np.pi * (rng.uniform(0.17, 0.30) * qrs + rng.random()))
     gaps = np.diff(qrs, prepend=qrs[0] - 60 / rate) * (1 + swing * breath)
     qrs = qrs[0] + np.cumsum(gaps)
@@ -71,7 +98,7 @@ def sinus(rng: Random, rate: float, pr: float, seconds: float, swing: float = 0.
 def atrial_fibrillation(rng: Random, rate: float, pr: float, seconds: float) -> Beats:
     """No P; intervals without order, never shorter than the AV node allows."""
     count = int((seconds + BEFORE + AFTER) * rate / 60 * 1.6) + 8
-    spread = rng.uniform(0.19, 0.28)
+    spread = rng.uniform(0.15, 0.26)
     gaps = 60 / rate * rng.gamma(1 / spread**2, spread**2, count)
     floor = 0.30 if rate > 100 else 0.40
     qrs = -BEFORE + np.cumsum(np.maximum(gaps, floor))
@@ -135,18 +162,28 @@ def complete_block(rng: Random, rate: float, pr: float, seconds: float) -> Beats
 
 
 def paced(rng: Random, rate: float, pr: float, seconds: float) -> Beats:
-    """A ventricular pacemaker at 60-80/min over a slow sinus node or over fibrillation."""
+    """A ventricular pacemaker over a slow sinus node, after each P, or over fibrillation.
+
+    On demand it lets the heart's own early beats through, and waits for the next.
+    """
     qrs = _series(rng, 60 / rate, seconds, 0.0005)
-    if rng.random() < 0.35:
+    if rng.random() < 0.3:
         without = replace(_beats(np.empty(0), qrs, PACED), atria="fibrillation")
-        return replace(without, atrial_rate=rng.uniform(5.2, 7.8))
-    tracked = rng.random() < 0.5
-    p = (
-        qrs - rng.uniform(0.14, 0.20)
-        if tracked
-        else _series(rng, rng.uniform(0.9, 1.4), seconds, 0.01)
-    )
-    return _beats(p, qrs, PACED)
+        return _on_demand(replace(without, atrial_rate=rng.uniform(5.2, 7.8)), rng)
+    if rng.random() < 0.6:
+        qrs = _series(rng, 60 / rate, seconds, 0.012)
+        return _beats(qrs - rng.uniform(0.13, 0.20), qrs, PACED)
+    return _on_demand(_beats(_series(rng, rng.uniform(0.9, 1.4), seconds, 0.01), qrs, PACED), rng)
+
+
+def _on_demand(beats: Beats, rng: Random) -> Beats:
+    """Half of them pace each beat; in the others some beats are the heart's own, and early."""
+    share = rng.choice([0.0, rng.uniform(0.15, 0.6)])
+    own = rng.random(len(beats.qrs)) < share
+    early = own * rng.uniform(0.05, 0.3, len(own)) * beats.rr
+    gaps = np.diff(beats.qrs, prepend=beats.qrs[0]) - early
+    kind = np.where(own, CONDUCTED, beats.kind)
+    return replace(beats, qrs=beats.qrs[0] + np.cumsum(gaps), kind=kind)
 
 
 Rhythm = Callable[[Random, float, float, float], Beats]
@@ -155,6 +192,8 @@ RHYTHMS: dict[str, Rhythm] = {
     "atrial fibrillation": atrial_fibrillation,
     "atrial flutter": atrial_flutter,
     "supraventricular tachycardia": supraventricular_tachycardia,
+    "paroxysmal supraventricular tachycardia": paroxysm,
+    "supraventricular arrhythmia": supraventricular_arrhythmia,
     "junctional rhythm": junctional,
     "second degree av block type one": mobitz_one,
     "second degree av block type two": mobitz_two,
