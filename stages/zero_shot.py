@@ -1,5 +1,6 @@
 """Stage zero_shot: scores of class names on held-out records (Sec. 4.2, Fig. 4)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from kmerl import params
@@ -21,9 +22,9 @@ def main() -> None:
     fresh_directory(OUT)
     given = open_encoded(ENCODED, next(iter(TASKS.values()))).score_kinds
     kind, other = settings.kinds(given)
-    scores = score(kind, OUT)
+    scores = score(kind, settings.test, OUT)
     evaluations = metric_rows.evaluate(scores, statistics, params.seed())
-    others = score(other, OUT / other)
+    others = score(other, settings.test, OUT / other)
     beside = metric_rows.evaluate(others, statistics, params.seed())
     table = zero_shot.table(evaluations, beside, other, statistics)
     metric_files.write("zero_shot", table)
@@ -31,12 +32,13 @@ def main() -> None:
     write_csv("plots/zero_shot_classes.csv", metric_rows.CLASS_COLUMNS, rows)
 
 
-def score(kind: ScoreKind, directory: Path) -> list[Scores]:
+def score(kind: ScoreKind, splits: Sequence[str], directory: Path) -> list[Scores]:
     """Every task by one kind of score, kept in `directory`."""
     found = []
     for task, corpus in TASKS.items():
         cohort = read_cohort(Path("data/splits"), task)
-        found.append(zero_shot.score_task(cohort, open_encoded(ENCODED, corpus), kind))
+        encoded = open_encoded(ENCODED, corpus)
+        found.append(zero_shot.score_task(cohort, encoded, kind, splits))
         found[-1].write(directory)
     return found
 

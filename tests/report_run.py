@@ -32,7 +32,7 @@ def write_run(root: Path, cohort: Path) -> None:
     write_text(root / "params.yaml", params.replace("  leads: I+II  ", '  leads: "2"  '))
     with contextlib.chdir(root):
         Path("data/zero_shot").mkdir()
-        zero_shot.score("query", Path("data/zero_shot"))
+        zero_shot.score("query", ("test",), Path("data/zero_shot"))
         ran = ("kmerl", "simclr", "tokens-50", "no-segment-masking")
         runs.write(made_up(catalogue.read(), ran))
 
