@@ -10,6 +10,7 @@ by itself, of all but that group, and of the features that tell most alone.
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -123,7 +124,7 @@ def spectrum(block: Signals) -> Named:
     """Decibel of each band in each lead."""
     frequency, power = filters.welch(block, RATE, nperseg=2048)
     names, columns = [], []
-    for low, high in zip(BANDS, BANDS[1:], strict=False):
+    for low, high in pairwise(BANDS):
         inside = (frequency >= low) & (frequency < high)
         columns.append(10 * np.log10(power[:, :, inside].mean(axis=2) + 1e-3))
         names += [f"{lead} {low:g}-{high:g} Hz" for lead in LEADS]

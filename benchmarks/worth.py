@@ -92,14 +92,10 @@ def run(
     """Do what is not yet in worth.jsonl."""
     out.mkdir(parents=True, exist_ok=True)
     lines = out / "worth.jsonl"
-    known = (
-        {json.loads(line)["run"] for line in lines.read_text().splitlines()}
-        if lines.exists()
-        else set()
-    )
-    wanted = [
-        one for one in plan(method or ["kmerl", "merl"], seeds, simulated) if one.name not in known
-    ]
+    lines.touch()
+    known = {json.loads(line)["run"] for line in lines.read_text(encoding="utf-8").splitlines()}
+    every = plan(method or ["kmerl", "merl"], seeds, simulated)
+    wanted = [one for one in every if one.name not in known]
     writing = threading.Lock()
 
     def work(one: Run) -> None:
@@ -165,8 +161,8 @@ def _stage(name: str, folder: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with (folder / f"{name}.log").open("w") as log:
         command = [sys.executable, "-m", f"stages.{name}"]
-        ended = subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    if ended.returncode:
+        ended = subprocess.call(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    if ended:
         raise SystemExit(f"{folder.name}: stage {name} failed; see {folder / name}.log")
     done.touch()
 
