@@ -1,6 +1,6 @@
 """Stage zero_shot: scores of class names on held-out records (Sec. 4.2, Fig. 4)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kmerl import params
@@ -24,9 +24,9 @@ def main() -> None:
     cohorts = [read_cohort(Path("data/splits"), task) for task in tasks]
     given = open_encoded(ENCODED, tasks[0].corpus).score_kinds
     kind, other = settings.kinds(given)
-    scores = score(cohorts, kind, OUT)
+    scores = score(cohorts, kind, settings.test, OUT)
     evaluations = metric_rows.evaluate(scores, statistics, params.seed())
-    others = score(cohorts, other, OUT / other)
+    others = score(cohorts, other, settings.test, OUT / other)
     beside = metric_rows.evaluate(others, statistics, params.seed())
     table = zero_shot.table(evaluations, beside, other, statistics)
     metric_files.write("zero_shot", table)
@@ -34,11 +34,14 @@ def main() -> None:
     write_csv("plots/zero_shot_classes.csv", metric_rows.CLASS_COLUMNS, rows)
 
 
-def score(cohorts: Iterable[Cohort], kind: ScoreKind, directory: Path) -> list[Scores]:
+def score(
+    cohorts: Iterable[Cohort], kind: ScoreKind, splits: Sequence[str], directory: Path
+) -> list[Scores]:
     """Every task by one kind of score, kept in `directory`."""
     found = []
     for cohort in cohorts:
-        found.append(zero_shot.score_task(cohort, open_encoded(ENCODED, cohort.corpus), kind))
+        encoded = open_encoded(ENCODED, cohort.corpus)
+        found.append(zero_shot.score_task(cohort, encoded, kind, splits))
         found[-1].write(directory)
     return found
 

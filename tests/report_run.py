@@ -35,7 +35,7 @@ def write_run(root: Path, cohort: Path) -> None:
     with contextlib.chdir(root):
         Path("data/zero_shot").mkdir()
         cohorts = [read_cohort(Path("data/splits"), official(task)) for task in TASKS]
-        zero_shot.score(cohorts, "query", Path("data/zero_shot"))
+        zero_shot.score(cohorts, "query", ("test",), Path("data/zero_shot"))
         ran = ("kmerl", "simclr", "tokens-50", "no-segment-masking")
         runs.write(made_up(catalogue.read(), ran))
 

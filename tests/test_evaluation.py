@@ -207,6 +207,18 @@ def test_partial_leads_curves_are_paired_and_have_every_order_and_named_set(metr
         partial_leads.points(strange)
 
 
+def test_what_validates_can_be_tested_on_and_sets_no_threshold_then(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    cohort = read_cohort(Path("data/splits"), "csn")
+    encoded = open_encoded(Path("data/encode"), "csn")
+    both = score_task(cohort, encoded, "query", ("val", "test"))
+    alone = score_task(cohort, encoded, "query")
+    assert set(both.records) == set(cohort.records[cohort.splits != "train"]) > set(alone.records)
+    assert np.isnan(both.threshold["12"]).all() > np.isnan(alone.threshold["12"]).all()
+    rows = [both.records.index(record) for record in alone.records]
+    np.testing.assert_array_equal(both.score["12"][rows], alone.score["12"])
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [

@@ -288,7 +288,7 @@ def test_a_profile_has_one_protocol():
         for key in {*paper, *ours}
         if paper.get(key) != ours.get(key)
     } == PROTOCOLS
-    for name in ("demo", "ptbxl"):
+    for name in ("demo", "ptbxl", "simulated"):
         here = flat(params.read(f"params/{name}.yaml"))
         assert {key: here.get(key) for key in PROTOCOLS} == {
             k: v for k, (_, v) in PROTOCOLS.items()

@@ -4,6 +4,10 @@ Labels play no part in the scores. Those of the validation records set the thres
 """
 
 from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
 
 from kmerl.evaluation.bootstrap import Statistics
 from kmerl.evaluation.encoded_corpus import EncodedCorpus, ScoreKind
@@ -19,6 +23,11 @@ class ZeroShot:
     """The `zero_shot` section of params.yaml."""
 
     score: ScoreKind
+    test: Annotated[tuple[Literal["val", "test"], ...], Field(min_length=1)]
+
+    def __post_init__(self) -> None:
+        if len(set(self.test)) < len(self.test):
+            raise ValueError("test names a split twice")
 
     def kinds(self, given: Sequence[ScoreKind]) -> tuple[ScoreKind, ScoreKind]:
         """The kind that is reported, and the one beside it, for a method that gives `given`.
@@ -30,9 +39,15 @@ class ZeroShot:
         return (other, self.score) if turned else (self.score, other)
 
 
-def score_task(cohort: Cohort, encoded: EncodedCorpus, kind: ScoreKind) -> Scores:
+def score_task(
+    cohort: Cohort, encoded: EncodedCorpus, kind: ScoreKind, splits: Sequence[str] = ("test",)
+) -> Scores:
     """A task's test records under every lead set that was encoded; none of them where the method
     gives no such score.
+
+    Args:
+        splits: whose records are tested on. A record that is does not set a threshold, too: with
+            the validation records among them there are no thresholds, and no F1.
 
     Raises:
         ValueError: a member of the task, or one of its classes, was not encoded.
@@ -40,7 +55,8 @@ def score_task(cohort: Cohort, encoded: EncodedCorpus, kind: ScoreKind) -> Score
     encoded.check_classes(cohort.task, tuple(name.code for name in cohort.classes))
     if kind not in encoded.score_kinds:
         return unscored(cohort, encoded.lead_sets)
-    validation, test = cohort.split("val"), cohort.split("test")
+    test = cohort.take(np.isin(cohort.splits, splits))
+    validation = cohort.take((cohort.splits == "val") & ("val" not in splits))
     rows = [encoded.rows(part.records, scored=True) for part in (validation, test)]
     scores = {leads: encoded.scores(kind, cohort.task, leads) for leads in encoded.lead_sets}
     return scored(

@@ -22,6 +22,7 @@ PAPER = "pretrained on 771,693 records of MIMIC-IV-ECG for 50 epochs"
 SCALES = {
     "demo": "the synthetic demo cohort",
     "ptbxl": "PTB-XL alone",
+    "simulated": "simulated hearts alone, measured on real ones",
     "paper": "the paper's own scale and protocol",
     "paper-corrected": "the paper's own scale, our protocol",
     "own": "settings of one's own",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class PretrainParams:
     corpus: str
     share: Annotated[float, Field(gt=0, le=100)]
     fresh: bool
+    start_from: str
     epochs: Count
     batch: Count
     neighbours: Count
@@ -45,6 +47,13 @@ class PretrainParams:
     precision: Literal["fp32", "bf16", "fp16"]
     keep: Literal["last", "best"]
     nudge: CountOrZero
+
+    def __post_init__(self) -> None:
+        if self.start_from and not re.fullmatch(r".+@[0-9a-f]{8,64}", self.start_from):
+            raise ValueError(
+                f"start_from is {self.start_from!r}; write FOLDER@DIGEST, with the first digits of "
+                "`sha256sum FOLDER/model.safetensors`: other weights are another training"
+            )
 
     def check_shared(self, world_size: int) -> None:
         """Whether `world_size` processes can share the batch equally.

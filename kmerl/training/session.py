@@ -22,6 +22,7 @@ from kmerl.runtime import Runtime
 from kmerl.store import shards
 from kmerl.text import TextEncoderParams
 from kmerl.training import model as model_files
+from kmerl.training.beginning import begin
 from kmerl.training.cache import decoded
 from kmerl.training.checkpoint import Checkpoint, fingerprint
 from kmerl.training.data import Pairs, load_pairs, loader
@@ -67,6 +68,8 @@ class Session:
         self._check(pairs)
         config = described(self.values, tuple(pairs.names), pairs.entities.shape[1])
         model = model_files.initial(config, self.seed, pairs.entities)
+        if self.pretrain.start_from:
+            begin(model, config, self.pretrain.start_from)
         model_files.nudge(model, self.pretrain.nudge)
         model.to(device)
         if self.runtime.compile:
