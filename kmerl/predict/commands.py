@@ -50,7 +50,7 @@ def predict_command(
         Path | None, typer.Option(help="A folder of `kmerl probe`, whose classes are answered.")
     ] = None,
     out: options.Out = None,
-    model: options.ModelName = options.MODELS,
+    model: options.ModelName = options.MODEL,
     revision: options.Revision = None,
     picture: Annotated[
         Path | None, typer.Option(help="Draw the leads on ECG paper: .svg, .png or .pdf.")
@@ -88,6 +88,7 @@ def predict_command(
         from kmerl.predict.model import load  # torch is imported here and not before
         from kmerl.predict.probing import with_probe
 
+        model = options.told(model)
         loaded = load(model, revision=revision, device=device, batch=batch)
         loaded = with_probe(loaded, probe, leads, model)
         names = asking.class_names(classes, task, loaded.entities)
@@ -107,6 +108,7 @@ def predict_command(
     from kmerl.predict.model import load
     from kmerl.predict.probing import with_probe
 
+    model = options.told(model)
     loaded = load(model, revision=revision, device=device, batch=batch)
     loaded = with_probe(loaded, probe, leads, model)
     grid = loaded.config.rate, loaded.config.samples
@@ -132,7 +134,7 @@ def embed_command(
     *,
     out: Annotated[Path, typer.Option(help=options.OUT)] = Path("features.parquet"),
     leads: options.Leads = None,
-    model: options.ModelName = options.MODELS,
+    model: options.ModelName = options.MODEL,
     revision: options.Revision = None,
     start: options.Start = 0.0,
     window: options.Window = 0.0,
@@ -158,7 +160,8 @@ def embed_command(
     asked = Asked(records, said, leads, cut, Engine(backend, _workers(workers), address))
     from kmerl.predict.model import load
 
-    _many(load(model, revision=revision, device=device, batch=batch), asked, None, out)
+    loaded = load(options.told(model), revision=revision, device=device, batch=batch)
+    _many(loaded, asked, None, out)
 
 
 def _many(loaded: Model, asked: Asked, names: tuple[str, ...] | None, out: Path) -> None:
@@ -198,11 +201,8 @@ def _workers(said: int) -> int:
 def export_command(
     folder: Annotated[Path, typer.Argument(help="Folder to write.")],
     *,
-    model: options.ModelName = options.MODELS,
-    metrics: Annotated[Path, typer.Option(help="Metrics of the run that made it.")] = Path(
-        "metrics"
-    ),
-    params: Annotated[Path, typer.Option(help="Parameters of that run.")] = Path("params.yaml"),
+    model: options.ModelName = options.MODEL,
+    run: Annotated[Path, typer.Option(help="Folder of the run that made it.")] = Path(),
     licence: Annotated[str, typer.Option(help="Of the weights, as the Hub spells it.")] = "other",
 ) -> None:
     """Write a model as a folder for the Hugging Face Hub: weights, config, names and a card.
@@ -211,8 +211,8 @@ def export_command(
     """
     from kmerl.predict.model import load
 
-    loaded = load(model, device="cpu")
-    loaded.save_pretrained(folder, metrics=metrics, params=params, licence=licence)
+    loaded = load(options.told(model), device="cpu")
+    loaded.save_pretrained(folder, run=run, licence=licence)
     typer.echo(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
 

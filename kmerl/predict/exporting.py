@@ -21,8 +21,7 @@ def export(
     network: Method,
     vocabulary: Vocabulary,
     *,
-    metrics: Path | str = "metrics",
-    params: Path | str = "params.yaml",
+    run: Path | str = ".",
     licence: str = "other",
 ) -> None:
     """Write `folder`: model.safetensors, config.json, names.safetensors and README.md.
@@ -31,14 +30,15 @@ def export(
     those of its entities, it answers them without a text encoder.
 
     Args:
-        metrics, params: of the run that made the model: its numbers, and which data it saw.
+        run: folder of the run that made the model: its parameters say which data it saw, its
+            metrics what was measured.
         licence: of the weights, as the Hub spells it; what the data's licences allow is yours to
             decide.
 
     Raises:
         FileNotFoundError: the run has no metrics or parameters.
     """
-    text = card.card(config, Path(metrics), Path(params), licence)
+    text = card.card(config, Path(run), licence)
     model_files.save(folder, config, network)
     if isinstance(network, Query):
         named = [one.name for task in TASKS for one in classes(task)]
