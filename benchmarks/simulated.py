@@ -38,7 +38,7 @@ from kmerl.models.inputs import normalised
 from kmerl.predict.vocabulary import Vocabulary
 from kmerl.store import read_signals, read_table, whole_range
 from kmerl.synthetic.cohort import CORPORA, Synthesize, synthesize
-from kmerl.tasks.classes import tasks_of
+from kmerl.tasks.classes import official, tasks_of
 from kmerl.tasks.cohort import Cohort
 from kmerl.tasks.splits import from_store
 from kmerl.training.model import WEIGHTS, ModelConfig, load
@@ -143,7 +143,7 @@ def _store(folder: Path, root: Path, workers: int) -> Path:
 def score(config: ModelConfig, model: Method, store: Path, splits: Sequence[str]) -> list[Scores]:
     """Zero-shot scores of every record of these splits, of each task of PTB-XL under each of
     `SETS`; no thresholds, as no record is there to set them by."""
-    cohorts = [from_store(store.parent, task) for task in tasks_of(CORPUS)]
+    cohorts = [from_store(store.parent, official(task)) for task in tasks_of(CORPUS)]
     cohorts = [one.take(np.isin(one.splits, splits)) for one in cohorts]
     wanted = np.unique(np.concatenate([one.records for one in cohorts]))
     records = np.array(read_table(store, ["record"])["record"].to_pylist(), dtype=str)

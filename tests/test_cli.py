@@ -45,6 +45,7 @@ def model(monkeypatch):
     fake = SimpleNamespace(config=config, seconds=10.0, entities=entities, asked=asked, score=score)
     fake.in_company = lambda *_: {}
     monkeypatch.setattr("kmerl.predict.model.load", lambda *_, **__: fake)
+    monkeypatch.setattr("kmerl.predict.shipped.MODELS", ".")  # there is a folder
     return fake
 
 

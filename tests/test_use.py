@@ -162,8 +162,13 @@ def exported(tmp_path, monkeypatch) -> Path:
         ("zero_shot", {"average": {"12": row}, "csn": {"1": {}}}),
     ):
         (tmp_path / "metrics" / f"{name}.json").write_text(json.dumps(value))
-    monkeypatch.chdir(ROOT)
-    made().save_pretrained(tmp_path / "folder", metrics=tmp_path / "metrics", licence="mit")
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots/zero_shot_classes.csv").write_text(
+        "task,leads,name,positives,auroc,auroc_lo,auroc_hi\ncsn,1,pacing,6,0.9,0.8,1.0\n"
+        "csn,2,pacing,6,0.5,0.4,0.6\ncsn,12,flutter,0,,,\n"
+    )
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    made().save_pretrained(tmp_path / "folder", run=tmp_path, licence="mit")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "folder"
 
@@ -199,7 +204,9 @@ def test_its_card_has_data_splits_numbers_intervals_limits_and_licence(exported)
     card = (exported / "README.md").read_text()
     for words in (
         "license: mit", "| PTB-XL | CC BY 4.0 | evaluation | 7 | 7 | 2 | 2 | 2 |",
-        "are simulated hearts", "0.700 (0.600 to ?)", "not measured", "not calibrated",
+        "are simulated hearts", "no patient is in them",
+        "| csn | pacing | 6 | 0.900 (0.800 to 1.000) | not measured | not measured |",
+        "0.700 (0.600 to ?)", "not calibrated",
         "Not a medical device", CLASSES[0],
     ):  # fmt: skip
         assert words in card

@@ -35,7 +35,7 @@ FONTS = ("system-ui", "sans-serif")
 
 
 def app_command(
-    model: options.ModelName = options.MODELS,
+    model: options.ModelName = options.MODEL,
     revision: options.Revision = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; another than this lets others in.")
@@ -44,7 +44,7 @@ def app_command(
     device: options.Device = "auto",
 ) -> None:
     """Open a page to drop a recording on, at http://127.0.0.1:7860; needs the extra `app`."""
-    page = build(model, revision=revision, device=device)
+    page = build(options.told(model), revision=revision, device=device)
     if host != HOST:
         typer.echo(f"note: whoever reaches {host} can ask; there is no password", err=True)
     typer.echo(f"http://{host}:{port}   {NOTICE}")
@@ -59,7 +59,7 @@ LAUNCH: dict[str, Any] = {
 }  # fmt: skip
 
 
-def build(model: str = "models", *, revision: str | None = None, device: str = "auto") -> Any:
+def build(model: str = "", *, revision: str | None = None, device: str = "auto") -> Any:
     """The page, as gradio's `Blocks`; `build().launch(**LAUNCH)` is all that a Space's app.py says.
 
     Raises:

@@ -1,5 +1,6 @@
 """A model's card: what it is, what it saw, what was measured with which intervals, its limits."""
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ from kmerl import files, params
 from kmerl.download.sources import sources
 from kmerl.predict.printing import NOTICE
 from kmerl.report.run_tables import corpus_title
+from kmerl.tasks.simulated import simulated
 from kmerl.training.model import ModelConfig
 
-SIMULATED = "raw/synthetic"
 LEADS = {"1": "I", "I+II": "I, II", "12": "all twelve"}
+INTERVAL = ("auroc", "auroc_lo", "auroc_hi")
 LIMITS = """\
 - Research alone. No probability here may guide the care of a patient.
 - Probabilities are the model's own and not calibrated: they order recordings, they are no risks.
@@ -24,13 +26,16 @@ LIMITS = """\
 """
 
 
-def card(config: ModelConfig, metrics: Path, params_file: Path, licence: str) -> str:
+def card(config: ModelConfig, run: Path, licence: str) -> str:
     """The README.md of a model's folder.
+
+    Args:
+        run: folder of the run that made it, with params.yaml, metrics and plots.
 
     Raises:
         FileNotFoundError: a run's metrics or parameters are not there.
     """
-    values = params.read(params_file)
+    values, metrics = params.read(run / "params.yaml"), run / "metrics"
     lines = [
         "---",
         "library_name: kmerl",
@@ -52,6 +57,7 @@ def card(config: ModelConfig, metrics: Path, params_file: Path, licence: str) ->
         "",
         "## What was measured",
         *_numbers(metrics),
+        *_classes(run / "plots/zero_shot_classes.csv"),
         "",
         "## Limits",
         LIMITS.format(seconds=config.samples / config.rate, rate=config.rate).strip(),
@@ -70,11 +76,10 @@ def _data(ingested: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[st
     known = sources()
     yield "| corpus | its licence | used for | records | patients | train | validation | test |"
     yield "|---|---|---|---|---|---|---|---|"
-    made = []
+    not_real = simulated(values["corpora"])
+    made = [corpus_title(corpus) for corpus in ingested if corpus in not_real]
     for corpus, counts in ingested.items():
         title = corpus_title(corpus)
-        if str(values["corpora"].get(corpus, {}).get("root", "")).startswith(SIMULATED):
-            made.append(title)
         parts = [counts[f"records_{split}"] for split in ("train", "val", "test")]
         licence = known[corpus].licence if corpus in known else "its own"
         use = "pretraining" if corpus == trained else "evaluation"
@@ -86,8 +91,11 @@ def _data(ingested: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[st
     if made:
         yield (
             f"\n**Of these, {', '.join(made)} are simulated hearts in the corpora's official "
-            "layouts: the numbers below say that the chain works, and nothing about patients.**"
+            "layouts: numbers measured on them say that the chain works, and nothing about "
+            "patients.**"
         )
+    if trained in not_real:
+        yield "\nThe weights have seen simulated hearts alone: no patient is in them."
 
 
 def _numbers(metrics: Path) -> Iterator[str]:
@@ -101,10 +109,29 @@ def _numbers(metrics: Path) -> Iterator[str]:
         yield f"| {task} | {' | '.join(cells)} |"
 
 
+def _classes(table: Path) -> Iterator[str]:
+    """Class by class, those with positive test records; nothing where the run has no such table."""
+    if not table.exists():
+        return
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["leads"] in LEADS and row["auroc"]]
+    found: dict[tuple[str, str], dict[str, Mapping[str, str]]] = {}
+    for row in rows:
+        found.setdefault((row["task"], row["name"]), {})[row["leads"]] = row
+    yield "\nClass by class; of few positives an interval says little.\n"
+    yield f"| task | class | positives | {' | '.join(LEADS.values())} |"
+    yield f"|---|---|---|{'---|' * len(LEADS)}"
+    for (task, name), by_leads in found.items():
+        cells = [
+            _cell({k: float(row[k]) if row[k] else None for k in INTERVAL}) if row else _cell(None)
+            for row in (by_leads.get(key) for key in LEADS)
+        ]
+        positives = next(iter(by_leads.values()))["positives"]
+        yield f"| {task} | {name} | {positives} | {' | '.join(cells)} |"
+
+
 def _cell(row: Mapping[str, float | None] | None) -> str:
-    values: Sequence[float | None] = [
-        (row or {}).get(key) for key in ("auroc", "auroc_lo", "auroc_hi")
-    ]
+    values: Sequence[float | None] = [(row or {}).get(key) for key in INTERVAL]
     if values[0] is None:
         return "not measured"
     low, high = (f"{value:.3f}" if value is not None else "?" for value in values[1:])

@@ -50,7 +50,7 @@ def predict_command(
         Path | None, typer.Option(help="A folder of `kmerl probe`, whose classes are answered.")
     ] = None,
     out: options.Out = None,
-    model: options.ModelName = options.MODELS,
+    model: options.ModelName = options.MODEL,
     revision: options.Revision = None,
     picture: Annotated[
         Path | None, typer.Option(help="Draw the leads on ECG paper: .svg, .png or .pdf.")
@@ -91,26 +91,20 @@ def predict_command(
             raise ValueError("--timeline draws one recording: give one file, --window and --out")
     said = Said(rate, unit, channels or "", named, derive)
     cut = preparing.Cut(start, window, step)
-    if out is not None:
-        asked = Asked(records, said, leads, cut, Engine(backend, _workers(workers), address))
-        from kmerl.predict import tables
-        from kmerl.predict import timeline as timelines
-        from kmerl.predict.model import load  # torch is imported here and not before
+
+    def ready() -> tuple[Model, tuple[str, ...]]:
+        """The model, and what it is asked; torch is imported here and not before."""
+        from kmerl.predict.model import load
         from kmerl.predict.probing import with_probe
 
-        loaded = load(model, revision=revision, device=device, batch=batch)
-        loaded = with_probe(loaded, probe, leads, model)
-        names = asking.class_names(classes, task, loaded.entities)
-        for note in asking.unknown(names, loaded.entities).values():
-            typer.echo(f"note: {note}", err=True)
-        loaded.asked(names)  # whatever is wrong with them is said before anything is read
-        bad = _many(loaded, asked, names, out)
-        if timeline is not None and all(one.start is not None for one in bad):
-            found = recordings.read(records[0], **dataclasses.asdict(said))
-            shown = preparing.choose(found, leads)
-            over_time = timelines.timeline(shown, tables.read(out), bad, names, cut)
-            paper.save(timeline, timelines.figure(shown, over_time, cut, anonymous=anonymous))
-        _end(bad)
+        where = options.told(model)
+        loaded = load(where, revision=revision, device=device, batch=batch)
+        loaded = with_probe(loaded, probe, leads, where)
+        return loaded, asking.class_names(classes, task, loaded.entities)
+
+    if out is not None:
+        asked = Asked(records, said, leads, cut, Engine(backend, _workers(workers), address))
+        _to_file(asked, *ready(), out, timeline, anonymous)
         return
     if len(records) > 1 or finding.is_many(records[0]) or window:
         raise ValueError(
@@ -120,14 +114,9 @@ def predict_command(
     (record,) = map(Path, records)
     found = recordings.read(record, **dataclasses.asdict(said))
     recording = preparing.choose(found, leads)
-    from kmerl.predict.model import load
-    from kmerl.predict.probing import with_probe
-
-    loaded = load(model, revision=revision, device=device, batch=batch)
-    loaded = with_probe(loaded, probe, leads, model)
+    loaded, names = ready()
     grid = loaded.config.rate, loaded.config.samples
     prepared = preparing.prepare(recording, *grid, start)
-    names = asking.class_names(classes, task, loaded.entities)
     probabilities = loaded.score(prepared.signal, prepared.leads, names)
     elsewhere = loaded.in_company(prepared.signal, prepared.leads, names)
     notes = [
@@ -148,7 +137,7 @@ def embed_command(
     *,
     out: Annotated[Path, typer.Option(help=options.OUT)] = Path("features.parquet"),
     leads: options.Leads = None,
-    model: options.ModelName = options.MODELS,
+    model: options.ModelName = options.MODEL,
     revision: options.Revision = None,
     start: options.Start = 0.0,
     window: options.Window = 0.0,
@@ -174,7 +163,32 @@ def embed_command(
     asked = Asked(records, said, leads, cut, Engine(backend, _workers(workers), address))
     from kmerl.predict.model import load
 
-    _end(_many(load(model, revision=revision, device=device, batch=batch), asked, None, out))
+    loaded = load(options.told(model), revision=revision, device=device, batch=batch)
+    _end(_many(loaded, asked, None, out))
+
+
+def _to_file(
+    asked: Asked,
+    loaded: Model,
+    names: tuple[str, ...],
+    out: Path,
+    timeline: Path | None,
+    anonymous: bool,
+) -> None:
+    """The answers for many, and the windows of one drawn over time."""
+    from kmerl.predict import tables
+    from kmerl.predict import timeline as timelines
+
+    for note in asking.unknown(names, loaded.entities).values():
+        typer.echo(f"note: {note}", err=True)
+    loaded.asked(names)  # whatever is wrong with them is said before anything is read
+    bad = _many(loaded, asked, names, out)
+    if timeline is not None and all(one.start is not None for one in bad):
+        found = recordings.read(asked.records[0], **dataclasses.asdict(asked.said))
+        shown = preparing.choose(found, asked.leads)
+        over_time = timelines.timeline(shown, tables.read(out), bad, names, asked.cut)
+        paper.save(timeline, timelines.figure(shown, over_time, asked.cut, anonymous=anonymous))
+    _end(bad)
 
 
 def _many(loaded: Model, asked: Asked, names: tuple[str, ...] | None, out: Path) -> list[Bad]:
@@ -219,11 +233,8 @@ def _workers(said: int) -> int:
 def export_command(
     folder: Annotated[Path, typer.Argument(help="Folder to write.")],
     *,
-    model: options.ModelName = options.MODELS,
-    metrics: Annotated[Path, typer.Option(help="Metrics of the run that made it.")] = Path(
-        "metrics"
-    ),
-    params: Annotated[Path, typer.Option(help="Parameters of that run.")] = Path("params.yaml"),
+    model: options.ModelName = options.MODEL,
+    run: Annotated[Path, typer.Option(help="Folder of the run that made it.")] = Path(),
     licence: Annotated[str, typer.Option(help="Of the weights, as the Hub spells it.")] = "other",
 ) -> None:
     """Write a model as a folder for the Hugging Face Hub: weights, config, names and a card.
@@ -232,8 +243,8 @@ def export_command(
     """
     from kmerl.predict.model import load
 
-    loaded = load(model, device="cpu")
-    loaded.save_pretrained(folder, metrics=metrics, params=params, licence=licence)
+    loaded = load(options.told(model), device="cpu")
+    loaded.save_pretrained(folder, run=run, licence=licence)
     typer.echo(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
 

@@ -24,7 +24,7 @@ def explain_command(
         str, typer.Option(help="occlusion (a part is left out) or attention (where it is read).")
     ] = "occlusion",
     leads: options.Leads = None,
-    model: options.ModelName = options.MODELS,
+    model: options.ModelName = options.MODEL,
     revision: options.Revision = None,
     picture: Annotated[
         Path | None,
@@ -52,7 +52,7 @@ def explain_command(
     recording = preparing.choose(found, leads)
     from kmerl.predict import model as models  # torch is imported here and not before
 
-    loaded = models.load(model, revision=revision, device=device)
+    loaded = models.load(options.told(model), revision=revision, device=device)
     prepared = preparing.prepare(recording, loaded.config.rate, loaded.config.samples, start)
     names = asking.class_names(classes, None, loaded.entities)
     answers = asking.ranked(names, loaded.score(prepared.signal, prepared.leads, names))

@@ -23,8 +23,7 @@ def export(
     network: Method,
     vocabulary: Vocabulary,
     *,
-    metrics: Path | str = "metrics",
-    params: Path | str = "params.yaml",
+    run: Path | str = ".",
     licence: str = "other",
 ) -> None:
     """Write `folder`: model.safetensors, config.json, names.safetensors and README.md.
@@ -33,17 +32,22 @@ def export(
     one's own too, and those of its entities, it answers them without a text encoder.
 
     Args:
-        metrics, params: of the run that made the model: its numbers, and which data it saw.
+        run: folder of the run that made the model: its parameters say which data it saw, its
+            metrics what was measured.
         licence: of the weights, as the Hub spells it; what the data's licences allow is yours to
             decide.
 
     Raises:
         FileNotFoundError: the run has no metrics or parameters.
     """
-    text = card.card(config, Path(metrics), Path(params), licence)
+    text = card.card(config, Path(run), licence)
     model_files.save(folder, config, network)
     if isinstance(network, Query):
-        own = [task for task in tasks_of_run(own_tasks(params)) if task.name not in TASKS]
+        own = [
+            task
+            for task in tasks_of_run(own_tasks(Path(run) / "params.yaml"))
+            if task.name not in TASKS
+        ]
         named = [one.name for task in [*map(official, TASKS), *own] for one in task.classes]
         names = sorted({*named, *config.entities})
         vectors = vocabulary.vectors(names).cpu().contiguous()

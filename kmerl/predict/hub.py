@@ -1,4 +1,4 @@
-"""Where a model is found: a folder here, or a repository of the Hugging Face Hub."""
+"""Where a model is found: a folder here, this package, or a repository of the Hugging Face Hub."""
 
 import json
 import re
@@ -9,6 +9,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from kmerl import files
+from kmerl.predict import shipped
 from kmerl.training import model as model_files
 
 NAMES = "names.safetensors"
@@ -25,6 +26,8 @@ def fetch(where: str | Path, revision: str | None = None) -> Path:
         FileNotFoundError: there is none.
     """
     folder = Path(where)
+    if str(where) == shipped.SIMULATED and not folder.is_dir():
+        return shipped.folder()
     if folder.is_dir() or not _HUB.fullmatch(str(where)):
         return folder
     from huggingface_hub import snapshot_download

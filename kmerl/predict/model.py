@@ -16,7 +16,7 @@ from kmerl.leads import canonical, lead_indices
 from kmerl.methods import Method, Query
 from kmerl.models.inputs import normalised
 from kmerl.models.vit import pool
-from kmerl.predict import asking, batching, explaining, exporting, hub
+from kmerl.predict import asking, batching, explaining, exporting, hub, shipped
 from kmerl.predict.explanation import Explanation, How
 from kmerl.predict.preparing import Cut, Prepared
 from kmerl.predict.vocabulary import Vocabulary
@@ -301,7 +301,7 @@ class Model:
 
 
 def load(
-    where: str | Path = "models",
+    where: str | Path | None = None,
     *,
     revision: str | None = None,
     device: str = "auto",
@@ -310,8 +310,10 @@ def load(
     """A trained model.
 
     Args:
-        where: a folder that stage pretrain or `kmerl export` wrote, or the name of a repository of
-            the Hub, ORGANISATION/NAME. What is here goes before.
+        where: a folder that stage pretrain or `kmerl export` wrote; the name of a repository of
+            the Hub, ORGANISATION/NAME; or "simulated", the model that comes with this package,
+            which has seen simulated hearts and no patient. What is here goes before. By default
+            the folder `models` if there is one, and else "simulated".
         revision: of the repository: a commit, tag or branch. Pin the commit where answers must
             stay the same.
         device: "cpu", "cuda", or "auto", which takes a GPU where there is one.
@@ -321,7 +323,7 @@ def load(
         FileNotFoundError: there is no such folder or repository, or it holds no model.
         ValueError: a file is damaged, or of another version; or the device is not here.
     """
-    folder = hub.fetch(where, revision)
+    folder = hub.fetch(shipped.chosen(where), revision)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kmerl.engines import Backend
+from kmerl.predict import shipped
 
 Records = Annotated[
     list[str],
@@ -18,11 +19,14 @@ Records = Annotated[
 Leads = Annotated[
     str | None, typer.Option(help="Leads to use: I,II or limb; by default all there are.")
 ]
+
 ModelName = Annotated[
     str,
     typer.Option(
         "--model",
-        help="Folder of a model, or its name on the Hugging Face Hub (ORGANISATION/NAME).",
+        show_default="models, else simulated",
+        help="Folder of a model, its name on the Hugging Face Hub (ORGANISATION/NAME), or "
+        "simulated: the one that comes with K-MERL.",
     ),
 ]
 Revision = Annotated[str | None, typer.Option(help="Commit, tag or branch of a model of the Hub.")]
@@ -59,5 +63,13 @@ Workers = Annotated[
 Engines = Annotated[Backend, typer.Option("--backend", help="Who reads: loky (here), dask or ray.")]
 Address = Annotated[str, typer.Option(help="Of the Dask or Ray cluster.")]
 OUT = "Write a row each recording or window into this .parquet, .csv or .jsonl file."
-MODELS = "models"
+MODEL = ""
 Out = Annotated[Path | None, typer.Option(help=OUT)]
+
+
+def told(model: str) -> str:
+    """The model that was asked for, or the one that stands for it, which is said."""
+    where = str(shipped.chosen(model))
+    if not model and where == shipped.SIMULATED:
+        typer.echo(f"note: {shipped.NOTE}", err=True)
+    return where

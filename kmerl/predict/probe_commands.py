@@ -43,7 +43,7 @@ def probe_command(
     out: Annotated[Path, typer.Option(help="A folder for the probe, its numbers and its card.")],
     leads: Leads = "12",
     columns: Columns = None,
-    model: options.ModelName = options.MODELS,
+    model: options.ModelName = options.MODEL,
     folds: Annotated[int, typer.Option(min=2, help="Parts that the patients are dealt into.")] = 5,
     neighbours: Annotated[int, typer.Option(min=1, help="Of the nearest-neighbour scores.")] = 20,
     replicates: Replicates = 1000,
@@ -65,9 +65,9 @@ def probe_command(
     table = own_labels.read_labels(labels, columns.split(",") if columns else ())
     statistics = Statistics(replicates, level, 0)
     settings = own_probe.Settings(folds, neighbours, seed, statistics)
-    found = learning.features_of(
-        source, table, {key: parse_leads(key) for key in leads.split(",")}, model, threads, device
-    )
+    where = options.told(model) if source.is_dir() else ""
+    lead_sets = {key: parse_leads(key) for key in leads.split(",")}
+    found = learning.features_of(source, table, lead_sets, where, threads, device)
     results = own_probe.probe(found.features, table.labels, settings)
     results = learning.explained(results, found, table)
     out.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def fine_tune_command(
     out: Annotated[Path, typer.Option(help="A folder for the model, its numbers and its card.")],
     leads: Annotated[str, typer.Option(help="One lead set: 12, I or I+II.")] = "12",
     columns: Columns = None,
-    model: options.ModelName = options.MODELS,
+    model: options.ModelName = options.MODEL,
     epochs: Annotated[int, typer.Option(min=1, help="The best by validation is kept.")] = 10,
     batch: Annotated[int, typer.Option(min=1, help="Records a step.")] = 16,
     learning_rate: Annotated[float, typer.Option(help="Of the encoder, AdamW, peak.")] = 1e-3,
@@ -119,7 +119,8 @@ def fine_tune_command(
     settings = build(FineTune, values, "kmerl fine-tune")
     statistics = Statistics(replicates, level, 0)
     table = own_labels.read_labels(labels, columns.split(",") if columns else ())
-    rows = tuning.fine_tune(source, table, model, out, settings, statistics, seed, threads, device)
+    where = options.told(model)
+    rows = tuning.fine_tune(source, table, where, out, settings, statistics, seed, threads, device)
     for note in table.notes:
         typer.echo(f"note: {note}")
     typer.echo(rows)
