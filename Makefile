@@ -9,7 +9,7 @@ INSTALL := uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
 FUZZ_INPUTS ?= 100000
 
-.PHONY: repro test test-vllm test-cluster test-app check bench fuzz chaos help setup setup-dev clean lock
+.PHONY: repro test test-vllm test-cluster test-app check bench fuzz chaos weights help setup setup-dev clean lock
 
 repro: setup  ## the whole chain, then the page
 	python -m kmerl.experiments.after_kill
@@ -42,6 +42,14 @@ test-cluster: setup-dev  ## two nodes of torchrun's, of Dask's and of Ray's, eva
 test-app: setup-dev  ## the page of `kmerl app` in headless Chromium, with the demo's model
 	$(INSTALL) ".[app]" playwright
 	python -m pytest --numprocesses=0 -W default tests/app_in_chromium.py
+
+weights: setup  ## the package's own model: params/simulated.yaml, measured on the real corpora in raw/ptb-xl, raw/cpsc2018, raw/csn
+	test -d build/weights || git clone --quiet . build/weights
+	mkdir -p build/weights/raw
+	for corpus in ptb-xl cpsc2018 csn; do ln -sfn $(CURDIR)/raw/$$corpus build/weights/raw/$$corpus; done
+	cp params/simulated.yaml build/weights/params.yaml
+	cd build/weights && dvc repro zero_shot
+	kmerl export kmerl/predict/simulated --model build/weights/models --run build/weights --licence mit
 
 bench: setup  ## ratios, one JSON document last
 	python -m benchmarks
