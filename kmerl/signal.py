@@ -11,10 +11,11 @@ import numpy as np
 
 NAN = -32768  # the int16 value that stands for NaN, as in WFDB format 16
 LIMIT = 32767  # microvolt; larger magnitudes are clipped
+USUAL = 200.0  # microvolt, about the standard deviation of an ECG
 EPSILON = 1e-8  # keeps the division by the range of a flat record finite (MERL's value)
 
 Crop = Literal["start", "centre"]
-Kind = Literal["minmax", "zscore", "millivolt"]
+Kind = Literal["minmax", "zscore", "millivolt", "root"]
 
 
 def to_int16(microvolt: np.ndarray, nan: np.ndarray) -> tuple[np.ndarray, int]:
@@ -102,11 +103,14 @@ def normalise(
     values = signal.astype(np.float32)
     if kind == "millivolt":
         return values / 1000
-    if kind == "zscore":
+    if kind in ("zscore", "root"):
         # In float64: a constant record must leave nothing that EPSILON could magnify.
         mean = values.mean(axis=(-2, -1), keepdims=True, dtype=np.float64)
         deviation = values.std(axis=(-2, -1), keepdims=True, dtype=np.float64)
-        return np.asarray((values - mean) / (deviation + EPSILON), np.float32)
+        divisor = deviation + EPSILON
+        if kind == "root":
+            divisor = np.sqrt(divisor * USUAL)
+        return np.asarray((values - mean) / divisor, np.float32)
     if kind == "minmax":
         bottom = _per_record(signal.min(axis=(-2, -1)) if low is None else low)
         top = _per_record(signal.max(axis=(-2, -1)) if high is None else high)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kmerl.leads import LEADS
 from kmerl.params import checked
-from kmerl.signal import EPSILON, Kind, normalise
+from kmerl.signal import EPSILON, USUAL, Kind, normalise
 
 
 @checked
@@ -81,12 +81,13 @@ def normalised_there(
     values = signal.float()
     if params.normalise == "millivolt":
         return values / 1000
-    if params.normalise == "zscore":
+    if params.normalise in ("zscore", "root"):
         mean = signal.mean(dim=(1, 2), keepdim=True, dtype=torch.float64)
         whole = mean.round()  # float32 holds it, and its difference from a voltage, to the bit
         centred = (values - whole.float()) - (mean - whole).float()
         square = centred.square().mean(dim=(1, 2), keepdim=True, dtype=torch.float64)
-        return centred / (square.sqrt() + EPSILON).float()
+        deviation = (square.sqrt() + EPSILON).float()
+        return centred / (deviation if params.normalise == "zscore" else (deviation * USUAL).sqrt())
     own = signal.amin(dim=(1, 2)), signal.amax(dim=(1, 2))
     low, high = own if params.over == "available" else whole_range
     bottom, top = (one.float()[:, None, None] for one in (low, high))
