@@ -94,7 +94,8 @@ def normalise(
         signal: microvolt (..., lead, sample): the leads that are there, and no others.
         kind: `minmax` brings each record's range over its leads to [0, 1], as MERL does;
             `zscore` gives each record mean 0 and deviation 1 over its leads; `millivolt` keeps
-            the voltage.
+            the voltage; `root`, between these two, divides by the geometric mean of the record's
+            deviation and the usual one, so that half of what its size tells (in decibels) stays.
         low, high: microvolt (...), the range `minmax` uses; by default that of `signal`.
 
     Raises:
@@ -115,7 +116,7 @@ def normalise(
         bottom = _per_record(signal.min(axis=(-2, -1)) if low is None else low)
         top = _per_record(signal.max(axis=(-2, -1)) if high is None else high)
         return np.asarray((values - bottom) / (top - bottom + np.float32(EPSILON)))
-    raise ValueError(f"signal.normalise is {kind!r}; choose minmax, zscore or millivolt")
+    raise ValueError(f"signal.normalise is {kind!r}; choose minmax, zscore, millivolt or root")
 
 
 def _per_record(values: np.ndarray) -> np.ndarray:

@@ -52,7 +52,7 @@ def ask() -> Model:
     return small("lead", "zscore")
 
 
-@pytest.fixture(scope="module", params=["lead zscore", "joint minmax", "lead millivolt"])
+@pytest.fixture(scope="module", params=["lead zscore", "joint minmax", "lead root"])
 def ask_of(request) -> Model:
     """With a token for each lead, and with tokens of all leads together."""
     return small(*request.param.split())

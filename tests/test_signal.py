@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kmerl.signal import LIMIT, NAN, normalise, repair, resample, to_int16
+from kmerl.signal import LIMIT, NAN, USUAL, normalise, repair, resample, to_int16
 
 
 def sine(rate: float, seconds: float = 10, frequency: float = 5, offset: float = 0) -> np.ndarray:
@@ -61,6 +61,14 @@ def test_a_lead_that_is_constant_becomes_zero():
     flat = np.full((1, 1, 5000), 31999, np.int16)
     assert not normalise(flat, "minmax").any()
     assert np.abs(normalise(flat, "zscore")).max() < 1e-3
+
+
+def test_root_keeps_half_the_decibels_of_a_record():
+    signal = np.random.default_rng(0).integers(-400, 400, (1, 2, 500)).astype(np.int16)
+    once, four = (normalise(times * signal, "root") for times in (1, 4))
+    np.testing.assert_allclose(four, 2 * once, rtol=1e-5)
+    at_usual = once.std() / np.sqrt(signal.std() / USUAL)
+    assert at_usual == pytest.approx(1, rel=1e-5)
 
 
 def test_minmax_over_a_given_range_and_millivolt():

@@ -96,7 +96,7 @@ def test_a_batch_knows_whose_records_it_holds(here):
         assert torch.equal(batch.labels, pairs.labels(batch.patient.numpy()).float())
 
 
-@pytest.mark.parametrize("kind", ["zscore", "minmax", "millivolt"])
+@pytest.mark.parametrize("kind", ["zscore", "minmax", "millivolt", "root"])
 @pytest.mark.parametrize("over", ["available", "global12"])
 def test_a_batch_for_a_gpu_is_the_same_to_rounding(here, monkeypatch, kind, over):
     """The way of int16 through pinned memory, on a device that is not called `cpu`."""
