@@ -6,9 +6,9 @@ REAL is a folder in PTB-XL's official layout; read are its records of folds 1 to
 NORM, and of them only means, slopes and standard deviations are written. The median beat of each is
 turned into dipoles (Dower's leads, the limb leads counting more; P by the atria's), the dipoles
 into the waves of `kmerl.synthetic.heart` by least squares, and the beat to the frontal axis AXIS,
-for the axis is drawn by itself. A line of the table is one quantity: its mean at 55 years in men, what 15 years and
-what a woman's heart add, and how it moves with MODES independent draws that many quantities share,
-and with one of its own.
+for the axis is drawn by itself. A line of the table is one quantity: its mean at 55 years in men,
+what 15 years and what a woman's heart add, and how it moves with MODES independent draws that many
+quantities share, and with one of its own.
 """
 
 import ast
@@ -92,7 +92,15 @@ def _waves(dipole: Array, atrial: Array, onset: int, end: int, rr: float) -> Arr
     p_onset = p_peak - 0.8 * half - 2 * 0.75 * half
     scalars = (np.log(size), np.log(width), np.log(half), np.log(rise / factor))
     more = (np.log(fall / factor), -p_onset, (t_peak + 2 * fall) / factor)
-    parts = (scalars, more, (qrs / size).ravel(), vector[-4], t_vector, p_vector[-2:].ravel(), [axis])
+    parts = (
+        scalars,
+        more,
+        (qrs / size).ravel(),
+        vector[-4],
+        t_vector,
+        p_vector[-2:].ravel(),
+        [axis],
+    )
     return np.concatenate(parts)
 
 

@@ -23,8 +23,8 @@ QT_STEP = 0.015  # relative step in which QT follows the interval
 def lay(
     patient: Patient, heart: Heart, beats: Beats, rng: Random, blur: float, out: Signal
 ) -> None:
-    """Fill `out`, (6, sample) mV: the ventricles' dipole (QRS, ST and T of all beats) and the atria's
-    (P waves or what is in their place).
+    """Fill `out`, (6, sample) mV: the dipole of the ventricles, with QRS, ST and T of all beats,
+    and that of the atria, with P waves or what is in their place.
 
     Args:
         blur: seconds, width of the cart's low-pass.
