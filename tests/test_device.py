@@ -42,7 +42,7 @@ def test_einthoven_and_goldberger_hold_in_integers(monkeypatch, number, changes)
 
 
 def test_arms_exchanged_turn_lead_one_over_and_leave_the_chest(monkeypatch):
-    plain, swapped = (leads_of(monkeypatch, swaps={"RA-LA": share}) for share in (0.0, 1.0))
+    plain, swapped = (leads_of(monkeypatch, 1, swaps={"RA-LA": share}) for share in (0.0, 1.0))
     alike = {x: np.corrcoef(plain[x], swapped[x])[0, 1] for x in ("I", "V2", "V5")}
     assert alike["I"] < -0.8 and alike["V2"] > 0.95 and alike["V5"] > 0.95
     assert np.corrcoef(plain["II"], swapped["III"])[0, 1] > 0.8

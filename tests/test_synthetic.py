@@ -178,7 +178,7 @@ SIGNS = {  # what holds of a beat with the finding and of the same person's with
     **{
         name: lambda ill, well, leads=leads: [
             *(early_forces_lost(ill[x][EARLY], well[x][EARLY]) for x in leads),
-            *(t_peak(ill[x]) < max(t_peak(well[x]) + 0.02, 0) for x in leads),
+            *(t_peak(ill[x]) < max(t_peak(well[x]), 0) + 0.02 for x in leads),
         ]
         for name, leads in Q_WAVES.items()
     },

@@ -17,10 +17,10 @@ from kmerl.synthetic.draws import pick_weighted
 from kmerl.synthetic.noise import RATE, SLOW, Noise, Random, Site
 from kmerl.synthetic.waves import Array, Signal
 
-HEART = slice(0, 3)
-MUSCLE = slice(3, 12)
-LINE = slice(12, 15)
-ROWS = 15  # of what is mixed to leads: the dipole, muscle at each electrode, the power line
+HEART = slice(0, 6)
+MUSCLE = slice(6, 15)
+LINE = slice(15, 18)
+ROWS = 18  # of what is mixed to leads: both dipoles, muscle at each electrode, the power line
 _WIRES = {name: number for number, name in enumerate(ELECTRODES)} | {"RL": 2}  # legs are alike
 
 
@@ -84,8 +84,8 @@ def recorded(
     """(12, sample) int16 in LEADS order.
 
     Args:
-        rows: (ROWS, sample), of which HEART is the dipole in mV; the others are filled here.
-        field: (9, 3) potential of ELECTRODES for a unit dipole.
+        rows: (ROWS, sample), of which HEART are the dipoles in mV; the others are filled here.
+        field: (9, 6) potential of ELECTRODES for unit dipoles.
     """
     count = rows.shape[1]
     blocks = -(-count // SLOW)

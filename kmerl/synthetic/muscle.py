@@ -31,7 +31,7 @@ WALLS = {
 
 REACH = {
     "inferior": (0.90, 0.21, 18.0),
-    "anterior": (0.95, 0.26, 21.0),
+    "anterior": (0.75, 0.18, 21.0),
     "anteroseptal": (0.90, 0.26, 25.0),
     "lateral": (0.90, 0.34, 16.0),
     "anterolateral": (0.70, 0.28, 22.0),
@@ -61,7 +61,7 @@ def infarct(heart: Heart, territory: str, stage: str, strength: float, rng: Rand
     qrs = _without_early_forces(heart.qrs, toward, min(share * (0.6 + 0.4 * depth), 1.0))
     q_wave = waves((moment, 8.5, 9.5, tuple(-reach * depth * toward)))
     qrs = joined([qrs, q_wave]).from_onset()
-    lift = {"acute": rng.uniform(0.15, 0.30), "recent": rng.uniform(0.03, 0.09), "old": 0.012}
+    lift = {"acute": rng.uniform(0.11, 0.26), "recent": rng.uniform(0.02, 0.07), "old": 0.012}
     invert = {"acute": -0.10, "recent": 0.40, "old": rng.uniform(0.0, 0.22)}[stage]
     t_vector = heart.t.vector - np.outer([invert * (0.7 + 0.3 * strength), 0], toward)
     st = heart.st + lift[stage] * (0.6 + 0.4 * strength) * toward
@@ -80,13 +80,13 @@ def _without_early_forces(qrs: Waves, toward: Array, share: float) -> Waves:
 def left_ventricular_hypertrophy(heart: Heart, strength: float, rng: Random) -> Heart:
     """Sokolow-Lyon over 3.5 mV: deep S in V1-V2, tall R in V5-V6; strain when marked."""
     chest = DOWER[[2, 6]] @ _at_times(heart.qrs)
-    needed = (2.6 + 0.35 * strength) / max(float(chest[1].max() - chest[0].min()), 0.1)
-    gain = max(1.20 + 0.35 * strength + rng.uniform(0, 0.3), min(needed / 0.93, 3.0))
+    needed = (2.5 + 0.30 * strength) / max(float(chest[1].max() - chest[0].min()), 0.1)
+    gain = max(1.05 + 0.30 * strength + rng.uniform(0, 0.3), min(needed / 0.93, 3.0))
     qrs = heart.qrs.scaled_first(1.0, 0.85 * gain, 1.12 * gain, 0.9 * gain, 0.9)
     grown = replace(heart, qrs=qrs.stretched(1.08))
     if frontal_axis(grown.qrs.area) > 50:
         grown = with_axis(grown, rng.uniform(10, 45))
-    strained = float(rng.uniform(0.0, 0.5)) * strength
+    strained = float(rng.uniform(0.0, 0.40)) * strength
     away = np.array([0.90, 0.14, 0.58])
     t_vector = grown.t.vector - np.outer([0.95 * strained, 0], away)
     return replace(grown, t=replace(grown.t, vector=t_vector), st=grown.st - 0.22 * strained * away)
@@ -108,9 +108,9 @@ def left_atrial_enlargement(heart: Heart, strength: float, rng: Random) -> Heart
     late = heart.p.centre > heart.p.centre.mean()
     width = heart.p.end - heart.p.onset
     delay = np.where(late, max(0.020, 0.112 - width) + 0.010 * strength, 0.0)
-    extra = np.outer(late, [0.030, 0.015, 0.050 + 0.030 * strength])
+    extra = np.outer(late, [0.035, 0.030, 0.050 + 0.030 * strength])
     p_waves = replace(heart.p, centre=heart.p.centre + delay, vector=heart.p.vector + extra)
-    return replace(heart, p=p_waves, pr=heart.pr + 0.014)
+    return replace(heart, p=p_waves, pr=heart.pr + 0.025)
 
 
 def right_atrial_enlargement(heart: Heart, strength: float, rng: Random) -> Heart:

@@ -17,6 +17,7 @@ from kmerl.synthetic.heart import (
     frontal_axis,
     healthy_heart,
     horizontal_turn,
+    notched,
     rate_factor,
     with_axis,
 )
@@ -129,9 +130,9 @@ def visit_heart(visit: Visit) -> Heart:
     pr = max(heart.pr * min(max((60 / visit.rate) ** 0.25, 0.86), 1.05), SHORTEST_PR)
     if visit.has("first degree av block"):
         pr = visit.patient.stream("first degree av block").uniform(0.214, 0.30)
-    if visit.has("wolff-parkinson-white"):
-        pr = heart.pr
-    return replace(heart, pr=float(pr))
+    if visit.has("wolff-parkinson-white") or visit.has("prolonged pr interval"):
+        pr = heart.pr  # at whatever rate
+    return notched(replace(heart, pr=float(pr)), visit.patient.stream("notches"))
 
 
 def strength(patient: Patient, name: str) -> float:

@@ -204,9 +204,9 @@ RHYTHMS: dict[str, Rhythm] = {
 
 
 def with_atrial_ectopy(beats: Beats, rng: Random, seconds: float) -> Beats:
-    """One to three early P waves of another form, each followed by a QRS and a short pause."""
-    for moment in _moments(rng, seconds, int(rng.integers(1, 4))):
-        beats = _early_beat(beats, moment, rng.uniform(0.58, 0.76))
+    """One to four early P waves of another form, each followed by a QRS and a pause."""
+    for moment in _moments(rng, seconds, int(rng.integers(1, 5))):
+        beats = _early_beat(beats, moment, rng.uniform(0.54, 0.74))
     return beats
 
 
@@ -246,6 +246,10 @@ def _moments(rng: Random, seconds: float, count: int) -> Array:
     return edges[:-1] + rng.uniform(0.1, 0.7, count) * np.diff(edges)
 
 
+PAUSE = 0.2
+"""Of an interval: how much longer than usual the one after an early atrial beat is."""
+
+
 def _early_beat(beats: Beats, moment: float, coupling: float) -> Beats:
     """The beat after `moment` comes early, and all later beats move with it."""
     index = int(np.searchsorted(beats.qrs, moment))
@@ -253,12 +257,12 @@ def _early_beat(beats: Beats, moment: float, coupling: float) -> Beats:
     shift = (1 - coupling) * gap
     later = np.arange(len(beats.qrs)) >= index
     qrs = np.where(later, beats.qrs - shift, beats.qrs)
-    qrs[index + 1 :] += 0.12 * gap
+    qrs[index + 1 :] += PAUSE * gap
     p_later = beats.p > beats.qrs[index - 1]
     p = np.where(p_later, beats.p - shift, beats.p)
     p_kind = beats.p_kind.copy()
     own = int(np.argmax(p_later))
-    p[own + 1 :] += 0.12 * gap
+    p[own + 1 :] += PAUSE * gap
     p_kind[own] = ATRIAL_ECTOPIC
     return replace(beats, qrs=qrs, p=p, p_kind=p_kind)
 

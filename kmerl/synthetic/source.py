@@ -1,4 +1,4 @@
-"""The heart's dipole over a whole recording: beats laid where the rhythm wants them."""
+"""The heart's dipoles over a whole recording: beats laid where the rhythm wants them."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
@@ -23,7 +23,8 @@ QT_STEP = 0.015  # relative step in which QT follows the interval
 def lay(
     patient: Patient, heart: Heart, beats: Beats, rng: Random, blur: float, out: Signal
 ) -> None:
-    """Fill `out`, (3, sample) mV: QRS, ST and T of all beats, P waves or what is in their place.
+    """Fill `out`, (6, sample) mV: the dipole of the ventricles, with QRS, ST and T of all beats,
+    and that of the atria, with P waves or what is in their place.
 
     Args:
         blur: seconds, width of the cart's low-pass.
@@ -33,16 +34,17 @@ def lay(
     breath = 1 + rng.uniform(0.01, 0.07) * np.sin(
         2 * np.pi * (rng.uniform(0.17, 0.33) * beats.qrs + rng.random())
     )
-    _ventricles(patient, heart, beats, breath, blur, out)
+    ventricles, atria = out[:3], out[3:]
+    _ventricles(patient, heart, beats, breath, blur, ventricles)
     if len(beats.p):
         kinds = beats.p_kind.tolist()
         shapes = {kind: _p_shape(kind, heart.p, patient) for kind in dict.fromkeys(kinds)}
-        _place(shapes, kinds, beats.p, np.ones(len(kinds)), blur, P_TEMPLATE, out)
+        _place(shapes, kinds, beats.p, np.ones(len(kinds)), blur, P_TEMPLATE, atria)
     seconds = np.arange(count) / RATE
     if beats.atria == "fibrillation":
-        out += _fibrillation(rng, beats.atrial_rate, seconds)
+        atria += _fibrillation(rng, beats.atrial_rate, seconds)
     if beats.atria == "flutter":
-        out += _flutter(rng, beats.atrial_rate, seconds)
+        atria += _flutter(rng, beats.atrial_rate, seconds)
 
 
 def _ventricles(
@@ -110,7 +112,7 @@ def _fibrillation(rng: Random, frequency: float, seconds: Array) -> Array:
         height = np.interp(seconds, np.linspace(0, seconds[-1], 16), rng.uniform(0.4, 1.3, 16))
         direction = np.array([-0.1, 0.45, -0.8]) + rng.normal(0, 0.3, 3)
         out += share * np.outer(direction, height * np.sin(phase))
-    return out * rng.uniform(0.028, 0.075)
+    return out * rng.uniform(0.038, 0.100)
 
 
 def _flutter(rng: Random, frequency: float, seconds: Array) -> Array:
