@@ -209,7 +209,7 @@ def test_partial_leads_curves_are_paired_and_have_every_order_and_named_set(metr
 
 def test_what_validates_can_be_tested_on_and_sets_no_threshold_then(finished, monkeypatch):
     monkeypatch.chdir(finished)
-    cohort = read_cohort(Path("data/splits"), "csn")
+    cohort = read_cohort(Path("data/splits"), official("csn"))
     encoded = open_encoded(Path("data/encode"), "csn")
     both = score_task(cohort, encoded, "query", ("val", "test"))
     alone = score_task(cohort, encoded, "query")

@@ -21,7 +21,7 @@ LIMITS = """\
   is worth what the text encoder knows of the word.
 - It reads {seconds:g} s at {rate} Hz; other rates are resampled, longer recordings are cut, or read
   in windows.
-- It was measured on the test splits below and on nothing else: not on other devices, populations or
+- It was measured on the records below and on nothing else: not on other devices, populations or
   leads that are no part of the standard twelve.
 """
 
@@ -56,7 +56,7 @@ def card(config: ModelConfig, run: Path, licence: str) -> str:
         *_data(files.read_json(metrics / "ingest.json"), values),
         "",
         "## What was measured",
-        *_numbers(metrics),
+        *_numbers(metrics, values["zero_shot"]["test"]),
         *_classes(run / "plots/zero_shot_classes.csv"),
         "",
         "## Limits",
@@ -95,11 +95,17 @@ def _data(ingested: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[st
             "patients.**"
         )
     if trained in not_real:
-        yield "\nThe weights have seen simulated hearts alone: no patient is in them."
+        yield (
+            "\nThe weights have seen simulated hearts alone: no patient is in them. Of real "
+            "recordings, population figures went into the simulator (docs/simulator.md)."
+        )
 
 
-def _numbers(metrics: Path) -> Iterator[str]:
-    yield "Macro AUROC of the tasks' test records, with 95 % intervals over patients."
+def _numbers(metrics: Path, splits: Sequence[str]) -> Iterator[str]:
+    yield (
+        f"Macro AUROC of the tasks' records in {' and '.join(splits)}, with 95 % intervals over "
+        "patients."
+    )
     yield ""
     yield f"| task | {' | '.join(f'zero-shot, {leads}' for leads in LEADS.values())} |"
     yield f"|---|{'---|' * len(LEADS)}"
