@@ -2,7 +2,6 @@
 
     python -m benchmarks.simulated RUN --real PTBXL --version v1 --folds 1-8   # to improve by
     python -m benchmarks.simulated RUN --real PTBXL --version v1 >> docs/simulated/v1.jsonl
-    python -m benchmarks.simulated_tables docs/simulated/*.jsonl
 
 RUN is where `dvc repro pretrain` ran: it holds models/, params.yaml and metrics/pretrain.json.
 Folds 1-8 are development data, which the simulator is improved by; 9 and 10 are looked at once a

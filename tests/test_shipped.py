@@ -15,7 +15,7 @@ from tests.import_closure import ROOT
 from tests.report_run import heartbeats
 from tests.test_cli import write_wfdb
 
-DIGEST = "0000"
+DIGEST = "3ea7dcb6550c9104"
 MEGABYTES = 10
 
 
