@@ -79,6 +79,7 @@ def test_what_is_inside(installed):
     assert not folders & {"stages", "tests", "params"}
     for name in (
         "py.typed", "__init__.pyi", "tasks/classes.csv", "experiments/experiments.yaml",
-        "experiments/params.yaml", "report/templates/report.html", "predict/simulated/model.safetensors",
+        "experiments/params.yaml", "report/templates/report.html",
+        "predict/simulated/model.safetensors",
     ):  # fmt: skip
         assert (installed / "kmerl" / name).is_file(), name
