@@ -42,7 +42,7 @@ OF_P = ("p to r", "P II", "P I")
 
 
 def numbers(ecg: hearts.Array) -> dict[str, float]:
-    """The numbers of one recording (12, sample) in mV; {} where fewer than three beats are found."""
+    """The numbers of one recording (12, sample) in mV; {} where three beats are not found."""
     found = hearts.features(ecg)
     if not found:
         return {}
