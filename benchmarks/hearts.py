@@ -15,7 +15,7 @@ import ast
 import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -56,17 +56,23 @@ class Corpus:
 
 def read(root: Path) -> Corpus:
     """Features of all records of folds 1 to 8; a record without three beats is left out."""
-    with open(root / "ptbxl_database.csv", encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if int(row["strat_fold"]) <= 8]
     patients, codes, found = [], [], []
-    for row in rows:
-        samples = np.fromfile(root / f"{row['filename_hr']}.dat", dtype="<i2").reshape(-1, 12)
-        numbers = features(samples.T / 1000)
+    for patient, said, ecg in records(root):
+        numbers = features(ecg)
         if numbers:
-            patients.append(row["patient_id"])
-            codes.append(frozenset(ast.literal_eval(row["scp_codes"])))
+            patients.append(patient)
+            codes.append(said)
             found.append(list(numbers.values()))
     return Corpus(patients, codes, np.array(found))
+
+
+def records(root: Path) -> Iterator[tuple[str, frozenset[str], Array]]:
+    """Patient, codes and recording (12, sample) in mV of each record of folds 1 to 8."""
+    with open(root / "ptbxl_database.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if int(row["strat_fold"]) <= 8]
+    for row in rows:
+        samples = np.fromfile(root / f"{row['filename_hr']}.dat", dtype="<i2").reshape(-1, 12)
+        yield row["patient_id"], frozenset(ast.literal_eval(row["scp_codes"])), samples.T / 1000
 
 
 def features(ecg: Array) -> dict[str, float]:
