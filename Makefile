@@ -39,7 +39,7 @@ chaos: setup-dev  ## kills, full disks, damaged checkpoints, two runs at once: a
 test-cluster: setup-dev  ## two nodes of torchrun's, of Dask's and of Ray's, evaluation in two processes, results shared over S3: some minutes
 	python -m pytest --numprocesses=0 --override-ini=python_files='*.py' tests/cluster
 
-test-app: setup-dev  ## the page of `kmerl app` in headless Chromium, with the demo's model
+test-app: setup-dev  ## the page of `kmerl app` in headless Chromium, with the package's model
 	$(INSTALL) ".[app]" playwright
 	python -m pytest --numprocesses=0 -W default tests/app_in_chromium.py
 

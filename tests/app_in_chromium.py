@@ -17,7 +17,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 pytestmark = [
     pytest.mark.filterwarnings("default"),
     pytest.mark.skipif(not CHROMIUM, reason="no chromium here"),
-    pytest.mark.skipif(not Path("models/config.json").exists(), reason="no model in models"),
 ]
 
 
@@ -28,7 +27,7 @@ def test_a_recording_dropped_asked_and_downloaded(tmp_path, scheme, width):
     write_wfdb(tmp_path, "ward", 500, heartbeats(72, np.random.default_rng(3)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        page = app.build("models")
+        page = app.build("simulated")
         _, url, _ = page.launch(prevent_thread_lock=True, server_name=app.HOST, **app.LAUNCH)
     hosts = set()
     with driver.sync_playwright() as play:
