@@ -27,13 +27,12 @@ from kmerl.knowledge.vllm.backend import VllmBackend
 from kmerl.knowledge.vllm.client import Client
 from kmerl.knowledge.vllm.connection import Running
 from kmerl.knowledge.vllm.settings import LLM
-from kmerl.store import read_table
+from kmerl.store import PairStores
 from tests.scripted_llm import MODEL, PerfectLLM, ScriptedLLM
 
 
 def main() -> None:
-    corpus = params.read()["pretrain"]["corpus"]
-    store = read_table(f"data/ecg/{corpus}", COLUMNS)
+    store = PairStores.read(Path("data")).table(COLUMNS)
     given = params.load("reports", ReportsParams)
     statements = gather(store, "report", dataclasses.replace(given, unit="statement"))
     reports = gather(store, "report", dataclasses.replace(given, unit="report"))

@@ -125,7 +125,7 @@ def _start(only: int | None = None) -> tuple[dict[str, Any], int]:
     from kmerl.training.session import Session
 
     session = Session.from_params(params.read(), Path("data"))
-    pairs = load_pairs(session.store, Path("data/labels"), Path("data/text"))
+    pairs = load_pairs(session.stores.index(), Path("data/labels"), Path("data/text"))
     pairs = pairs.shared(session.pretrain.share, session.seed)
     every = len(pairs.rows("train"))
     batch, place = session.pretrain.batch, (0, 8)

@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
-from kmerl.store import NAME, ShardWriter, schema, write_index
+from kmerl.store import NAME, ShardWriter, read_index, schema, write_index
 from kmerl.store.index import INDEX
 from kmerl.training.data import load_pairs, loader
 
@@ -81,7 +81,7 @@ def write(data: Path, store: Path, records: int, group: int) -> None:
 def start(data: Path) -> dict[str, float]:
     """What a process takes until it can ask for a batch, beyond what its imports took."""
     seconds, memory = time.process_time(), _peak()
-    pairs = load_pairs(data / "ecg" / "mimic-iv-ecg", data / "labels", data / "text")
+    pairs = load_pairs(read_index(data / "ecg" / "mimic-iv-ecg"), data / "labels", data / "text")
     mask = MaskParams("dynamic", 9, 11, "group", 0.25, per_lead=True)
     for split in ("train", "val"):
         batches = loader(

@@ -10,7 +10,7 @@ from kmerl.errors import clear_errors
 from kmerl.knowledge.labels import LabelMatrix, label_matrix, readable
 from kmerl.knowledge.metrics import counted, measured
 from kmerl.knowledge.verify import Verify
-from kmerl.tasks.simulated import simulated
+from kmerl.store import PairStores
 
 OUT = "data/labels"
 DATA = Path("data")
@@ -34,9 +34,8 @@ def main() -> None:
         pq.write_table(labels.table(), path, compression="zstd")
     text = yaml.safe_dump(readable(labels, entity), sort_keys=False, allow_unicode=True)
     files.write_text(out / "entities.yaml", text)
-    values = params.read()
-    corpus = params.value(values, "pretrain.corpus", str)
-    truth = DATA / f"truth/{corpus}.csv" if corpus in simulated(values["corpora"]) else None
+    stores = PairStores.read(DATA)
+    truth = {stores.own(name): DATA / f"truth/{name}.csv" for name in sorted(stores.simulated)}
     hedged = params.load("verify", Verify).hedged
     verdicts = [row["verdict"] for row in verified]
     found = measured(labels, reports, verdicts, entity, hedged, truth)

@@ -1,22 +1,22 @@
 """Stage reports: one cleaned text a record, and the distinct statements to be mined."""
 
+from pathlib import Path
+
 import pyarrow.parquet as pq
 
 from kmerl import files, params
 from kmerl.errors import about, clear_errors
 from kmerl.knowledge.reports import COLUMNS, TextParams, gather
 from kmerl.knowledge.statements import ReportsParams
-from kmerl.store import read_table
+from kmerl.store import PairStores
 
 OUT = "data/reports"
 
 
 def main() -> None:
-    corpus = params.value(params.read(), "pretrain.corpus", str)
-    settings = params.load("reports", ReportsParams)
-    store = read_table(f"data/ecg/{corpus}", COLUMNS)
-    with about(corpus):
-        found = gather(store, params.load("text", TextParams).source, settings)
+    settings, stores = params.load("reports", ReportsParams), PairStores.read(Path("data"))
+    with about(" and ".join(stores.directories)):
+        found = gather(stores.table(COLUMNS), params.load("text", TextParams).source, settings)
     out = files.fresh_directory(OUT)
     for name, table in (("reports", found.reports), ("statements", found.statements)):
         with files.atomic(out / f"{name}.parquet") as path:

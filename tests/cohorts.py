@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from kmerl import files
 from kmerl.leads import LEADS
-from kmerl.store import NAME, ShardWriter, label_column, schema, write_index
+from kmerl.store import NAME, ShardWriter, label_column, pairs, schema, write_index
 from kmerl.tasks import merl_splits
 from kmerl.tasks.classes import classes, tasks_of
 
@@ -69,7 +69,7 @@ def write_cohort(root: Path, records: int = 40, corpus: str = "mimic-iv-ecg") ->
     signals = rng.normal(0, 100, (records, 12, SAMPLES))
     signals[:, : len(ENTITIES)] += 400 * labels[:, :, None]
     write_store(data / "ecg" / corpus, signals.astype(np.int16), columns)
-    files.write_json(root / "metrics" / "ingest" / f"{corpus}.json", {corpus: {"records": records}})
+    pairs.choose([corpus], [], data)
     _write_knowledge(data, columns["record"], labels, rng)
     return data
 

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +14,9 @@ from kmerl import params, runtime
 from kmerl.files import read_yaml, write_csv
 from kmerl.knowledge.vllm import client
 from kmerl.knowledge.vllm.settings import LLM
+from kmerl.store import pairs
 from stages import aggregate, extract, label_matrix, merge, reports, verify
+from tests import cohorts
 from tests.scripted_llm import MODEL
 
 ROOT = Path(__file__).parent.parent
@@ -58,17 +61,15 @@ def cohort():
 def write_store(root: Path) -> None:
     """MIMIC-IV-ECG's store of the cohort and of what is dropped, and the truth of the cohort."""
     reports = cohort() | DROPPED
-    table = pa.table(
-        {
-            **{name: list(reports) for name in ("record", "patient")},
-            "split": ["train"] * len(reports),
-            "report": list(reports.values()),
-            "codes": [["IMI", "SR"]] * len(reports),
-        }
-    )
-    store = root / "data" / "ecg" / "mimic-iv-ecg"
-    store.mkdir(parents=True)
-    pq.write_table(table, store / "signals-00000.parquet")
+    columns = {
+        **{name: list(reports) for name in ("record", "patient")},
+        "split": ["train"] * len(reports),
+        "report": list(reports.values()),
+        "codes": [["IMI", "SR"]] * len(reports),
+    }
+    signals = np.zeros((len(reports), 12, cohorts.SAMPLES), np.int16)
+    cohorts.write_store(root / "data" / "ecg" / "mimic-iv-ecg", signals, columns)
+    pairs.choose(["mimic-iv-ecg"], ["mimic-iv-ecg"], root / "data")
     shutil.copy(ROOT / "overrides.yaml", root)
     truth = []
     for record, texts in cohort().items():

@@ -13,18 +13,21 @@ from kmerl.leads import LEADS
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import MaskParams
 from kmerl.recordings.wfdb_files import Channels
-from kmerl.store import read_table
+from kmerl.store import PairStores, pairs, read_index, read_table
 from kmerl.synthetic.layouts import mimic
 from kmerl.synthetic.patients import visits
 from kmerl.synthetic.recording import record
 from kmerl.training.data import load_pairs, loader
-from kmerl.training.fresh import FreshHearts, another
+from kmerl.training.fresh import FreshSignals, another
+from kmerl.training.reader import TrainingReader
 from kmerl.training.session import Session
 from tests.cohorts import SAMPLES, write_store
 from tests.methods import DEMO
 from tests.test_training import train, values
 
 CORPUS, RECORDS = "mimic-iv-ecg", 40
+SIGNALS = np.random.default_rng(7).integers(-500, 500, (12, 12, SAMPLES), np.int16)
+NAMES = {name: [f"{name}{k}" for k in range(12)] for name in ("record", "patient", "split")}
 
 
 @pytest.fixture
@@ -38,11 +41,18 @@ def simulated(here, monkeypatch):
     stored = [conform(Channels(LEADS, one, 500, 0), ingest, ingest.seconds)[0] for one in drawn]
     shutil.rmtree(store)
     write_store(store, np.stack(stored), names)
+    pairs.choose([CORPUS], [CORPUS], here / "data")
     return here
 
 
 def pairs_of(here):
-    return load_pairs(here / "data/ecg" / CORPUS, here / "data/labels", here / "data/text")
+    return load_pairs(
+        read_index(here / "data/ecg" / CORPUS), here / "data/labels", here / "data/text"
+    )
+
+
+def hearts_of(here, rows):
+    return FreshSignals(PairStores.read(here / "data"), rows, values())
 
 
 def test_findings_and_what_the_report_says_of_the_rate_stay_and_the_rest_is_anothers():
@@ -56,18 +66,18 @@ def test_findings_and_what_the_report_says_of_the_rate_stay_and_the_rest_is_anot
 
 
 def test_a_signal_depends_on_epoch_and_record_alone(simulated):
-    index, rows = pairs_of(simulated).index, np.arange(RECORDS)
-    hearts = FreshHearts(index, rows, CORPUS, values())
+    rows = np.arange(RECORDS)
+    hearts = hearts_of(simulated, rows)
     every = hearts(3, rows)
     assert every.shape == (RECORDS, 12, SAMPLES) and every.dtype == np.int16
     some = np.array([7, 2, 31])
-    assert np.array_equal(FreshHearts(index, some, CORPUS, values())(3, some), every[some])
+    assert np.array_equal(hearts_of(simulated, some)(3, some), every[some])
     assert not (hearts(4, rows) == every).all(axis=(1, 2)).any()
 
 
 def test_batches_are_those_of_any_processes_threads_and_resumption(simulated):
     pairs = pairs_of(simulated)
-    made = FreshHearts(pairs.index, pairs.rows("train"), CORPUS, values())
+    made = hearts_of(simulated, pairs.rows("train"))
 
     def batches(place=(0, 1), threads=1, first=0):
         mask, signal = (
@@ -94,12 +104,39 @@ def test_a_training_of_fresh_hearts_is_the_same_again_and_validates_on_the_store
     assert metrics["pairs"] == 32 and metrics["pairs_val"] == 8
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_store_of_other_hearts_is_told(here, request, seed):
+def test_of_several_corpora_the_simulated_ones_are_drawn_anew_and_others_read(simulated):
+    write_store(simulated / "data/ecg/ptb-xl", SIGNALS, NAMES)
+    pairs.choose(["ptb-xl", CORPUS], [CORPUS], simulated / "data")
+    rows = np.arange(RECORDS + len(SIGNALS))
+    stores, hearts = PairStores.read(simulated / "data"), hearts_of(simulated, rows)
+    assert hearts.makes.tolist() == [True] * RECORDS + [False] * len(SIGNALS)
+    reader = TrainingReader(
+        stores.index(),
+        rows=rows,
+        batch_size=8,
+        draw_leads=lambda generator, subsets: np.tile(np.arange(12), (subsets, 1)),
+        seed=0,
+        neighbours=4,
+        made=hearts,
+    )
+    expected = np.concatenate([hearts(3, rows[:RECORDS]), SIGNALS])
+    batches = list(reader.epoch(3))
+    assert any(len({*hearts.makes[batch.rows]}) == 2 for batch in batches)
+    for batch in batches:
+        assert np.array_equal(batch.signal, expected[batch.rows])
+        assert np.array_equal(batch.low_all, expected[batch.rows].min(axis=(1, 2)))
+        assert np.array_equal(batch.high_all, expected[batch.rows].max(axis=(1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("seed", "told"),
+    [(0, "pretrain.corpus names mimic-iv-ecg: set"), (1, "does not hold what seed 1 simulates")],
+)
+def test_a_store_of_other_hearts_is_told(here, request, seed, told):
     """A real one's, and one that another seed has drawn."""
     if seed:
         request.getfixturevalue("simulated")
-    with pytest.raises(params.ParamsError, match=rf"does not hold what seed {seed} simulates"):
+    with pytest.raises(params.ParamsError, match=told):
         Session.from_params(values(pretrain__fresh=True) | {"seed": seed}, Path("data")).train(
             here, "cpu"
         )

@@ -159,7 +159,7 @@ def test_truth_table(tmp_path):
     columns = ("record", "patient", "findings", "statements")
     write_csv(path, columns, [("1", "1", "[]", statements)])
     mined = [("1", "ventricular premature complex"), ("1", "sinus rhythm"), ("1", "normal axis")]
-    found = against_truth(path, mined, "positive", {"1"})
+    found = against_truth({"": path}, mined, "positive", {"1"})
     assert found["micro"]["hits"] == 1  # normal axis is in no truth, so it does not count
     assert found["micro"]["extra"] == found["micro"]["missed"] == 1
 

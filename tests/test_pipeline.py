@@ -13,9 +13,9 @@ from tests.dvc_file import PROFILES, pipeline, profile, stages
 from tests.import_closure import ROOT, closure, folded
 
 NAMES = [
-    "check", "tasks", "synthesize", "ingest", "splits", "reports", "extract", "verify", "merge",
-    "aggregate", "label_matrix", "embed_text", "pretrain", "encode", "zero_shot", "linear_probe",
-    "fine_tune", "partial_leads", "seen_unseen", "report", "paper",
+    "check", "tasks", "synthesize", "ingest", "splits", "pairs", "reports", "extract", "verify",
+    "merge", "aggregate", "label_matrix", "embed_text", "pretrain", "encode", "zero_shot",
+    "linear_probe", "fine_tune", "partial_leads", "seen_unseen", "report", "paper",
 ]  # fmt: skip
 BY_HAND = ("overrides.yaml", "experiments.yaml", "experiments.json")  # or of another command
 EVERY = pytest.mark.parametrize("stage", stages(), ids=lambda stage: stage.address)

@@ -18,7 +18,7 @@ from kmerl.evaluation.probe_fit import LinearProbe
 from kmerl.evaluation.scores import scored
 from kmerl.losses import contrastive_loss
 from kmerl.models.vit import pool
-from kmerl.store import read_table
+from kmerl.store import read_index, read_table
 from kmerl.tasks.classes import official
 from kmerl.tasks.cohort import read_cohort
 from kmerl.tasks.subsets import subset_rows
@@ -33,9 +33,10 @@ from tests.methods import TEXT_WIDTH, batch, config, small
 from tests.test_training import train
 
 READ = {  # of what other stages write, where no literal path in a script says it
-    "reports": {"data/ecg/mimic-iv-ecg"},
+    "pairs": {"data/ecg"},
+    "reports": {"data/pairs.json"},
     "label_matrix": {"data/reports", "data/extract", "data/verify", "data/merge", "data/aggregate"},
-    "pretrain": {"data/ecg/mimic-iv-ecg", "data/labels", "data/text"},
+    "pretrain": {"data/pairs.json", "data/labels", "data/text"},
     "encode": {"models", "data/asked", "data/splits", "data/ecg"},
     "fine_tune": {"models", "data/splits", "data/ecg"},
     "linear_probe": {"data/encode", "data/splits"},
@@ -83,7 +84,7 @@ def test_labels_are_joined_to_their_names_in_any_order_of_columns(here):
     table = pq.read_table(path)
     names = [name for name in table.column_names if name != "record"]
     pq.write_table(table.select(["record", *sorted(names, reverse=True)]), path)
-    pairs = load_pairs(here / "data/ecg/mimic-iv-ecg", path.parent, here / "data/text")
+    pairs = load_pairs(read_index(here / "data/ecg/mimic-iv-ecg"), path.parent, here / "data/text")
     place = {record: row for row, record in enumerate(table["record"].to_pylist())}
     stored = read_table(here / "data/ecg/mimic-iv-ecg", ["record"])["record"].to_pylist()
     labels = pairs.labels(np.arange(len(stored)))

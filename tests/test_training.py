@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from kmerl import params
 from kmerl.models.inputs import SignalParams
 from kmerl.models.masking import EVERY_LEAD, MaskParams
-from kmerl.store import read_table
+from kmerl.store import read_index, read_table
 from kmerl.training import loop
 from kmerl.training.checkpoint import NAME as CHECKPOINTS
 from kmerl.training.checkpoint import fingerprint, root
@@ -81,7 +81,7 @@ def test_kmerl_trains_as_it_always_has_and_leaves_whole_artefacts(here):
 
 def test_a_batch_knows_whose_records_it_holds(here):
     store = here / "data" / "ecg" / "mimic-iv-ecg"
-    pairs = load_pairs(store, here / "data" / "labels", here / "data" / "text")
+    pairs = load_pairs(read_index(store), here / "data" / "labels", here / "data" / "text")
     names = read_table(store, ["patient"])["patient"].to_pylist()
     assert len(set(names)) == len(names) // 2
     same = [[a == b for a in names] for b in names]
@@ -102,7 +102,7 @@ def test_a_batch_for_a_gpu_is_the_same_to_rounding(here, monkeypatch, kind, over
     """The way of int16 through pinned memory, on a device that is not called `cpu`."""
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
     data = here / "data"
-    pairs = load_pairs(data / "ecg" / "mimic-iv-ecg", data / "labels", data / "text")
+    pairs = load_pairs(read_index(data / "ecg" / "mimic-iv-ecg"), data / "labels", data / "text")
     mask = MaskParams("dynamic", 0, 11, "group", 0.0, per_lead=True)
     args = pairs, "train", 8, mask, SignalParams(kind, over), 0, (0, 1)
     batches = [loader(*args, device, 4, threads=2).epoch(0) for device in ("cpu", "cpu:0")]

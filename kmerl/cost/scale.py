@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmerl.params import ParamsError
+from kmerl.store.pairs import corpora_of
 
 RECORDS = {  # of the published corpora
     "mimic-iv-ecg": 800_035,
@@ -41,9 +42,10 @@ def members(values: Mapping[str, Any], corpus: str) -> float:
 
 def pairs(values: Mapping[str, Any]) -> float:
     """Pairs that an epoch of pretraining shows."""
-    corpus, share = values["pretrain"]["corpus"], values["pretrain"]["share"] / 100
-    some = records(values, corpus)
-    return PAIRS.get(corpus, RECORDS[corpus]) / RECORDS[corpus] * some * share
+    several = corpora_of(values["pretrain"]["corpus"])
+    some = {corpus: records(values, corpus) for corpus in several}
+    usable = (PAIRS.get(name, RECORDS[name]) / RECORDS[name] * n for name, n in some.items())
+    return values["pretrain"]["share"] / 100 * sum(usable)
 
 
 def train_records(values: Mapping[str, Any], task: str, corpus: str) -> float:

@@ -14,6 +14,7 @@ from kmerl.experiments.lock import Lock
 from kmerl.experiments.runs import Run, Value
 from kmerl.experiments.stages import below, flat
 from kmerl.files import parse_yaml
+from kmerl.store.pairs import corpora_of
 
 _QUEUED_NAME = re.compile(r"(?P<experiment>.+)-s(?P<seed>\d+)")
 OF_THE_MACHINE = ("seed", "runtime", "corpora", "splits.merl", "llm.base_url", "llm.allow_remote")
@@ -90,7 +91,8 @@ def words(params: Mapping[str, Any], pretrain: Mapping[str, Any]) -> str:
     size = f"{params['encoder.size']} encoder"
     if not pretrain.get("epoch"):
         return f"{size}, untrained"
-    records, share = params.get(f"synthesize.records.{params['pretrain.corpus']}"), ""
+    trained, share = corpora_of(params["pretrain.corpus"]), ""
+    records = sum(params.get(f"synthesize.records.{corpus}") or 0 for corpus in trained)
     if params["pretrain.share"] < 100:
         share = f"{params['pretrain.share']:g} % of "
     if records:

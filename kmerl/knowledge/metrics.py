@@ -31,16 +31,16 @@ def measured(
     verdicts: Sequence[str],
     entity: Mapping[str, str],
     hedged: str,
-    truth: Path | None,
+    truth: Mapping[str, Path],
 ) -> dict[str, Any]:
     """The size of the label matrix, and its quality.
 
     Args:
         reports: record, text and scp codes of each report; no codes outside of PTB-XL.
-        truth: the truth table of a simulated corpus; None for a real one.
+        truth: the truth tables of simulated corpora, by what stands before their records' names.
     """
     found = summary(labels, verdicts, entity)
-    if truth is not None:
+    if truth:
         of_truth = quality.against_truth(truth, labels.stated(), hedged, set(labels.records))
         found["truth"] = {key: of_truth[key] for key in ("macro_f1", "records")}
         found["truth"] |= of_truth["micro"]

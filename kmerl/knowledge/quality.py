@@ -68,24 +68,27 @@ def compare(truth: Iterable[tuple[str, str]], mined: Iterable[tuple[str, str]]) 
 
 
 def against_truth(
-    path: Path,
+    tables: Mapping[str, Path],
     stated: Iterable[tuple[str, str]],
     hedged: str,
     records: Collection[str],
 ) -> dict[str, Any]:
-    """Mined (record, entity) pairs against a truth table of the synthetic cohort.
+    """Mined (record, entity) pairs against truth tables of the synthetic cohort.
 
-    The table has the columns `record` and `statements`, the latter JSON: a list of statements with
+    A table has the columns `record` and `statements`, the latter JSON: a list of statements with
     the entities each one states ("positive"), hedges and negates. Its names and the mined ones are
     both read by the lexicon, so that synonyms agree whatever backend mined them. Entities that the
     table never names are left out of the score.
 
     Args:
-        records: the records that were mined; others of the table (dropped reports) do not count.
+        tables: by what stands before the names of a table's records in `stated` and `records`.
+        records: the records that were mined; others of a table (dropped reports) do not count.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["record"] in set(records)]
-    said = [(row["record"], json.loads(row["statements"])) for row in rows]
+    mined, said = set(records), []
+    for before, path in tables.items():
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [(before + row["record"], row["statements"]) for row in csv.DictReader(file)]
+        said += [(name, json.loads(statements)) for name, statements in rows if name in mined]
     kinds = ("positive", "hedged", "negated")
     names = {n for _, statements in said for one in statements for k in kinds for n in one[k]}
     entity = lexicon().merge(sorted(names))
@@ -99,7 +102,7 @@ def against_truth(
     }
     known = set(entity.values())
     mined_pairs = ((record, e) for record, name in stated for e in read_as(name) if e in known)
-    return compare(true_pairs, mined_pairs) | {"records": len(rows)}
+    return compare(true_pairs, mined_pairs) | {"records": len(said)}
 
 
 def against_codes(

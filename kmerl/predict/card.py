@@ -9,6 +9,7 @@ from kmerl import files, params
 from kmerl.download.sources import sources
 from kmerl.predict.printing import NOTICE
 from kmerl.report.run_tables import corpus_title
+from kmerl.store.pairs import corpora_of
 from kmerl.tasks.simulated import simulated
 from kmerl.training.model import ModelConfig
 
@@ -72,7 +73,7 @@ def card(config: ModelConfig, run: Path, licence: str) -> str:
 
 
 def _data(ingested: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
-    trained = values["pretrain"]["corpus"]
+    trained = {*corpora_of(values["pretrain"]["corpus"])}
     known = sources()
     yield "| corpus | its licence | used for | records | patients | train | validation | test |"
     yield "|---|---|---|---|---|---|---|---|"
@@ -82,7 +83,7 @@ def _data(ingested: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[st
         title = corpus_title(corpus)
         parts = [counts[f"records_{split}"] for split in ("train", "val", "test")]
         licence = known[corpus].licence if corpus in known else "its own"
-        use = "pretraining" if corpus == trained else "evaluation"
+        use = "pretraining" if corpus in trained else "evaluation"
         cells = [title, licence, use, counts["records"], counts["patients"], *parts]
         yield f"| {' | '.join(map(str, cells))} |"
     yield ""
@@ -94,7 +95,7 @@ def _data(ingested: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[st
             "layouts: numbers measured on them say that the chain works, and nothing about "
             "patients.**"
         )
-    if trained in not_real:
+    if trained <= not_real:
         yield (
             "\nThe weights have seen simulated hearts alone: no patient is in them. Of real "
             "recordings, population figures went into the simulator (docs/simulator.md)."

@@ -3,10 +3,12 @@
 - `layout`: the shards `signals-NNNNN.parquet`, their columns, the order of rows.
 - `writer`: one shard; `index`: what every reader asks first, in one file beside the shards.
 - `reading`: columns of all rows, signals of some leads.
+- `pairs`: the stores that are trained on, read as one.
 """
 
 from kmerl.store.index import Groups, Index, read_index, write_index
 from kmerl.store.layout import NAME, StoreError, label_column, schema, shards
+from kmerl.store.pairs import PairStores
 from kmerl.store.reading import (
     OpenShards,
     read_parquet,
@@ -22,6 +24,7 @@ __all__ = [
     "Groups",
     "Index",
     "OpenShards",
+    "PairStores",
     "ShardWriter",
     "StoreError",
     "label_column",

@@ -16,7 +16,7 @@ from kmerl.files import DamagedError, reading
 from kmerl.models.inputs import Batch, SignalParams, normalised, normalised_there
 from kmerl.models.masking import MaskParams, draw_leads
 from kmerl.seeds import stream
-from kmerl.store import Index, read_index, read_parquet
+from kmerl.store import Index, read_parquet
 from kmerl.training.reader import Batch as Drawn
 from kmerl.training.reader import Made, TrainingReader
 
@@ -64,13 +64,12 @@ class Pairs:
         return dataclasses.replace(self, vector=vector)
 
 
-def load_pairs(directory: Path, labels: Path, text: Path) -> Pairs:
+def load_pairs(index: Index, labels: Path, text: Path) -> Pairs:
     """Join store, label matrix and text vectors by record.
 
     Raises:
         ValueError: a report's record is not in the store, or a file is damaged.
     """
-    index = read_index(directory)
     record = {"record": pa.string()}
     numbered = {**record, "vector": pa.int32()}
     reports = read_parquet(text / "reports.parquet", _EMBED, numbered, others=pa.int32())

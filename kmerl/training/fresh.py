@@ -1,4 +1,4 @@
-"""Fresh hearts: each epoch another patient behind every report of a simulated corpus.
+"""Fresh hearts: each epoch another patient behind every report of the simulated corpora.
 
 A training pair keeps its report and its labels, and its signal is simulated anew, as the corpus's
 own recordings are, and brought to the store's form as ingest does it. What is drawn depends on the
@@ -18,7 +18,7 @@ from kmerl.leads import LEADS
 from kmerl.params import ParamsError, build, value
 from kmerl.recordings.wfdb_files import Channels
 from kmerl.signal import LIMIT
-from kmerl.store import Index
+from kmerl.store import Index, PairStores, read_index
 from kmerl.synthetic.catalogue import CATALOGUE
 from kmerl.synthetic.cohort import LAYOUTS
 from kmerl.synthetic.noise import SITES, draw_noise
@@ -29,6 +29,43 @@ SLOW, FAST = 60.0, 100.0  # beats a minute between which no report speaks of the
 CHECKED, STEP = 4, 10  # rows of the store that are drawn again, and microvolts they may be off
 
 
+class FreshSignals:
+    """Signals of the simulated corpora among those that are trained on; see `FreshHearts`.
+
+    Args:
+        rows: the rows of all stores' index that will be asked for.
+        values: all of params.yaml.
+
+    Raises:
+        ParamsError: none of them is simulated, or a store does not hold what `seed` simulates.
+    """
+
+    def __init__(self, stores: PairStores, rows: np.ndarray, values: Mapping[str, Any]) -> None:
+        if not stores.simulated:
+            raise ParamsError(
+                "pretrain.fresh draws new hearts for a simulated corpus, and pretrain.corpus names "
+                f"{' and '.join(stores.directories)}: set pretrain.fresh: false"
+            )
+        self._hearts: list[tuple[int, int, FreshHearts]] = []
+        parts, end = [], 0
+        for corpus, directory in stores.directories.items():
+            index = read_index(directory)
+            first, end = end, end + index.groups.rows
+            parts.append(np.full(index.groups.rows, corpus in stores.simulated))
+            if corpus in stores.simulated:
+                here = rows[(rows >= first) & (rows < end)] - first
+                self._hearts.append((first, end, FreshHearts(index, here, corpus, values)))
+        self.makes = np.concatenate(parts)
+
+    def __call__(self, epoch: int, rows: np.ndarray) -> np.ndarray:
+        """int16 (rows, 12, samples), microvolt."""
+        signal = np.empty((len(rows), len(LEADS), self._hearts[0][-1].samples), np.int16)
+        for first, end, hearts in self._hearts:
+            here = (rows >= first) & (rows < end)
+            signal[here] = hearts(epoch, rows[here] - first)
+        return signal
+
+
 class FreshHearts:
     """Signals of rows of a simulated corpus's store, another patient's in each epoch.
 
@@ -37,8 +74,8 @@ class FreshHearts:
         values: all of params.yaml.
 
     Raises:
-        ParamsError: the store does not hold what `seed` simulates: it is of a real corpus, or of
-            another version of the simulator.
+        ParamsError: the store does not hold what `seed` simulates, but what another seed or
+            another version of the simulator did.
     """
 
     def __init__(
@@ -46,12 +83,13 @@ class FreshHearts:
     ) -> None:
         self._corpus, self._seed = corpus, value(values, "seed", int)
         self._settings = build(Ingest, values["ingest"], "ingest")
-        self._planned = self._plan(index, rows) if corpus in LAYOUTS else {}
+        self.samples = self._settings.samples
+        self._planned = self._plan(index, rows)
         if len(self._planned) < len(rows) or not self._same(index, rows[:CHECKED]):
             raise ParamsError(
-                f"pretrain.fresh draws new hearts for a simulated corpus, and {index.directory} "
-                f"does not hold what seed {self._seed} simulates: set pretrain.fresh: false, or "
-                f"run `dvc repro ingest@{corpus}` if it is a simulated one"
+                f"pretrain.fresh draws new hearts, and {index.directory} does not hold what seed "
+                f"{self._seed} simulates: run `dvc repro ingest@{corpus}`, or set pretrain.fresh: "
+                "false"
             )
 
     def _plan(self, index: Index, rows: np.ndarray) -> dict[int, tuple[int, int, int]]:
@@ -76,7 +114,7 @@ class FreshHearts:
 
     def __call__(self, epoch: int, rows: np.ndarray) -> np.ndarray:
         """int16 (rows, 12, samples), microvolt."""
-        out = np.empty((len(rows), len(LEADS), self._settings.samples), np.int16)
+        out = np.empty((len(rows), len(LEADS), self.samples), np.int16)
         seed = seeds.stream(self._seed, "fresh", epoch)
         for signal, row in zip(out, rows.tolist(), strict=True):
             signal[:] = self._stored(another(self._known(row), seed))

@@ -17,6 +17,7 @@ from kmerl import distributed, seeds
 from kmerl.methods import Method
 from kmerl.params import Count, CountOrZero, Positive, PositiveOrZero, checked
 from kmerl.progress import Meter
+from kmerl.store.pairs import corpora_of
 from kmerl.training.checkpoint import Checkpoint
 from kmerl.training.chunks import in_chunks, part, pieces
 from kmerl.training.data import Loader
@@ -33,7 +34,7 @@ LOOKS = {"cpu": 1, "cuda": 50}
 class PretrainParams:
     """The `pretrain` section of params.yaml (App. A)."""
 
-    corpus: str
+    corpus: str | tuple[str, ...]
     share: Annotated[float, Field(gt=0, le=100)]
     fresh: bool
     start_from: str
@@ -49,11 +50,17 @@ class PretrainParams:
     nudge: CountOrZero
 
     def __post_init__(self) -> None:
+        corpora_of(self.corpus)
         if self.start_from and not re.fullmatch(r".+@[0-9a-f]{8,64}", self.start_from):
             raise ValueError(
                 f"start_from is {self.start_from!r}; write FOLDER@DIGEST, with the first digits of "
                 "`sha256sum FOLDER/model.safetensors`: other weights are another training"
             )
+
+    @property
+    def named(self) -> str:
+        """The corpora, in words."""
+        return " and ".join(corpora_of(self.corpus))
 
     def check_shared(self, world_size: int) -> None:
         """Whether `world_size` processes can share the batch equally.

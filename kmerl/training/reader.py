@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from threading import local
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -27,8 +27,15 @@ Result = TypeVar("Result")
 Scope = Literal["group", "record", "batch"]
 DrawLeads = Callable[[np.random.Generator, int], np.ndarray]
 """(generator, subsets) -> int (subsets, kept): standard-order lead indices, `kept` for all."""
-Made = Callable[[int, np.ndarray], np.ndarray]
-"""(epoch, rows) -> int16 (rows, 12, samples): signals in place of the store's."""
+
+
+class Made(Protocol):
+    """What makes signals of some rows, in place of the store's."""
+
+    makes: np.ndarray  # bool (rows of the store,)
+
+    def __call__(self, epoch: int, rows: np.ndarray) -> np.ndarray:
+        """int16 (rows, 12, samples), of rows that it `makes`."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class TrainingReader:
         threads: threads that read and decode, each a batch at a time.
         prefetch: batches held ready, beside those that threads are at.
         decoded: int16 (rows, 12, samples) of the whole store, if there is such a copy.
-        made: makes the signals, where they are not the store's.
+        made: makes the signals of rows whose own are not to be read.
 
     Raises:
         StoreError: a row outside the store, or too few rows for one batch.
@@ -151,12 +158,16 @@ class TrainingReader:
         rank, ranks = self._part
         here = slice(rank * len(every) // ranks, (rank + 1) * len(every) // ranks)
         rows, leads = every[here], drawn[here]
+        low, high = self._index.low[rows], self._index.high[rows]
         if self._made is None:
-            low, high = self._index.low[rows], self._index.high[rows]
             return Batch(self._signal(rows, leads), leads, rows, low, high)
-        whole = self._made(epoch, rows)
-        low, high = whole.min(axis=(1, 2)), whole.max(axis=(1, 2))
-        return Batch(whole[np.arange(len(rows))[:, None], leads], leads, rows, low, high)
+        made = self._made.makes[rows]
+        signal = np.empty((*leads.shape, self._index.groups.samples), np.int16)
+        signal[~made] = self._signal(rows[~made], leads[~made])
+        whole = self._made(epoch, rows[made])
+        signal[made] = whole[np.arange(len(whole))[:, None], leads[made]]
+        low[made], high[made] = whole.min(axis=(1, 2)), whole.max(axis=(1, 2))
+        return Batch(signal, leads, rows, low, high)
 
     def _leads(self, generator: np.random.Generator, pieces: list[slice]) -> np.ndarray:
         """int64 (batch, kept): the leads each row of a batch keeps."""
@@ -213,5 +224,7 @@ def _neighbours(index: Index, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _pieces(groups: np.ndarray) -> list[slice]:
     """The runs of equal values, as slices."""
+    if not len(groups):
+        return []
     ends = np.flatnonzero(np.diff(groups)) + 1
     return [slice(a, b) for a, b in pairwise([0, *ends.tolist(), len(groups)])]

@@ -19,14 +19,14 @@ from kmerl.models.masking import MaskParams
 from kmerl.models.vit import compile_blocks
 from kmerl.params import Count, ParamsError, build, value
 from kmerl.runtime import Runtime
-from kmerl.store import shards
+from kmerl.store.pairs import NAME, PairStores
 from kmerl.text import TextEncoderParams
 from kmerl.training import model as model_files
 from kmerl.training.beginning import begin
 from kmerl.training.cache import decoded
 from kmerl.training.checkpoint import Checkpoint, fingerprint
 from kmerl.training.data import Pairs, load_pairs, loader
-from kmerl.training.fresh import FreshHearts
+from kmerl.training.fresh import FreshSignals
 from kmerl.training.loop import History, Pretraining, PretrainParams
 
 
@@ -57,13 +57,14 @@ class Session:
         )
 
     @property
-    def store(self) -> Path:
-        return self.data / "ecg" / self.pretrain.corpus
+    def stores(self) -> PairStores:
+        """Of what is trained on."""
+        return PairStores.read(self.data)
 
     def train(self, root: Path, device: str) -> None:
         """Train on `device`; the main process writes models/, metrics/ and plots/ under `root`."""
         start = time.monotonic()
-        every = load_pairs(self.store, self.data / "labels", self.data / "text")
+        every = load_pairs(self.stores.index(), self.data / "labels", self.data / "text")
         pairs = every.shared(self.pretrain.share, self.seed)
         self._check(pairs)
         config = described(self.values, tuple(pairs.names), pairs.entities.shape[1])
@@ -92,7 +93,7 @@ class Session:
         if used < batch:
             raise ParamsError(
                 f"pretrain.share={self.pretrain.share:g} leaves {used} training pairs of "
-                f"{self.pretrain.corpus}, fewer than pretrain.batch={batch}; raise the share or "
+                f"{self.pretrain.named}, fewer than pretrain.batch={batch}; raise the share or "
                 "lower the batch"
             )
 
@@ -104,7 +105,7 @@ class Session:
         held_out = len(pairs.rows("val")) > 0
         if self.pretrain.keep == "best" and not held_out and not model.untrained:
             raise ParamsError(
-                f"pretrain.keep=best needs validation pairs, and {self.pretrain.corpus} has none: "
+                f"pretrain.keep=best needs validation pairs, and {self.pretrain.named} has none: "
                 "set pretrain.keep: last"
             )
         args = self.pretrain.batch, self.mask, self.signal, self.seed, place, device
@@ -125,11 +126,11 @@ class Session:
         """One beside a CPU that trains; beside GPUs the workers, shared by a node's processes."""
         return 1 if device == "cpu" else max(1, self.runtime.worker_count // distributed.on_node())
 
-    def _fresh(self, pairs: Pairs) -> FreshHearts | None:
+    def _fresh(self, pairs: Pairs) -> FreshSignals | None:
         """What draws new hearts for the training pairs, if params.yaml wants that."""
         if not self.pretrain.fresh:
             return None
-        return FreshHearts(pairs.index, pairs.rows("train"), self.pretrain.corpus, self.values)
+        return FreshSignals(self.stores, pairs.rows("train"), self.values)
 
     def _decoded(self, pairs: Pairs) -> np.ndarray | None:
         """The copy of the store that this machine keeps, if params.yaml wants one."""
@@ -144,14 +145,12 @@ class Session:
             "pretrain": dataclasses.asdict(self.pretrain),
             "seed": self.seed,
             "ingest": self.values["ingest"],
-            "store": [(path.name, path.stat().st_size) for path in shards(self.store)],
         }
 
     def _inputs(self) -> list[Path]:
-        """Small files that decide the training; the store is known by `_settings`."""
+        """Small files that decide the training; one names the stores by their digests."""
         small = [*(self.data / "labels").glob("*"), *(self.data / "text").glob("*")]
-        ingested = self.data.parent / "metrics" / "ingest" / f"{self.store.name}.json"
-        return [*sorted(small), ingested]
+        return [*sorted(small), self.data / NAME]
 
 
 def described(

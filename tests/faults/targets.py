@@ -28,7 +28,7 @@ from kmerl.predict import preparing
 from kmerl.recordings.rejecting import RejectedRecord
 from kmerl.report import results
 from kmerl.signal import NAN
-from kmerl.store import read_signals, read_table, row_groups, schema, whole_range
+from kmerl.store import read_index, read_signals, read_table, row_groups, schema, whole_range
 from kmerl.tasks import cohort, merl_splits
 from kmerl.tasks.classes import official
 from kmerl.training import data, model
@@ -237,7 +237,7 @@ def store(folder: Path) -> object:
 
 def pairs(folder: Path) -> object:
     below = folder / "data"
-    return data.load_pairs(below / "ecg/mimic-iv-ecg", below / "labels", below / "text")
+    return data.load_pairs(read_index(below / "ecg/mimic-iv-ecg"), below / "labels", below / "text")
 
 
 def encoded(folder: Path) -> object:

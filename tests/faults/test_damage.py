@@ -20,7 +20,7 @@ from kmerl.knowledge.aggregate import HierarchyError, check
 from kmerl.knowledge.backend import free_name
 from kmerl.knowledge.labels import label_matrix
 from kmerl.knowledge.overrides import Overrides, merged
-from kmerl.store import read_signals, read_table
+from kmerl.store import read_index, read_signals, read_table
 from kmerl.training.checkpoint import Checkpoint
 from kmerl.training.checkpoint import root as checkpoints
 from kmerl.training.data import load_pairs
@@ -211,7 +211,9 @@ def test_scores_of_other_records_than_their_list_are_refused(tmp_path):
 def test_text_vectors_that_are_torn_are_named(here, name):
     cut(here / "data/text" / name)
     with pytest.raises(files.DamagedError, match=rf"{name} is damaged.*dvc repro embed_text"):
-        load_pairs(here / "data/ecg/mimic-iv-ecg", here / "data/labels", here / "data/text")
+        load_pairs(
+            read_index(here / "data/ecg/mimic-iv-ecg"), here / "data/labels", here / "data/text"
+        )
 
 
 def test_a_shard_that_is_torn_is_named(here):
