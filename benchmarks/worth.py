@@ -1,19 +1,19 @@
-"""What simulated hearts are worth to who has real ones: real alone against simulated, then real.
+"""What simulated hearts are worth, alone and to who has real ones: zero-shot, probed, fine-tuned.
 
-    python -m benchmarks.worth run OUT --real RUN --simulated SIM_0/models --simulated SIM_1/models
-    python -m benchmarks.worth table OUT/worth.jsonl
+    python -m benchmarks.worth run OUT --real RUN --simulated SIM --both BOTH --ptb-xl ROOT
+    python -m benchmarks.worth probe OUT --real RUN --kind simulated-16k --kind real-100
+    python -m benchmarks.worth table OUT
 
-RUN is where `dvc repro splits embed_text` ran with params/ptbxl.yaml. Each simulated model begins
-the runs of one seed, in their order; of method kmerl and of method merl there may be as many. By
-method and seed these are measured:
+`dvc repro splits embed_text` ran in RUN with params/ptbxl.yaml, in SIM with params/simulated.yaml,
+and in BOTH with that and `pretrain.corpus: [mimic-iv-ecg, ptb-xl]`; `{seed}` in a folder's name is
+replaced, as a seed draws other simulated patients. `signal`, `encoder` and `text_encoder` are to be
+the same in all. OUT/<method>-<kind>-s<seed> is a training; `KINDS` says what it trains on.
 
-- `simulated`: the simulated model as it is, which no real pair trained;
-- `real-1`, `real-10`, `real-100`: trained on that share (%) of the real pairs;
-- `then-1`, `then-10`, `then-100`: the same, beginning with the simulated weights.
-
-Each is asked zero-shot, probed and fine-tuned by the chain's own stages in OUT/<run>; what an
-untrained encoder has stands beside the probe and the fine-tuning. A run whose line is there is not
-repeated, one that was killed goes on where its stages left it. Each takes one thread.
+Trainings that are compared show the simulated hearts equally often, and so the real pairs of a
+share: 15,636 times a heart, and 18,600, 7,500 or 2,200 times one of 2,331, 233 or 23 real pairs.
+Each is asked by `benchmarks.simulated` about PTB-XL's folds 9 and 10, which chose nothing: the last
+epoch is kept. Probes and fine-tuning are the chain's own, on all leads: fold 9 chooses the epoch,
+fold 10 is tested on. What is there is not done again; each run takes one thread.
 """
 
 import json
@@ -21,210 +21,276 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Annotated, Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import typer
 import yaml
 
 from kmerl import params
-from kmerl.files import read_json, rounded
+from kmerl.files import fresh_directory, read_json, rounded
+from kmerl.store import PairStores
 from kmerl.store.index import sha256
 from kmerl.tasks.classes import tasks_of
-from kmerl.training.model import CONFIG, WEIGHTS
+from kmerl.training.data import load_pairs
+from kmerl.training.model import WEIGHTS
 
 ROOT = Path(__file__).parents[1]
-CORPUS, SHARES = "ptb-xl", (1, 10, 100)
-READ = ("ecg", "splits", "labels", "text", "asked", "reports")
-"""Folders of the chain's data/ that a run reads and does not write."""
-STAGES = ("encode", "zero_shot", "linear_probe", "fine_tune")
-COLUMNS = ("zero_shot", *(f"{kind}-{share}" for kind in ("probe", "tune") for share in SHARES))
-LEADS = ("12", "I+II")
-app = typer.Typer(add_completion=False)
+CORPUS, SIMULATED = "ptb-xl", "mimic-iv-ecg"
+TASKS = tasks_of(CORPUS)
 
 
 @dataclass(frozen=True)
-class Run:
-    """One training and all that is measured of it."""
+class Kind:
+    """What a training is shown. `share`: % of the real pairs, or of the simulated ones where there
+    is no other; `beside`: % of the simulated ones beside the real."""
 
-    method: str
-    seed: int
-    share: int
-    begins: Path | None
-
-    @property
-    def name(self) -> str:
-        kind = "then" if self.begins else "real"
-        return f"{self.method}-{f'{kind}-{self.share}' if self.share else 'simulated'}-s{self.seed}"
+    data: str
+    share: float
+    epochs: int
+    fresh: bool = False
+    begins: str = ""
+    beside: float = 0
 
 
-def plan(methods: Sequence[str], seeds: int, simulated: Sequence[Path]) -> Iterator[Run]:
-    """The quickest first; without a simulated model of a method and seed, those that need it are
-    left out."""
-    models: dict[str, list[Path]] = {}
-    for folder in simulated:
-        models.setdefault(str(read_json(folder / CONFIG)["method"]), []).append(folder)
-    for share in (0, *SHARES):
-        for method in methods:
-            given = dict(enumerate(models.get(method, [])))
-            for seed in range(seeds):
-                if share:
-                    yield Run(method, seed, share, None)
-                if seed in given:
-                    yield Run(method, seed, share, given[seed])
+EPOCHS = {1: 96, 10: 32, 100: 8}
+"""Of so many per cent of the real pairs."""
+KINDS = {
+    "simulated-1k": Kind("simulated", 12.5, 16),
+    "simulated-4k": Kind("simulated", 50, 4),
+    "simulated-16k": Kind("simulated", 100, 2, fresh=True),
+    **{f"real-{share}": Kind("real", share, n) for share, n in EPOCHS.items()},
+    **{f"then-{s}": Kind("real", s, n, begins="simulated-16k") for s, n in EPOCHS.items()},
+    **{f"both-{s}": Kind("both", s, 8, fresh=True, beside=25) for s in (10, 100)},
+}
+PROBES = ("linear_probe", "fine_tune")
+PROBED: dict[str, dict[str, Any]] = {
+    "encode": {"orders": ["paper"], "sets": ["I+II"], "random": ["12"]},
+    "linear_probe": {"seeds": 1, "weight_decays": []},
+    "fine_tune": {"ratios": [1, 10]},
+}
+LINKED = ("ecg", "splits", "asked", "tasks.json")
+"""Of a run's data/: what the stages that probe read beside the model."""
+SHARES = ("1", "10", "100")
+Work = Callable[[str, int, str], None]
+"""Of a kind, a seed and a method."""
+app = typer.Typer(add_completion=False)
+Out = Annotated[Path, typer.Argument(help="Where the runs lie.")]
+Real = Annotated[Path, typer.Option(help="A run of params/ptbxl.yaml up to embed_text.")]
+Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Some of KINDS, by default all.")]
+Seeds = Annotated[int, typer.Option(help="Seeds, from 0.")]
+Methods = Annotated[list[str] | None, typer.Option("--method", help="By default kmerl.")]
+AtOnce = Annotated[int, typer.Option(help="Runs at a time, a thread each.")]
 
 
 @app.command()
 def run(
-    out: Annotated[Path, typer.Argument(help="Where the runs and worth.jsonl go.")],
-    real: Annotated[Path, typer.Option(help="A run of params/ptbxl.yaml up to embed_text.")],
-    simulated: Annotated[list[Path], typer.Option(help="Models trained on simulated hearts.")],
-    method: Annotated[list[str] | None, typer.Option(help="By default kmerl and merl.")] = None,
-    seeds: Annotated[int, typer.Option(help="Seeds of training, from 0.")] = 3,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, all runs.")] = None,
-    at_once: Annotated[int, typer.Option(help="Runs at a time, a thread each.")] = 2,
+    out: Out,
+    real: Real,
+    simulated: Annotated[str, typer.Option(help="Runs of params/simulated.yaml, by {seed}.")],
+    both: Annotated[str, typer.Option(help="Runs of both corpora, by {seed}.")],
+    ptb_xl: Annotated[Path, typer.Option(help="Real PTB-XL in its official layout.")],
+    kind: Kinds = None,
+    seeds: Seeds = 3,
+    method: Methods = None,
+    at_once: AtOnce = 1,
 ) -> None:
-    """Do what is not yet in worth.jsonl."""
-    out.mkdir(parents=True, exist_ok=True)
-    lines = out / "worth.jsonl"
-    lines.touch()
-    known = {json.loads(line)["run"] for line in lines.read_text(encoding="utf-8").splitlines()}
-    every = plan(method or ["kmerl", "merl"], seeds, simulated)
-    wanted = [one for one in every if one.name not in known]
-    writing = threading.Lock()
+    """Train and ask zero-shot, the quickest kinds first; `begins` before what begins with it."""
+    data = {"simulated": simulated, "both": both, "real": str(real)}
 
-    def work(one: Run) -> None:
-        line = measured(one, out / one.name, real.resolve(), set_ or [])
-        with writing, lines.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(rounded(line)) + "\n")
-        print(one.name, file=sys.stderr, flush=True)
+    def work(name: str, seed: int, one: str) -> None:
+        folder = out / f"{one}-{name}-s{seed}"
+        if not (folder / "models").exists():
+            begins = out / f"{one}-{KINDS[name].begins}-s{seed}/models"
+            prepare(KINDS[name], one, seed, folder, Path(data[KINDS[name].data].format(seed=seed)))
+            start_from(folder, begins if KINDS[name].begins else None)
+            call("stages.pretrain", folder)
+        if not (folder / "zero_shot.jsonl").exists():
+            given = [str(folder.resolve()), "--real", str(ptb_xl), "--version", name]
+            given += ["--stores", str((out / "stores").resolve())]
+            lines = call("benchmarks.simulated", ROOT, *given)
+            (folder / "zero_shot.jsonl").write_text(lines, encoding="utf-8")
 
+    side_by_side(work, product(kind or KINDS, range(seeds), method or ["kmerl"]), at_once)
+
+
+@app.command()
+def probe(
+    out: Out,
+    real: Real,
+    kind: Kinds = None,
+    seeds: Seeds = 3,
+    method: Methods = None,
+    at_once: AtOnce = 1,
+) -> None:
+    """Probe and fine-tune what `run` trained."""
+
+    def work(name: str, seed: int, one: str) -> None:
+        folder = out / f"{one}-{name}-s{seed}/probed"
+        kept = folder / "metrics/fine_tune.json"
+        if kept.exists():
+            return
+        fresh_directory(folder / "data")
+        values = params.read(real / "params.yaml") | {"method": one, "seed": seed}
+        for section, changes in PROBED.items():
+            values[section] |= changes
+        written(values, folder)
+        for linked in LINKED:
+            (folder / "data" / linked).symlink_to(real.resolve() / "data" / linked)
+        shutil.copytree(folder.parent / "models", folder / "models", dirs_exist_ok=True)
+        for stage in ("encode", *PROBES):
+            call(f"stages.{stage}", folder)
+        shutil.rmtree(folder / "data")
+
+    side_by_side(work, product(kind or KINDS, range(seeds), method or ["kmerl"]), at_once)
+
+
+def side_by_side(work: Work, wanted: Iterable[tuple[str, int, str]], at_once: int) -> None:
     with ThreadPoolExecutor(at_once) as pool:
-        for done in [pool.submit(work, one) for one in wanted]:
+        for done in [pool.submit(work, kind, seed, one) for kind, seed, one in wanted]:
             done.result()
 
 
-def measured(one: Run, folder: Path, real: Path, changes: Sequence[str]) -> dict[str, Any]:
-    """Train and measure in `folder`, and keep of it the model and the metrics."""
-    prepare(one, folder, real, changes)
-    if one.share:
-        _stage("pretrain", folder)
-    else:
-        assert one.begins
-        shutil.copytree(one.begins, folder / "models", dirs_exist_ok=True)
-    for stage in STAGES:
-        _stage(stage, folder)
-    digest = sha256(folder / "models" / WEIGHTS)
-    begins = sha256(one.begins / WEIGHTS)[:12] if one.begins else ""
-    found = {"run": one.name, "method": one.method, "seed": one.seed, "share": one.share}
-    found |= {"begins": begins, "weights": digest[:12], "changes": list(changes)}
-    found |= {name: read_json(folder / f"metrics/{name}.json") for name in STAGES[1:]}
-    shutil.rmtree(folder / "data")
-    return found | few(found)
+def prepare(kind: Kind, method: str, seed: int, folder: Path, source: Path) -> None:
+    """params.yaml, and the data of a run: links, but for the list of pairs where it is cut."""
+    values = params.read(source / "params.yaml") | {"method": method, "seed": seed}
+    changes = {"epochs": kind.epochs, "fresh": kind.fresh, "keep": "last", "warmup_epochs": 1.0}
+    values["pretrain"] |= changes | {"share": 100.0 if kind.beside else float(kind.share)}
+    written(values, folder)
+    fresh_directory(folder / "data")
+    for name in ("ecg", "labels", "pairs.json"):
+        (folder / "data" / name).symlink_to(source.resolve() / "data" / name)
+    shutil.copytree(source / "data/text", folder / "data/text")
+    if kind.beside:
+        cut(folder / "data", {CORPUS: kind.share, SIMULATED: kind.beside}, seed)
 
 
-def prepare(one: Run, folder: Path, real: Path, changes: Sequence[str]) -> None:
-    """params.yaml, and links to what the chain made."""
-    values = params.read(real / "params.yaml")
-    for change in changes:
-        key, _, text = change.partition("=")
-        section, _, name = key.rpartition(".")
-        (values[section] if section else values)[name] = yaml.safe_load(text)
-    values["method"], values["seed"] = one.method, one.seed
-    if one.share:
-        values["pretrain"]["share"] = float(one.share)
-    if one.begins and one.share:
-        begins = f"{one.begins.resolve()}@{sha256(one.begins / WEIGHTS)[:12]}"
-        values["pretrain"]["start_from"] = begins
-    values["fine_tune"]["ratios"] = list(SHARES)
+def cut(data: Path, shares: Mapping[str, float], seed: int) -> None:
+    """Leave of each corpus that share of its training pairs, as `pretrain.share` draws them."""
+    pairs = load_pairs(PairStores.read(data).index(), data / "labels", data / "text")
+    records, kept = np.array(pairs.index.records.to_pylist()), []
+    for corpus, share in shares.items():
+        of_corpus = np.char.startswith(records, f"{corpus}/")
+        alone = replace(pairs, vector=np.where(of_corpus, pairs.vector, -1))
+        kept.append(records[alone.shared(share, seed).vector >= 0])
+    path = data / "text/reports.parquet"
+    table = pq.read_table(path)
+    wanted = pc.is_in(table["record"], value_set=pa.array(np.concatenate(kept)))
+    pq.write_table(table.filter(wanted), path)
+
+
+def start_from(folder: Path, models: Path | None) -> None:
+    if models is not None:
+        values = params.read(folder / "params.yaml")
+        digest = sha256(models / WEIGHTS)[:12]
+        values["pretrain"]["start_from"] = f"{models.resolve()}@{digest}"
+        written(values, folder)
+
+
+def written(values: dict[str, Any], folder: Path) -> None:
     values["runtime"] |= {"threads": 1, "workers": 1}
-    (folder / "data").mkdir(parents=True, exist_ok=True)
-    (folder / "metrics").mkdir(exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-    links = {f"data/{name}": real / "data" / name for name in READ}
-    links["metrics/ingest"] = real / "metrics/ingest"
-    for name, target in links.items():
-        if not (folder / name).exists():
-            (folder / name).symlink_to(target, target_is_directory=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(values, sort_keys=False)
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
 
 
-def _stage(name: str, folder: Path) -> None:
-    """A stage of the chain in `folder`, unless it has been done there."""
-    done = folder / f"{name}.done"
-    if done.exists():
-        return
+def call(module: str, folder: Path, *given: str) -> str:
+    """What a module writes to its output in `folder`."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    with (folder / f"{name}.log").open("w") as log:
-        command = [sys.executable, "-m", f"stages.{name}"]
-        ended = subprocess.call(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    if ended:
-        raise SystemExit(f"{folder.name}: stage {name} failed; see {folder / name}.log")
-    done.touch()
+    command = [sys.executable, "-m", module, *given]
+    done = subprocess.run(
+        command, check=False, cwd=folder, env=environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"{folder}: {module} failed\n{done.stderr[-2000:]}")
+    return done.stdout
 
 
-def few(found: Mapping[str, Any]) -> dict[str, Any]:
-    """In place of all metrics: AUROC over PTB-XL's classes with enough positives, by protocol,
-    task and leads, and what the untrained encoder has."""
-    tasks = tasks_of(CORPUS)
-    zero, probe, tune = (found[name] for name in STAGES[1:])
-    kept: dict[str, Any] = {"zero_shot": _of(zero, tasks, "auroc_common")}
-    kept["linear_probe"], kept["fine_tune"] = {}, {}
-    for share in map(str, SHARES):
-        for name, table in (("linear_probe", probe), ("fine_tune", tune)):
-            here = {task: table[task][share] for task in tasks}
-            beside = "random_auroc" if name == "linear_probe" else "scratch_auroc"
-            both = _of(here, tasks, "auroc"), _of(here, tasks, beside)
-            kept[name][share] = {"trained": both[0], "untrained": both[1]}
-    return kept
+@app.command()
+def lines(out: Out) -> None:
+    """A JSON line a run, to be kept: zero-shot AUROC with intervals, probes, fine-tuning."""
+    for folder in sorted(out.glob("*-s*")):
+        method, _, rest = folder.name.partition("-")
+        kind, _, seed = rest.rpartition("-s")
+        if kind not in KINDS or not (folder / "zero_shot.jsonl").exists():
+            continue
+        line: dict[str, Any] = {"method": method, "kind": kind, "seed": int(seed)}
+        line["weights"] = sha256(folder / "models" / WEIGHTS)[:12]
+        text = (folder / "zero_shot.jsonl").read_text(encoding="utf-8")
+        rows = [json.loads(one) for one in text.splitlines()]
+        line["zero_shot"] = {
+            task: {
+                row["leads"]: [row["auroc"], row["low"], row["high"]]
+                for row in rows
+                if row["task"] == task
+            }
+            for task in TASKS
+        }
+        for name in PROBES:
+            path = folder / f"probed/metrics/{name}.json"
+            if path.exists():
+                line[name] = probed(read_json(path), name)
+        typer.echo(json.dumps(rounded(line)))
 
 
-def _of(table: Mapping[str, Any], tasks: Sequence[str], key: str) -> dict[str, dict[str, Any]]:
+def probed(table: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """AUROC on all leads by task and share, and of the untrained encoder."""
+    beside = "random_auroc" if name == "linear_probe" else "scratch_auroc"
     return {
         task: {
-            leads: [row.get(f"{key}{end}") for end in ("", "_lo", "_hi")]
-            for leads, row in table[task].items()
-            if leads in LEADS and row.get(key) is not None
+            share: {
+                "trained": [row.get(f"auroc{end}") for end in ("", "_lo", "_hi")],
+                "untrained": row.get(beside),
+            }
+            for share in SHARES
+            if share in table[task]
+            for row in (table[task][share]["12"],)
         }
-        for task in tasks
+        for task in TASKS
     }
 
 
 @app.command()
-def table(lines: Path, leads: str = "12") -> None:
-    """Means over PTB-XL's tasks, then over seeds (± their deviation), in Markdown."""
-    by_run: dict[str, list[list[float | None]]] = {}
-    untrained: list[list[float | None]] = []
-    for line in map(json.loads, lines.read_text(encoding="utf-8").splitlines()):
-        by_run.setdefault(line["run"].rpartition("-s")[0], []).append(_row(line, "trained", leads))
-        untrained.append([None, *_row(line, "untrained", leads)[1:]])
-    by_run["untrained"] = untrained
-    typer.echo(f"| run | seeds | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 2)}")
-    for name, rows in by_run.items():
-        columns = [
-            [value for value in column if value is not None] for column in zip(*rows, strict=True)
-        ]
-        typer.echo(f"| {name} | {len(rows)} | {' | '.join(map(_cell, columns))} |")
+def table(kept: Annotated[Path, typer.Argument(help="What `lines` wrote.")]) -> None:
+    """Means over seeds (± their deviation), in Markdown."""
+    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for line in map(json.loads, kept.read_text(encoding="utf-8").splitlines()):
+        rows.setdefault((line["method"], line["kind"]), []).append(line)
+    typer.echo("| method | trained on | seeds | leads | super | sub | form | rhythm |")
+    typer.echo("|---|---|---|---|---|---|---|---|")
+    for (method, kind), runs in rows.items():
+        for leads in ("12", "I+II", "I"):
+            of_task = [[one["zero_shot"][task][leads][0] for one in runs] for task in TASKS]
+            cells = [method, kind, str(len(runs)), leads, *map(cell, of_task)]
+            typer.echo(f"| {' | '.join(cells)} |")
+    typer.echo("\n| method | trained on | seeds | protocol | share | super | sub | form | rhythm |")
+    typer.echo("|---|---|---|---|---|---|---|---|---|")
+    for (method, kind), runs in rows.items():
+        for name, share, which in product(PROBES, SHARES, ("trained", "untrained")):
+            having = [one[name] for one in runs if share in one.get(name, {}).get(TASKS[0], {})]
+            if not having:
+                continue
+            found = [[one[task][share][which] for one in having] for task in TASKS]
+            values = [[v[0] if isinstance(v, list) else v for v in one] for one in found]
+            title = kind if which == "trained" else f"untrained, beside {kind}"
+            cells = [method, title, str(len(having)), name, share, *map(cell, values)]
+            typer.echo(f"| {' | '.join(cells)} |")
 
 
-def _row(line: Mapping[str, Any], which: str, leads: str) -> list[float | None]:
-    of = [line["zero_shot"]]
-    of += [line[name][str(s)][which] for name in ("linear_probe", "fine_tune") for s in SHARES]
-    return [_mean([task[leads][0] for task in one.values() if leads in task]) for one in of]
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return mean(values) if values else None
-
-
-def _cell(values: Sequence[float]) -> str:
-    if not values:
+def cell(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
         return ""
-    return f"{mean(values):.3f}" + (f" ±{stdev(values):.3f}" if len(values) > 1 else "")
+    return f"{mean(known):.3f}" + (f" ±{stdev(known):.3f}" if len(known) > 1 else "")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def write_cohort(root: Path, records: int = 40, corpus: str = "mimic-iv-ecg") ->
     signals[:, : len(ENTITIES)] += 400 * labels[:, :, None]
     write_store(data / "ecg" / corpus, signals.astype(np.int16), columns)
     pairs.choose([corpus], [], data)
-    _write_knowledge(data, columns["record"], labels, rng)
+    write_knowledge(data, columns["record"], labels, rng)
     return data
 
 
@@ -99,7 +99,7 @@ def write_signals(root: Path, corpus: str, records: int) -> np.ndarray:
     return signals
 
 
-def _write_knowledge(data: Path, names: list[str], labels: np.ndarray, rng) -> None:
+def write_knowledge(data: Path, names: list[str], labels: np.ndarray, rng) -> None:
     (data / "labels").mkdir()
     (data / "text").mkdir()
     columns = {"record": names} | {e: labels[:, i] for i, e in enumerate(ENTITIES)}

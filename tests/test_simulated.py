@@ -1,17 +1,20 @@
 """The measure of simulated hearts against real ones, on stores of a few recordings."""
 
-import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from benchmarks import apart, simulated, worth
 from kmerl import params
 from kmerl.evaluation.metric_rows import evaluate
+from kmerl.store.pairs import choose
 from kmerl.training.model import initial
 from kmerl.training.session import described
+from tests import cohorts
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +58,23 @@ def test_noise_that_only_one_kind_has_is_found():
     assert apart.single(groups, truth)["hum"][0][1] in (0, 1)
 
 
-def test_runs_without_their_simulated_model_are_left_out(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"method": "kmerl"}))
-    names = [one.name for one in worth.plan(["kmerl", "merl"], 1, [tmp_path])]
-    each = ("kmerl-real", "kmerl-then", "merl-real")
-    trained = [f"{run}-{share}-s0" for share in (1, 10, 100) for run in each]
-    assert names == ["kmerl-simulated-s0", *trained]
+def test_a_run_of_both_corpora_has_its_share_of_each(tmp_path):
+    """Of 20 patients of two pairs in each corpus."""
+    names = [f"{one}/r{k:02d}" for one in (worth.CORPUS, worth.SIMULATED) for k in range(40)]
+    for corpus in (worth.CORPUS, worth.SIMULATED):
+        columns = {"record": [f"r{k:02d}" for k in range(40)]}
+        columns |= {"patient": [f"p{k // 2}" for k in range(40)], "split": ["train"] * 40}
+        cohorts.write_store(tmp_path / "ecg" / corpus, np.zeros((40, 12, 500), np.int16), columns)
+    cohorts.write_knowledge(tmp_path, names, np.ones((80, 3), bool), np.random.default_rng(0))
+    choose([worth.CORPUS, worth.SIMULATED], [], tmp_path)
+    worth.cut(tmp_path, {worth.CORPUS: 10.0, worth.SIMULATED: 50.0}, seed=3)
+    left = pq.read_table(tmp_path / "text/reports.parquet")["record"].to_pylist()
+    of_corpus = Counter(name.split("/")[0] for name in left)
+    assert of_corpus == {worth.CORPUS: 4, worth.SIMULATED: 20}
+    assert len({int(name[-2:]) // 2 for name in left if name.startswith(worth.CORPUS)}) == 2
+
+
+def test_what_is_begun_with_is_trained_before():
+    order = list(worth.KINDS)
+    begun = [(kind.begins, name) for name, kind in worth.KINDS.items() if kind.begins]
+    assert begun and all(order.index(one) < order.index(other) for one, other in begun)
