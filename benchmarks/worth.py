@@ -12,8 +12,8 @@ the same in all. OUT/<method>-<kind>-s<seed> is a training; `KINDS` says what it
 Trainings that are compared show the simulated hearts equally often, and so the real pairs of a
 share: 15,636 times a heart, and 18,600, 7,500 or 2,200 times one of 2,331, 233 or 23 real pairs.
 Each is asked by `benchmarks.simulated` about PTB-XL's folds 9 and 10, which chose nothing: the last
-epoch is kept. Probes and fine-tuning are the chain's own, on all leads: fold 9 chooses the epoch,
-fold 10 is tested on. What is there is not done again; each run takes one thread.
+epoch is kept. Probes and fine-tuning are the chain's own: fold 9 chooses the epoch, fold 10 is
+tested on. What is there is not done again; each run takes one thread.
 """
 
 import json
@@ -36,8 +36,11 @@ import pyarrow.parquet as pq
 import typer
 import yaml
 
+import stages.encode
 from kmerl import params
+from kmerl.evaluation import encode as encoding
 from kmerl.files import fresh_directory, read_json, rounded
+from kmerl.leads import parse_leads
 from kmerl.store import PairStores
 from kmerl.store.index import sha256
 from kmerl.tasks.classes import tasks_of
@@ -73,11 +76,9 @@ KINDS = {
     **{f"both-{s}": Kind("both", s, 8, fresh=True, beside=25) for s in (10, 100)},
 }
 PROBES = ("linear_probe", "fine_tune")
-PROBED: dict[str, dict[str, Any]] = {
-    "encode": {"orders": ["paper"], "sets": ["I+II"], "random": ["12"]},
-    "linear_probe": {"seeds": 1, "weight_decays": []},
-    "fine_tune": {"ratios": [1, 10]},
-}
+SETS = ("I+II", "12")
+"""Leads that are encoded here, for all counts would cost seven times as much; fine-tuning takes the
+first alone."""
 LINKED = ("ecg", "splits", "asked", "tasks.json")
 """Of a run's data/: what the stages that probe read beside the model."""
 SHARES = ("1", "10", "100")
@@ -130,9 +131,13 @@ def probe(
     kind: Kinds = None,
     seeds: Seeds = 3,
     method: Methods = None,
+    ratios: Annotated[str, typer.Option(help="% of the labels for fine-tuning.")] = "1,10",
     at_once: AtOnce = 1,
 ) -> None:
-    """Probe and fine-tune what `run` trained."""
+    """Probe what `run` trained on all leads and on I and II, and fine-tune it on I and II.
+
+    Beside `simulated-16k` the same network is trained from random weights.
+    """
 
     def work(name: str, seed: int, one: str) -> None:
         folder = out / f"{one}-{name}-s{seed}/probed"
@@ -141,17 +146,28 @@ def probe(
             return
         fresh_directory(folder / "data")
         values = params.read(real / "params.yaml") | {"method": one, "seed": seed}
-        for section, changes in PROBED.items():
-            values[section] |= changes
+        values["encode"] |= {"sets": [], "random": list(SETS)}
+        values["linear_probe"] |= {"seeds": 1, "weight_decays": []}
+        values["fine_tune"] |= {"ratios": [int(one) for one in ratios.split(",")]}
+        scratch = name == KINDS["then-1"].begins
+        values["fine_tune"] |= {"leads": SETS[:1], "from_scratch": scratch}
         written(values, folder)
         for linked in LINKED:
             (folder / "data" / linked).symlink_to(real.resolve() / "data" / linked)
         shutil.copytree(folder.parent / "models", folder / "models", dirs_exist_ok=True)
-        for stage in ("encode", *PROBES):
+        call("benchmarks.worth", folder, "encode")
+        for stage in PROBES:
             call(f"stages.{stage}", folder)
         shutil.rmtree(folder / "data")
 
     side_by_side(work, product(kind or KINDS, range(seeds), method or ["kmerl"]), at_once)
+
+
+@app.command()
+def encode() -> None:
+    """Stage encode on `SETS`, in the folder of a run; `probe` calls it."""
+    encoding.lead_sets = lambda params: {key: parse_leads(key) for key in SETS}
+    stages.encode.main()
 
 
 def side_by_side(work: Work, wanted: Iterable[tuple[str, int, str]], at_once: int) -> None:
@@ -170,18 +186,21 @@ def prepare(kind: Kind, method: str, seed: int, folder: Path, source: Path) -> N
     for name in ("ecg", "labels", "pairs.json"):
         (folder / "data" / name).symlink_to(source.resolve() / "data" / name)
     shutil.copytree(source / "data/text", folder / "data/text")
+    shares = {"": 100.0}
     if kind.beside:
-        cut(folder / "data", {CORPUS: kind.share, SIMULATED: kind.beside}, seed)
+        shares = {f"{CORPUS}/": kind.share, f"{SIMULATED}/": kind.beside}
+    cut(folder / "data", shares, seed)
 
 
 def cut(data: Path, shares: Mapping[str, float], seed: int) -> None:
-    """Leave of each corpus that share of its training pairs, as `pretrain.share` draws them."""
+    """Leave that share of the training pairs whose records' names begin so, as `pretrain.share`
+    draws them, and no other pairs: none need be validated on where the last epoch is kept."""
     pairs = load_pairs(PairStores.read(data).index(), data / "labels", data / "text")
     records, kept = np.array(pairs.index.records.to_pylist()), []
-    for corpus, share in shares.items():
-        of_corpus = np.char.startswith(records, f"{corpus}/")
-        alone = replace(pairs, vector=np.where(of_corpus, pairs.vector, -1))
-        kept.append(records[alone.shared(share, seed).vector >= 0])
+    for before, share in shares.items():
+        named = np.char.startswith(records, before)
+        alone = replace(pairs, vector=np.where(named, pairs.vector, -1))
+        kept.append(records[alone.shared(share, seed).rows("train")])
     path = data / "text/reports.parquet"
     table = pq.read_table(path)
     wanted = pc.is_in(table["record"], value_set=pa.array(np.concatenate(kept)))
@@ -243,17 +262,20 @@ def lines(out: Out) -> None:
 
 
 def probed(table: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """AUROC on all leads by task and share, and of the untrained encoder."""
+    """AUROC by task, share and leads, and of the untrained encoder."""
     beside = "random_auroc" if name == "linear_probe" else "scratch_auroc"
     return {
         task: {
             share: {
-                "trained": [row.get(f"auroc{end}") for end in ("", "_lo", "_hi")],
-                "untrained": row.get(beside),
+                leads: {
+                    "trained": [row.get(f"auroc{end}") for end in ("", "_lo", "_hi")],
+                    "untrained": row.get(beside),
+                }
+                for leads, row in table[task][share].items()
+                if leads in SETS
             }
             for share in SHARES
             if share in table[task]
-            for row in (table[task][share]["12"],)
         }
         for task in TASKS
     }
@@ -272,17 +294,22 @@ def table(kept: Annotated[Path, typer.Argument(help="What `lines` wrote.")]) -> 
             of_task = [[one["zero_shot"][task][leads][0] for one in runs] for task in TASKS]
             cells = [method, kind, str(len(runs)), leads, *map(cell, of_task)]
             typer.echo(f"| {' | '.join(cells)} |")
-    typer.echo("\n| method | trained on | seeds | protocol | share | super | sub | form | rhythm |")
-    typer.echo("|---|---|---|---|---|---|---|---|---|")
-    for (method, kind), runs in rows.items():
-        for name, share, which in product(PROBES, SHARES, ("trained", "untrained")):
-            having = [one[name] for one in runs if share in one.get(name, {}).get(TASKS[0], {})]
-            if not having:
-                continue
-            found = [[one[task][share][which] for one in having] for task in TASKS]
-            values = [[v[0] if isinstance(v, list) else v for v in one] for one in found]
+    typer.echo("\n| method | trained on | seeds | protocol | super | sub | form | rhythm |")
+    typer.echo("|---|---|---|---|---|---|---|---|")
+    asked = product(rows.items(), PROBES, SETS, SHARES, ("trained", "untrained"))
+    for ((method, kind), runs), name, leads, share, which in asked:
+        of_runs = [
+            [one.get(name, {}).get(task, {}).get(share, {}).get(leads) for task in TASKS]
+            for one in runs
+        ]
+        having = [[found[which] for found in one] for one in of_runs if all(one)]
+        values = [
+            [v[0] if isinstance(v, list) else v for v in one] for one in zip(*having, strict=True)
+        ]
+        if any(value is not None for one in values for value in one):
             title = kind if which == "trained" else f"untrained, beside {kind}"
-            cells = [method, title, str(len(having)), name, share, *map(cell, values)]
+            told = f"{name.replace('_', ' ')}, {share} %, {leads}"
+            cells = [method, title, str(len(having)), told, *map(cell, values)]
             typer.echo(f"| {' | '.join(cells)} |")
 
 

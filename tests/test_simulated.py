@@ -67,7 +67,7 @@ def test_a_run_of_both_corpora_has_its_share_of_each(tmp_path):
         cohorts.write_store(tmp_path / "ecg" / corpus, np.zeros((40, 12, 500), np.int16), columns)
     cohorts.write_knowledge(tmp_path, names, np.ones((80, 3), bool), np.random.default_rng(0))
     choose([worth.CORPUS, worth.SIMULATED], [], tmp_path)
-    worth.cut(tmp_path, {worth.CORPUS: 10.0, worth.SIMULATED: 50.0}, seed=3)
+    worth.cut(tmp_path, {f"{worth.CORPUS}/": 10.0, f"{worth.SIMULATED}/": 50.0}, seed=3)
     left = pq.read_table(tmp_path / "text/reports.parquet")["record"].to_pylist()
     of_corpus = Counter(name.split("/")[0] for name in left)
     assert of_corpus == {worth.CORPUS: 4, worth.SIMULATED: 20}
