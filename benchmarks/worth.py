@@ -75,6 +75,11 @@ KINDS = {
     **{f"then-{s}": Kind("real", s, n, begins="simulated-16k") for s, n in EPOCHS.items()},
     **{f"both-{s}": Kind("both", s, 8, fresh=True, beside=25) for s in (10, 100)},
 }
+METHODS: dict[str, dict[str, Any]] = {
+    "kmerl": {"method": "kmerl", "options": {}},
+    "merl": {"method": "merl", "options": {}},
+    "merl_vit": {"method": "merl", "options": {"backbone": "vit"}},
+}
 PROBES = ("linear_probe", "fine_tune")
 SETS = ("I+II", "12")
 """Leads that are encoded here, for all counts would cost seven times as much; fine-tuning takes the
@@ -89,7 +94,9 @@ Out = Annotated[Path, typer.Argument(help="Where the runs lie.")]
 Real = Annotated[Path, typer.Option(help="A run of params/ptbxl.yaml up to embed_text.")]
 Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Some of KINDS, by default all.")]
 Seeds = Annotated[int, typer.Option(help="Seeds, from 0.")]
-Methods = Annotated[list[str] | None, typer.Option("--method", help="By default kmerl.")]
+Methods = Annotated[
+    list[str] | None, typer.Option("--method", help="Some of METHODS, by default kmerl.")
+]
 AtOnce = Annotated[int, typer.Option(help="Runs at a time, a thread each.")]
 
 
@@ -145,7 +152,7 @@ def probe(
         if kept.exists():
             return
         fresh_directory(folder / "data")
-        values = params.read(real / "params.yaml") | {"method": one, "seed": seed}
+        values = params.read(real / "params.yaml") | METHODS[one] | {"seed": seed}
         values["encode"] |= {"sets": [], "random": list(SETS)}
         values["linear_probe"] |= {"seeds": 1, "weight_decays": []}
         values["fine_tune"] |= {"ratios": [int(one) for one in ratios.split(",")]}
@@ -178,7 +185,7 @@ def side_by_side(work: Work, wanted: Iterable[tuple[str, int, str]], at_once: in
 
 def prepare(kind: Kind, method: str, seed: int, folder: Path, source: Path) -> None:
     """params.yaml, and the data of a run: links, but for the list of pairs where it is cut."""
-    values = params.read(source / "params.yaml") | {"method": method, "seed": seed}
+    values = params.read(source / "params.yaml") | METHODS[method] | {"seed": seed}
     changes = {"epochs": kind.epochs, "fresh": kind.fresh, "keep": "last", "warmup_epochs": 1.0}
     values["pretrain"] |= changes | {"share": 100.0 if kind.beside else float(kind.share)}
     written(values, folder)

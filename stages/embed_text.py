@@ -27,14 +27,13 @@ def main() -> None:
     by_ckepe = prompts.by_ckepe(ckepe, tasks)
     out = files.fresh_directory(OUT)
     entities = pq.read_schema("data/labels/labels.parquet").names[1:]
-    # Apart from one's own, whose company would move their last bits, and with them a pretraining.
+    with files.atomic(out / "names.safetensors") as path:
+        save_file({"entities": tower.embed(entities)}, path)
+    files.write_text(out / "names.json", json.dumps({"entities": entities}, indent=1))
+    asked = files.fresh_directory(ASKED)
+    # Apart from one's own, whose company would move their last bits.
     names = sorted(set(prompts.by_name(map(official, TASKS)).values()))
     vectors = tower.embed(names)
-    with files.atomic(out / "names.safetensors") as path:
-        save_file({"entities": tower.embed(entities), "classes": vectors}, path)
-    listed = json.dumps({"entities": entities, "classes": names}, indent=1)
-    files.write_text(out / "names.json", listed)
-    asked = files.fresh_directory(ASKED)
     more = sorted(set(by_name.values()) - set(names))
     if more:
         names, vectors = [*names, *more], np.concatenate([vectors, tower.embed(more)])

@@ -109,7 +109,7 @@ def write_knowledge(data: Path, names: list[str], labels: np.ndarray, rng) -> No
     reports = np.ascontiguousarray(texts.astype(np.float32) @ vectors)
     row = [int(np.flatnonzero((texts == label).all(axis=1))[0]) for label in labels]
     save_file({"reports": reports}, data / "text" / "reports.safetensors")
-    save_file({"entities": vectors, "classes": vectors}, data / "text" / "names.safetensors")
+    save_file({"entities": vectors}, data / "text" / "names.safetensors")
     table = pa.table({"record": names, "vector": pa.array(row, pa.int32())})
     pq.write_table(table, data / "text" / "reports.parquet")
 

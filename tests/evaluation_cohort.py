@@ -103,9 +103,9 @@ def build(root: Path) -> Path:
     asked = by_name(tasks)
     rows = [names.index(name) for name in asked.values()]
     Asked("by name", asked, vectors[rows]).write(root / "data/asked", "names")
-    text = {"classes": names, "entities": [f"entity {i:02}" for i in range(20)]}
+    text = {"entities": [f"entity {i:02}" for i in range(20)]}
     write_json(root / "data/text/names.json", text)
-    tensors = {"classes": vectors, "entities": 2 * vectors[:20]}
+    tensors = {"entities": 2 * vectors[:20]}
     save_file(tensors, root / "data/text/names.safetensors")
     (root / "params.yaml").write_text(yaml.safe_dump(PARAMS))
     return root

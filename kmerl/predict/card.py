@@ -83,6 +83,7 @@ def _data(ingested: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[st
         title = corpus_title(corpus)
         parts = [counts[f"records_{split}"] for split in ("train", "val", "test")]
         licence = known[corpus].licence if corpus in known else "its own"
+        licence = "none, simulated" if corpus in not_real else licence
         use = "pretraining" if corpus in trained else "evaluation"
         cells = [title, licence, use, counts["records"], counts["patients"], *parts]
         yield f"| {' | '.join(map(str, cells))} |"
