@@ -79,9 +79,11 @@ def test_a_corpus_that_is_not_trained_on_changes_nothing(data):
     other.write_bytes(b"another")
     pairs.choose(["csn"], [], data)
     assert (data / pairs.NAME).read_bytes() == before
+    for change in (lambda: same.write_bytes(b"another"), same.unlink):
+        change()
+        with pytest.raises(StoreError, match=r"csn is not the store .* run `dvc repro pairs`"):
+            PairStores.read(data)
     same.write_bytes(b"another")
-    with pytest.raises(StoreError, match=r"csn is another store .* run `dvc repro pairs`"):
-        PairStores.read(data)
     pairs.choose(["csn"], [], data)
     assert (data / pairs.NAME).read_bytes() != before
 

@@ -73,14 +73,15 @@ class PairStores:
         """What `data`/pairs.json names.
 
         Raises:
-            StoreError: a store is another than the file says.
+            StoreError: a store is missing, or another than the file says.
         """
         chosen = files.read_json(data / NAME)
         directories = {corpus: data / "ecg" / corpus for corpus in chosen}
         for corpus, directory in directories.items():
-            if sha256(directory / INDEX) != chosen[corpus]["index"]:
+            index = directory / INDEX
+            if not index.exists() or sha256(index) != chosen[corpus]["index"]:
                 raise StoreError(
-                    f"{directory} is another store than {data / NAME} names: run `dvc repro pairs`"
+                    f"{directory} is not the store that {data / NAME} names: run `dvc repro pairs`"
                 )
         return cls(directories, frozenset(name for name in chosen if chosen[name]["simulated"]))
 
