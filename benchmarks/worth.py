@@ -55,7 +55,7 @@ TASKS = tasks_of(CORPUS)
 @dataclass(frozen=True)
 class Kind:
     """What a training is shown. `share`: % of the real pairs, or of the simulated ones where there
-    is no other; `beside`: % of the simulated ones beside the real."""
+    is no other; `beside`: % of the simulated ones beside the real; `rate`: peak learning rate."""
 
     data: str
     share: float
@@ -63,6 +63,7 @@ class Kind:
     fresh: bool = False
     begins: str = ""
     beside: float = 0
+    rate: float = 0.001
 
 
 EPOCHS = {1: 96, 10: 32, 100: 8}
@@ -73,6 +74,7 @@ KINDS = {
     "simulated-16k": Kind("simulated", 100, 2, fresh=True),
     **{f"real-{share}": Kind("real", share, n) for share, n in EPOCHS.items()},
     **{f"then-{s}": Kind("real", s, n, begins="simulated-16k") for s, n in EPOCHS.items()},
+    **{f"slow-{s}": Kind("real", s, EPOCHS[s], begins="simulated-16k", rate=1e-4) for s in (1, 10)},
     **{f"both-{s}": Kind("both", s, 8, fresh=True, beside=25) for s in (10, 100)},
 }
 METHODS: dict[str, dict[str, Any]] = {
@@ -138,7 +140,7 @@ def probe(
     kind: Kinds = None,
     seeds: Seeds = 3,
     method: Methods = None,
-    ratios: Annotated[str, typer.Option(help="% of the labels for fine-tuning.")] = "1,10",
+    ratios: Annotated[str, typer.Option(help="% of the labels for fine-tuning.")] = "1,10,100",
     at_once: AtOnce = 1,
 ) -> None:
     """Probe what `run` trained on all leads and on I and II, and fine-tune it on I and II.
@@ -187,6 +189,7 @@ def prepare(kind: Kind, method: str, seed: int, folder: Path, source: Path) -> N
     """params.yaml, and the data of a run: links, but for the list of pairs where it is cut."""
     values = params.read(source / "params.yaml") | METHODS[method] | {"seed": seed}
     changes = {"epochs": kind.epochs, "fresh": kind.fresh, "keep": "last", "warmup_epochs": 1.0}
+    changes |= {"learning_rate": kind.rate}
     values["pretrain"] |= changes | {"share": 100.0 if kind.beside else float(kind.share)}
     written(values, folder)
     fresh_directory(folder / "data")

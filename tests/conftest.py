@@ -26,6 +26,19 @@ install_import_hook(CHECKED, "beartype.beartype")
 torch.set_num_threads(1)  # sums keep their order, and small tensors are faster
 os.fsync = lambda _: None  # no test loses power, and each would wait for the disk
 gc.disable()  # until all is imported
+LONGEST = [
+    f"test_{name}.py"
+    for name in (
+        "chunks", "wheel", "methods", "training", "fine_tune", "listing", "any_leads", "simulated",
+        "engines", "evaluation", "fuzz", "experiments_queue", "encode", "processes", "cost",
+    )
+]  # fmt: skip
+"""Files by the seconds they take; they come first, so that none is left to one worker alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 def pytest_collection_finish() -> None:
