@@ -19,7 +19,7 @@ LEADS = {"12": "all twelve", "I+II": "I and II", "I": "I"}
 SIZES = {"1k": "977", "4k": "3,909", "16k": "15,636"}
 """Patients; each training shows 15,636 recordings of them."""
 SHARES = {1: "23", 10: "233", 100: "2,331"}
-WITH_REAL = {"real": "real alone", "then": "simulated, then real", "both": "both at once"}
+WITH_REAL = {"real": "real alone", "then": "simulated first", "both": "both at once"}
 BELOW = "Real pairs; dashed: 15,636 simulated ones alone"
 ENCODERS = {
     ("real-100", "trained"): "of real pairs",
