@@ -18,6 +18,7 @@ tested on. What is there is not done again; each run takes one thread.
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,6 @@ import pyarrow.parquet as pq
 import typer
 import yaml
 
-import stages.encode
 from kmerl import params
 from kmerl.evaluation import encode as encoding
 from kmerl.files import fresh_directory, read_json, rounded
@@ -176,7 +176,7 @@ def probe(
 def encode() -> None:
     """Stage encode on `SETS`, in the folder of a run; `probe` calls it."""
     encoding.lead_sets = lambda params: {key: parse_leads(key) for key in SETS}
-    stages.encode.main()
+    runpy.run_module("stages.encode", run_name="__main__")
 
 
 def side_by_side(work: Work, wanted: Iterable[tuple[str, int, str]], at_once: int) -> None:

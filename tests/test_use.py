@@ -203,7 +203,7 @@ def test_a_model_of_the_hub_is_found_in_the_cache_at_its_revision(exported, sign
 def test_its_card_has_data_splits_numbers_intervals_limits_and_licence(exported):
     card = (exported / "README.md").read_text()
     for words in (
-        "license: mit", "| PTB-XL | CC BY 4.0 | evaluation | 7 | 7 | 2 | 2 | 2 |",
+        "license: mit", "| PTB-XL | none, simulated | evaluation | 7 | 7 | 2 | 2 | 2 |",
         "are simulated hearts", "no patient is in them",
         "| csn | pacing | 6 | 0.900 (0.800 to 1.000) | not measured | not measured |",
         "0.700 (0.600 to ?)", "not calibrated",
