@@ -2,15 +2,16 @@
 
     python -m benchmarks.worth run OUT --real RUN --simulated SIM --both BOTH --ptb-xl ROOT
     python -m benchmarks.worth probe OUT --real RUN --kind simulated-16k --kind real-100
-    python -m benchmarks.worth table OUT
+    python -m benchmarks.worth lines OUT > worth.jsonl
+    python -m benchmarks.worth table worth.jsonl
 
 `dvc repro splits embed_text` ran in RUN with params/ptbxl.yaml, in SIM with params/simulated.yaml,
 and in BOTH with that and `pretrain.corpus: [mimic-iv-ecg, ptb-xl]`; `{seed}` in a folder's name is
 replaced, as a seed draws other simulated patients. `signal`, `encoder` and `text_encoder` are to be
 the same in all. OUT/<method>-<kind>-s<seed> is a training; `KINDS` says what it trains on.
 
-Trainings that are compared show the simulated hearts equally often, and so the real pairs of a
-share: 15,636 times a heart, and 18,600, 7,500 or 2,200 times one of 2,331, 233 or 23 real pairs.
+Every training shows a simulated heart 15,636 times in all, and one of 2,331, 233 or 23 real pairs
+18,648, 7,456 or 2,208 times; `both-10` one of the 233 pairs 1,864 times, in its eight epochs.
 Each is asked by `benchmarks.simulated` about PTB-XL's folds 9 and 10, which chose nothing: the last
 epoch is kept. Probes and fine-tuning are the chain's own: fold 9 chooses the epoch, fold 10 is
 tested on. What is there is not done again; each run takes one thread.
@@ -114,15 +115,13 @@ def run(
     method: Methods = None,
     at_once: AtOnce = 1,
 ) -> None:
-    """Train and ask zero-shot, the quickest kinds first; `begins` before what begins with it."""
+    """Train and ask zero-shot, in the order of KINDS: what is begun with comes first."""
     data = {"simulated": simulated, "both": both, "real": str(real)}
 
     def work(name: str, seed: int, one: str) -> None:
         folder = out / f"{one}-{name}-s{seed}"
         if not (folder / "models").exists():
-            begins = out / f"{one}-{KINDS[name].begins}-s{seed}/models"
             prepare(KINDS[name], one, seed, folder, Path(data[KINDS[name].data].format(seed=seed)))
-            start_from(folder, begins if KINDS[name].begins else None)
             call("stages.pretrain", folder)
         if not (folder / "zero_shot.jsonl").exists():
             given = [str(folder.resolve()), "--real", str(ptb_xl), "--version", name]
@@ -191,6 +190,10 @@ def prepare(kind: Kind, method: str, seed: int, folder: Path, source: Path) -> N
     changes = {"epochs": kind.epochs, "fresh": kind.fresh, "keep": "last", "warmup_epochs": 1.0}
     changes |= {"learning_rate": kind.rate}
     values["pretrain"] |= changes | {"share": 100.0 if kind.beside else float(kind.share)}
+    if kind.begins:
+        models = folder.with_name(f"{method}-{kind.begins}-s{seed}") / "models"
+        digest = sha256(models / WEIGHTS)[:12]
+        values["pretrain"]["start_from"] = f"{models.resolve()}@{digest}"
     written(values, folder)
     fresh_directory(folder / "data")
     for name in ("ecg", "labels", "pairs.json"):
@@ -215,14 +218,6 @@ def cut(data: Path, shares: Mapping[str, float], seed: int) -> None:
     table = pq.read_table(path)
     wanted = pc.is_in(table["record"], value_set=pa.array(np.concatenate(kept)))
     pq.write_table(table.filter(wanted), path)
-
-
-def start_from(folder: Path, models: Path | None) -> None:
-    if models is not None:
-        values = params.read(folder / "params.yaml")
-        digest = sha256(models / WEIGHTS)[:12]
-        values["pretrain"]["start_from"] = f"{models.resolve()}@{digest}"
-        written(values, folder)
 
 
 def written(values: dict[str, Any], folder: Path) -> None:
