@@ -33,7 +33,8 @@ KEPT, PAGE = HERE / "docs/scale.jsonl", HERE / "docs/scale.md"
 CORPUS = "mimic-iv-ecg"
 RECORDS = 800_035
 BEGIN, END = "<!-- python -m benchmarks.scale -->\n", "<!-- end -->\n"
-STAGES = ("reports", "extract", "verify", "merge", "aggregate", "label_matrix", "embed_text")
+MINING = ("reports", "extract", "verify", "merge", "aggregate", "label_matrix")
+STAGES = ("tasks", "pairs", *MINING, "embed_text")
 
 ORDER = ("read_listing", "ingest", *STAGES, "minilm", "start", "epoch")
 MEASURED = ("CPU s", "wall s", "peak GiB")

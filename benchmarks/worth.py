@@ -73,6 +73,8 @@ KINDS = {
     "simulated-1k": Kind("simulated", 12.5, 16),
     "simulated-4k": Kind("simulated", 50, 4),
     "simulated-16k": Kind("simulated", 100, 2, fresh=True),
+    "simulated-64k": Kind("simulated", 100, 8, fresh=True),
+    "simulated-128k": Kind("simulated", 100, 16, fresh=True),
     **{f"real-{share}": Kind("real", share, n) for share, n in EPOCHS.items()},
     **{f"then-{s}": Kind("real", s, n, begins="simulated-16k") for s, n in EPOCHS.items()},
     **{f"slow-{s}": Kind("real", s, EPOCHS[s], begins="simulated-16k", rate=1e-4) for s in (1, 10)},

@@ -55,7 +55,7 @@ def environment():
 def synthetic(tmp_path_factory):
     """A working directory with 200 synthetic MIMIC reports, as `reports` leaves it."""
     place = _place(tmp_path_factory.mktemp("synthetic"), "mimic-iv-ecg")
-    for stage in ("synthesize", "ingest mimic-iv-ecg", "reports"):
+    for stage in ("synthesize", "ingest mimic-iv-ecg", "pairs", "reports"):
         assert _stage(place, *stage.split()).returncode == 0
     return place
 
@@ -80,6 +80,7 @@ def real(tmp_path_factory):
     pq.write_table(found.reports, out / "reports.parquet")
     pq.write_table(found.statements, out / "statements.parquet")
     files.write_json(out / "counts.json", found.counts())
+    files.write_json(place / "data" / "pairs.json", {})  # reports alone: there is no recording
     return place
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Session:
             runtime=build(Runtime, values["runtime"], "runtime"),
         )
 
-    @property
+    @cached_property
     def stores(self) -> PairStores:
         """Of what is trained on."""
         return PairStores.read(self.data)
