@@ -27,6 +27,7 @@ MACHINE = replace(
     concurrency=4, timeout=30.0, retries=3, start_timeout=30.0,
 )  # fmt: skip
 CHAIN = (reports, extract, verify, merge, aggregate, label_matrix)
+BEFORE = ("synthesize", "ingest mimic-iv-ecg", "pairs", "reports")
 MINING = ("extract", "verify", "merge", "aggregate")
 STATED = read_yaml(Path(__file__).parent / "cases" / "statements.yaml")
 DROPPED = {"500": [" "], "501": ["Normal ECG"]}

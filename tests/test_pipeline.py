@@ -6,11 +6,13 @@ from itertools import combinations
 
 import pytest
 
+from benchmarks import scale
 from kmerl.experiments.stages import filled, nested, value
 from kmerl.files import read_yaml
 from tests import dvc_file
 from tests.dvc_file import PROFILES, pipeline, profile, stages
 from tests.import_closure import ROOT, closure, folded
+from tests.mining import BEFORE, MINING
 
 NAMES = [
     "check", "tasks", "synthesize", "ingest", "splits", "pairs", "reports", "extract", "verify",
@@ -28,6 +30,21 @@ def test_the_chain_has_these_stages_and_a_script_for_each():
     assert list(dict.fromkeys(stage.name for stage in stages())) == NAMES
     scripts = {path.stem for path in (ROOT / "stages").glob("[a-z]*.py")}
     assert scripts == set(NAMES)
+
+
+@pytest.mark.parametrize("order", [("ingest", *scale.STAGES), (*BEFORE, *MINING, "label_matrix")])
+def test_who_runs_stages_without_dvc_runs_all_that_they_read(order):
+    """The full-size benchmark and `make test-vllm`, which the fast suite does not run."""
+    before = {"check", "synthesize"}
+    for name in (stage.split()[0] for stage in order):
+        needed = {
+            parent.split("@")[0]
+            for address, parents in pipeline().parents.items()
+            if address.split("@")[0] == name
+            for parent in parents
+        }
+        assert needed <= before, name
+        before.add(name)
 
 
 def assert_same(listed: set[str], needed: set[str], what: str) -> None:

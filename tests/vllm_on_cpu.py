@@ -31,13 +31,13 @@ from kmerl.knowledge.vllm import backend
 from kmerl.knowledge.vllm.server import serving
 from kmerl.knowledge.vllm.settings import LLM
 from tests import tiny_llms
+from tests.mining import BEFORE, MINING
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = ROOT / ".venv-vllm"
 REAL = ROOT.parent / "shared" / "data" / "ptb-xl" / "ptbxl_database.csv"
 REPORTS = 200
 KEEPERS: set[int] = set()  # sessions of the servers seen so far
-STEPS = ("extract", "verify", "merge", "aggregate")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,7 +55,7 @@ def environment():
 def synthetic(tmp_path_factory):
     """A working directory with 200 synthetic MIMIC reports, as `reports` leaves it."""
     place = _place(tmp_path_factory.mktemp("synthetic"), "mimic-iv-ecg")
-    for stage in ("synthesize", "ingest mimic-iv-ecg", "pairs", "reports"):
+    for stage in BEFORE:
         assert _stage(place, *stage.split()).returncode == 0
     return place
 
@@ -145,7 +145,7 @@ def test_the_chain_goes_on_to_a_label_matrix(synthetic, server, request):
 
     real = request.getfixturevalue("real")  # skips where there are none
     _set(real, base_url=server.base_url)
-    _finish(real, STEPS)
+    _finish(real, MINING)
     _tell(real)
 
 
