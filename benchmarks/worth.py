@@ -10,8 +10,10 @@ and in BOTH with that and `pretrain.corpus: [mimic-iv-ecg, ptb-xl]`; `{seed}` in
 replaced, as a seed draws other simulated patients. `signal`, `encoder` and `text_encoder` are to be
 the same in all. OUT/<method>-<kind>-s<seed> is a training; `KINDS` says what it trains on.
 
-Every training shows a simulated heart 15,636 times in all, and one of 2,331, 233 or 23 real pairs
-18,648, 7,456 or 2,208 times; `both-10` one of the 233 pairs 1,864 times, in its eight epochs.
+Every training shows a simulated heart 15,636 times in all, `simulated-64k` (that is
+params/simulated.yaml) four and `simulated-128k` eight times as often; and one of 2,331, 233 or 23
+real pairs 18,648, 7,456 or 2,208 times, `both-10` one of the 233 pairs 1,864 times, in its eight
+epochs.
 Each is asked by `benchmarks.simulated` about PTB-XL's folds 9 and 10, which chose nothing: the last
 epoch is kept. Probes and fine-tuning are the chain's own: fold 9 chooses the epoch, fold 10 is
 tested on. What is there is not done again; each run takes one thread.

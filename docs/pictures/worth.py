@@ -16,8 +16,9 @@ from kmerl.report.writers import html, svg
 HERE = Path(__file__).parent
 WIDTH, HEIGHT, PANEL, TOP = 800, 690, 396, 62
 LEADS = {"12": "all twelve", "I+II": "I and II", "I": "I"}
-SIZES = {"1k": "977", "4k": "3,909", "16k": "15,636"}
-"""Patients; each training shows 15,636 recordings of them."""
+SIZES = {"1k": "977", "4k": "3,909", "16k": "15,636", "64k": "62,544"}
+"""Patients; each training shows 15,636 recordings of them, the last one 62,544."""
+PATIENTS = "Patients; to the last four times as many recordings are shown"
 SHARES = {1: "23", 10: "233", 100: "2,331"}
 WITH_REAL = {"real": "real alone", "then": "simulated first", "both": "both at once"}
 BELOW = "Real pairs; dashed: 15,636 simulated ones alone"
@@ -93,16 +94,16 @@ def charts(lines: Sequence[Line]) -> list[Chart]:
         ]
         for protocol in ("linear_probe", "fine_tune")
     }
-    alone = point(lines, kinds[-1], 0, zero_shot("12"))[0].y
+    alone = point(lines, "simulated-16k", 0, zero_shot("12"))[0].y
     labels = "% of the labels", tuple(map(str, SHARES))
     told = [
-        ("Zero-shot by simulated patients", patients, "Patients", tuple(SIZES.values()), None),
+        ("Zero-shot by simulated patients", patients, PATIENTS, tuple(SIZES.values()), None),
         ("Zero-shot, all leads, by real pairs", real, BELOW, tuple(SHARES.values()), alone),
         ("Linear probe, I and II", probes["linear_probe"], *labels, None),
         ("Fine-tuning, I and II", probes["fine_tune"], *labels, None),
     ]
     return [
-        Chart(title, below, "", series, x_ticks=range(3), x_words=words, y_rule=rule)
+        Chart(title, below, "", series, x_ticks=range(len(words)), x_words=words, y_rule=rule)
         for title, series, below, words, rule in told
     ]
 
