@@ -1,4 +1,4 @@
-"""worth.svg from docs/simulated/worth.jsonl: python docs/pictures/worth.py"""
+"""worth.svg from docs/simulated/worth.jsonl: python -m docs.pictures.worth"""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ WIDTH, HEIGHT, PANEL, TOP = 800, 690, 396, 62
 LEADS = {"12": "all twelve", "I+II": "I and II", "I": "I"}
 SIZES = {"1k": "977", "4k": "3,909", "16k": "15,636", "64k": "62,544"}
 """Patients; each training shows 15,636 recordings of them, the last one 62,544."""
-PATIENTS = "Patients; to the last four times as many recordings are shown"
+PATIENTS = "Patients; the last: four times the recordings"
 SHARES = {1: "23", 10: "233", 100: "2,331"}
 WITH_REAL = {"real": "real alone", "then": "simulated first", "both": "both at once"}
 BELOW = "Real pairs; dashed: 15,636 simulated ones alone"
